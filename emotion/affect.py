@@ -1,0 +1,61 @@
+"""The valence-arousal plane: quadrants, the six picture emotions and their place on it.
+
+Valence runs from unpleasant (-1) to pleasant (+1), arousal from calm (-1) to excited (+1). The emotions sit on a circle
+of radius .8 at the angles that people's judgements gave them in J. A. Russell, "A Circumplex Model of Affect", Journal
+of Personality and Social Psychology 39 (1980), 1161-1178 (excited 48.6°, afraid 116.0°, tense 92.8°, sad 207.5°,
+relaxed 318.0°); neutral is the origin.
+"""
+
+import math
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+EMOTIONS = ("exciting", "fearful", "tense", "sad", "relaxing", "neutral")  # the order of MuVi-Sync's columns
+QUADRANTS = ("q1", "q2", "q3", "q4")  # +V+A, -V+A, -V-A, +V-A
+
+RADIUS = 0.8
+TEMPERATURE = 0.15  # squared units of the plane; the six emotions' mean entropy is then near MuVi-Sync's 1.30 nats
+
+
+def _on_circle(degrees: float) -> tuple[float, float]:
+    return RADIUS * math.cos(math.radians(degrees)), RADIUS * math.sin(math.radians(degrees))
+
+
+PLACES = MappingProxyType({
+    "exciting": _on_circle(48.6),
+    "fearful": _on_circle(116.0),
+    "tense": _on_circle(92.8),
+    "sad": _on_circle(207.5),
+    "relaxing": _on_circle(318.0),
+    "neutral": (0.0, 0.0),
+    "q1": (0.6, 0.6),
+    "q2": (-0.6, 0.6),
+    "q3": (-0.6, -0.6),
+    "q4": (0.6, -0.6),
+})  # fmt: skip
+_EMOTION_PLACES = np.array([PLACES[name] for name in EMOTIONS])
+
+
+def quadrant(valence: float, arousal: float) -> str:
+    """The quadrant a point lies in; an axis counts as positive."""
+    if arousal >= 0:
+        return "q1" if valence >= 0 else "q2"
+    return "q4" if valence >= 0 else "q3"
+
+
+def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[np.float32]:
+    """Probabilities of the six emotions at points (T, 2) of the plane, shape (T, 6), rows summing to 1.
+
+    The softmax of the negative squared distance to each emotion's place over `temperature` (squared units of the plane).
+    """
+    distance = ((np.asarray(points, float)[:, None, :] - _EMOTION_PLACES) ** 2).sum(-1)
+    logits = -distance / temperature
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def expected_place(emotions: ArrayLike) -> NDArray[np.float32]:
+    """Mean place (T, 2) of six emotion probabilities (T, 6)."""
+    return (np.asarray(emotions, float) @ _EMOTION_PLACES).astype(np.float32)

@@ -1,0 +1,71 @@
+"""A checkpoint is a folder: `config.json` (what the model is), `model.safetensors` (its weights), `README.md` (its card).
+
+The config carries `kind` and `version`; both are checked before a tensor is read, so that weights of one model never
+end up in another. Nothing is unpickled.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from emotion.errors import CheckpointError
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Config and tensors (numpy) of a model, and the sha256 of its weights file."""
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, np.ndarray]
+    sha256: str
+
+
+def load(folder: Path, *, kind: str, version: int = 1) -> Checkpoint:
+    """Read the checkpoint in `folder`; float16 tensors come back as float32. Raises CheckpointError."""
+    config_path, weights_path = folder / CONFIG, folder / WEIGHTS
+    for path in (config_path, weights_path):
+        if not path.is_file():
+            raise CheckpointError(f"no {kind} weights at {folder}: {path.name} is missing; train them or reinstall")
+    try:
+        config = json.loads(config_path.read_text())
+        tensors = load_file(weights_path)
+    except (ValueError, SafetensorError) as error:
+        raise CheckpointError(
+            f"the {kind} weights at {folder} are damaged ({error}); train them anew or reinstall"
+        ) from None
+    found = (config.get("kind"), config.get("version"))
+    if found != (kind, version):
+        raise CheckpointError(f"{folder} holds {found[0]} version {found[1]}, but {kind} version {version} is needed")
+    return Checkpoint(config, {name: _widen(tensor) for name, tensor in tensors.items()}, file_sha256(weights_path))
+
+
+def save(
+    folder: Path, *, kind: str, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], version: int = 1
+) -> None:
+    """Write config and tensors; each file appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / (WEIGHTS + ".partial")
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial)
+    partial.replace(folder / WEIGHTS)
+    partial = folder / (CONFIG + ".partial")
+    partial.write_text(json.dumps({"kind": kind, "version": version, **config}, indent=2) + "\n")
+    partial.replace(folder / CONFIG)
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _widen(tensor: np.ndarray) -> np.ndarray:
+    return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor

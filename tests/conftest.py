@@ -1,0 +1,25 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real clips and data: V2M_DATA, or `../shared` beside the checkout."""
+    folder = Path(os.environ.get("V2M_DATA", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the real clips and data at {folder}: set V2M_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or fills the user's cache."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("V2M_CACHE", str(folder))
+    return folder

@@ -1,0 +1,51 @@
+"""Every error here is one plain sentence for the person at the keyboard: what, what was given, what to do.
+
+emotion.errors.UserError
+└── Video2MusicError
+    ├── ChordError           text or number that is no chord of the vocabulary
+    ├── KeyNameError         text that is no key
+    ├── OptionError          a wish that cannot be granted as it was put
+    ├── MediaError           a file that is no usable video, or that cannot be written
+    ├── EncoderError         an encoder without its weights
+    ├── StyleError           a style table that is missing or wrong
+    ├── DataError            a data set that is missing or not in its official layout
+    └── ManifestError        a manifest that cannot be replayed
+"""
+
+from emotion.errors import UserError
+
+
+class Video2MusicError(UserError):
+    """Base of the errors of this package."""
+
+
+class ChordError(Video2MusicError):
+    """Text or number that is no chord of the vocabulary."""
+
+
+class KeyNameError(Video2MusicError):
+    """Text that is no key."""
+
+
+class OptionError(Video2MusicError):
+    """A wish that cannot be granted as it was put."""
+
+
+class MediaError(Video2MusicError):
+    """A file that is no usable video, or that cannot be written."""
+
+
+class EncoderError(Video2MusicError):
+    """An encoder without its weights."""
+
+
+class StyleError(Video2MusicError):
+    """A style table that is missing or wrong."""
+
+
+class DataError(Video2MusicError):
+    """A data set that is missing or not in its official layout."""
+
+
+class ManifestError(Video2MusicError):
+    """A manifest that cannot be replayed."""

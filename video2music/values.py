@@ -1,0 +1,296 @@
+"""What travels from room to room: frozen values with their units, checked when made. Time is seconds as float."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.affect import EMOTIONS, PLACES
+from video2music.chords import ROOTS, ChordError, parse_note
+from video2music.errors import KeyNameError, OptionError, Video2MusicError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A hard cut: when, and the detector's strength (how many times the frame change exceeds its neighbours)."""
+
+    time_s: float
+    strength: float
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFeatures:
+    """What was seen, one row a second of video.
+
+    semantic      (T, 768) raw CLIP image embeddings, not normalised, or None
+    emotion       (T, 6) probabilities in the order of emotion.affect.EMOTIONS, rows sum to 1
+    motion        (T,) mean absolute RGB difference 0..255 between the first frame at or after each whole second and the
+                  frame just before it; second 0 is 0
+    scene_offset  (T,) whole seconds since the cut
+    affect        (T, 2) valence and arousal in [-1, 1]
+    cuts          the hard cuts, in order
+    """
+
+    duration_s: float
+    encoder: str
+    emotion: Floats
+    motion: Floats
+    scene_offset: Floats
+    affect: Floats
+    cuts: tuple[Cut, ...] = ()
+    semantic: Floats | None = None
+
+    def __post_init__(self) -> None:
+        rows = len(self.motion)
+        shapes = {"emotion": (rows, len(EMOTIONS)), "motion": (rows,), "scene_offset": (rows,), "affect": (rows, 2)}
+        if self.semantic is not None:
+            shapes["semantic"] = (rows, 768)
+        for name, shape in shapes.items():
+            found = getattr(self, name).shape
+            if found != shape or not rows:
+                raise Video2MusicError(f"video features: {name} has the shape {found}, {shape} was expected")
+        if not np.allclose(self.emotion.sum(1), 1, atol=1e-3):
+            raise Video2MusicError("video features: the six emotions of a second must sum to 1")
+
+    def __len__(self) -> int:
+        return len(self.motion)
+
+
+MODES = ("major", "minor")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A tonic 0..11 (0 is C) and `major` or `minor`."""
+
+    tonic: int
+    mode: str
+
+    def __post_init__(self) -> None:
+        if self.tonic not in range(12) or self.mode not in MODES:
+            raise KeyNameError(
+                f"no key has tonic {self.tonic} and mode {self.mode!r}: write it as 'A minor' or 'Eb major'"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """Read `A minor`, `Eb major`, `F#m` or `C`. Raises KeyNameError."""
+        words = text.split() or [""]
+        name, mode = words[0], (words[1].lower() if len(words) == 2 else "major")
+        if len(words) == 1 and name.endswith("m"):
+            name, mode = name[:-1], "minor"
+        try:
+            tonic = parse_note(name[:1].upper() + name[1:])
+        except ChordError:
+            tonic = -1
+        if tonic < 0 or mode not in MODES or len(words) > 2:
+            raise KeyNameError(f"unknown key {text!r}: write it as 'A minor', 'Eb major' or 'F#m'")
+        return cls(tonic, mode)
+
+    @property
+    def shift(self) -> int:
+        """Semitones, -5..6, from C major or A minor to this key."""
+        home = 0 if self.mode == "major" else 9
+        return (self.tonic - home + 5) % 12 - 5
+
+    def __str__(self) -> str:
+        return f"{ROOTS[self.tonic]} {self.mode}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of music from one section start to the next, with its tempo in beats per minute."""
+
+    start_s: float
+    end_s: float
+    tempo: float
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """The grid in time that the music stands on.
+
+    beats_s        onset of every beat
+    bars_s         onset of every downbeat
+    steps_s        (N,) onset of each chord
+    sections       in order, without gaps, from the first bar to end_s
+    end_s          when the last bar ends: the final chord is released here and rings on until duration_s
+    cut_errors_ms  for each cut of the clip, how far its nearest downbeat lies, in milliseconds (signed: + is late)
+    """
+
+    duration_s: float
+    end_s: float
+    beats_s: NDArray[np.float64]
+    bars_s: NDArray[np.float64]
+    steps_s: NDArray[np.float64]
+    sections: tuple[Section, ...]
+    cut_errors_ms: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("beats_s", "bars_s", "steps_s"):
+            onsets = getattr(self, name)
+            if not len(onsets) or (np.diff(onsets) <= 0).any() or onsets[0] < 0 or onsets[-1] >= self.end_s:
+                raise Video2MusicError(
+                    f"form: {name} must rise from 0 or later and stay before the end at {self.end_s:g} s"
+                )
+        if not 0 < self.end_s <= self.duration_s + 1e-9:
+            raise Video2MusicError(
+                f"form: the end at {self.end_s:g} s must lie inside the clip's {self.duration_s:g} s"
+            )
+
+    def __len__(self) -> int:
+        return len(self.steps_s)
+
+    @property
+    def step_ends_s(self) -> NDArray[np.float64]:
+        """(N,) when each chord gives way to the next, the last one at end_s."""
+        return np.append(self.steps_s[1:], self.end_s)
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """density (N,): notes sounding within the second; loudness (N,): linear RMS on MuVi-Sync's scale, 0 to about .57."""
+
+    density: Floats
+    loudness: Floats
+
+    def __post_init__(self) -> None:
+        if self.density.shape != self.loudness.shape or self.density.ndim != 1:
+            raise Video2MusicError(
+                f"dynamics: density {self.density.shape} and loudness {self.loudness.shape} must be rows of one length"
+            )
+
+    def __len__(self) -> int:
+        return len(self.density)
+
+
+@dataclass(frozen=True, order=True)
+class Note:
+    """pitch 0..127 sounding from start_s to end_s at velocity 1..127."""
+
+    start_s: float
+    end_s: float
+    pitch: int
+    velocity: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.pitch <= 127 and 1 <= self.velocity <= 127 and 0 <= self.start_s < self.end_s):
+            raise Video2MusicError(f"not a note: {self}")
+
+
+@dataclass(frozen=True)
+class Pedal:
+    """The sustain pedal goes down or up."""
+
+    time_s: float
+    down: bool
+
+
+@dataclass(frozen=True)
+class Track:
+    """One instrument: a General MIDI program 0..127, or the drum kit."""
+
+    name: str
+    program: int
+    notes: tuple[Note, ...]
+    drums: bool = False
+    pedals: tuple[Pedal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A word at a time, such as a cut or a section."""
+
+    time_s: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """Tracks of notes in seconds, with the tempi (section starts), the key and the markers that a .mid file carries."""
+
+    tracks: tuple[Track, ...]
+    sections: tuple[Section, ...]
+    beats_per_bar: int
+    key: Key
+    duration_s: float
+    markers: tuple[Marker, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may wish for, each with the product's default.
+
+    encoder       clip, clip-small, color or auto
+    key           as in `A minor`; None follows the picture's valence for the mode and the seed for the tonic
+    primer        first chords in the sounding key, as in `Am F C G`
+    emotion       one of the six emotions or of the quadrants q1..q4; valence and arousal: a point; curve: a CSV file
+                  with t_s,valence,arousal. At most one of the three; without one the picture decides
+    strength      0..1, how hard the emotion pulls the chords and the dynamics; 0 is off
+    temperature   of sampling; 0 takes the likeliest chord. top_p: smallest set of chords with this much probability
+    max_repeat    how many steps one chord may last
+    style         a name from video2music/styles or the path of a TOML file
+    seed          of every draw
+    """
+
+    encoder: str = "auto"
+    key: str | None = None
+    primer: str | None = None
+    emotion: str | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    curve: str | None = None
+    strength: float = 0.5
+    seed: int = 0
+    temperature: float = 1.0
+    top_p: float = 0.95
+    max_repeat: int = 4
+    style: str = "piano"
+
+    def __post_init__(self) -> None:
+        wishes = [
+            self.emotion is not None,
+            self.valence is not None or self.arousal is not None,
+            self.curve is not None,
+        ]
+        if sum(wishes) > 1:
+            raise OptionError("wish for one thing: an emotion, or a valence and arousal, or a curve, not several")
+        if (self.valence is None) != (self.arousal is None):
+            raise OptionError("a point on the plane needs both valence and arousal, each from -1 to 1")
+        if self.emotion is not None and self.emotion not in PLACES:
+            raise OptionError(f"unknown emotion {self.emotion!r}: choose one of {', '.join(PLACES)}")
+        for name, low, high in _RANGES:
+            given = getattr(self, name)
+            if given is not None and not low <= given <= high:
+                raise OptionError(f"{name} must lie between {low:g} and {high:g}, but is {given:g}")
+
+
+_RANGES = (
+    ("valence", -1, 1),
+    ("arousal", -1, 1),
+    ("strength", 0, 1),
+    ("seed", 0, 2**63 - 1),
+    ("temperature", 0, 5),
+    ("top_p", 0.01, 1),
+    ("max_repeat", 1, 1000),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where the work lies and how long each stage took. `report` is a judge's EmotionReport once there is one."""
+
+    video: Path
+    audio: Path
+    midi: Path
+    chords: Path
+    manifest: Path
+    duration_s: float
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    report: Any = None
+    variants: tuple["Result", ...] = ()
