@@ -1,4 +1,4 @@
-"""A checkpoint is a folder: `config.json` (what the model is), `model.safetensors` (its weights), `README.md` (its card).
+"""A checkpoint is a folder: `config.json` (what the model is), `model.safetensors` (weights), `README.md` (its card).
 
 The config carries `kind` and `version`; both are checked before a tensor is read, so that weights of one model never
 end up in another. Nothing is unpickled.
@@ -9,13 +9,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from emotion.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -59,6 +62,19 @@ def save(
     partial = folder / (CONFIG + ".partial")
     partial.write_text(json.dumps({"kind": kind, "version": version, **config}, indent=2) + "\n")
     partial.replace(folder / CONFIG)
+
+
+def module_tensors(module: "Module") -> dict[str, np.ndarray]:
+    """The weights of a torch module as float16 arrays, ready to save."""
+    return {name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in module.state_dict().items()}
+
+
+def fill(module: "Module", found: Checkpoint) -> None:
+    """Put the tensors of a checkpoint into a torch module and make it ready for inference."""
+    import torch
+
+    module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in found.tensors.items()})
+    module.eval()
 
 
 def file_sha256(path: Path) -> str:

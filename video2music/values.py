@@ -154,7 +154,7 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Dynamics:
-    """density (N,): notes sounding within the second; loudness (N,): linear RMS on MuVi-Sync's scale, 0 to about .57."""
+    """density (N,): notes sounding within the second; loudness (N,): linear RMS as in MuVi-Sync, 0 to about .57."""
 
     density: Floats
     loudness: Floats

@@ -1,0 +1,98 @@
+"""MuVi-Sync (Kang, Poria, Herremans 2024) in its official folder layout, one row a second.
+
+    vevo_chord/lab_v2_norm/all/NNN.lab      `key C major`, then `second chord`, already in C major or A minor
+    vevo_semantic/all/2d/clip_l14p/NNN.npy  (T, 768) CLIP ViT-L/14 336 px embeddings, not normalised
+    vevo_emotion/6c_l14p/all/NNN.lab        a heading, then `second` and six probabilities
+    vevo_{motion,scene_offset,note_density,loudness}/all/NNN.lab    `second value`
+    vevo_meta/split/v1/{train,val,test}.txt
+
+Chord rows and feature rows differ in number in 246 videos: every row beyond the shortest list is dropped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video2music.chords import Chord
+from video2music.errors import ChordError, DataError
+
+MAX_SECONDS = 300  # the published systems use no more of a song
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Song:
+    """One video, T rows: chord ids (T,), semantic (T, 768), emotion (T, 6), the rest (T,); `minor` is its mode."""
+
+    name: str
+    minor: bool
+    chords: NDArray[np.int64]
+    semantic: NDArray[np.float16]
+    emotion: NDArray[np.float32]
+    motion: NDArray[np.float32]
+    scene_offset: NDArray[np.float32]
+    density: NDArray[np.float32]
+    loudness: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.chords)
+
+
+def load_split(root: Path, split: str) -> list[Song]:
+    """All songs of `train`, `val` or `test` of split v1. Raises DataError."""
+    if split not in SPLITS:
+        raise DataError(f"unknown split {split!r}: MuVi-Sync has {', '.join(SPLITS)}")
+    names = _rows(root / f"vevo_meta/split/v1/{split}.txt", str.strip)
+    return [load_song(root, name) for name in names]
+
+
+def load_song(root: Path, name: str) -> Song:
+    """One song by its three-digit name. Raises DataError."""
+    mode, *labels = _rows(root / f"vevo_chord/lab_v2_norm/all/{name}.lab", str.split)
+    if mode[0] != "key" or mode[1:] not in (["C", "major"], ["A", "minor"]):
+        raise DataError(f"song {name} says {' '.join(mode)!r} where 'key C major' or 'key A minor' was expected")
+    try:
+        chords = np.array([Chord.parse(label).id for _, label in labels], np.int64)
+    except (ChordError, ValueError) as error:
+        raise DataError(f"song {name} has an unreadable chord row: {error}") from None
+    semantic_path = root / f"vevo_semantic/all/2d/clip_l14p/{name}.npy"
+    if not semantic_path.is_file():
+        raise DataError(_missing(semantic_path))
+    columns = {
+        "chords": chords,
+        "semantic": np.load(semantic_path, allow_pickle=False),
+        "emotion": np.array(_rows(root / f"vevo_emotion/6c_l14p/all/{name}.lab", _numbers, skip=1), np.float32),
+        **{field: _column(root, folder, name) for field, folder in _COLUMNS.items()},
+    }
+    rows = min(MAX_SECONDS, *map(len, columns.values()))
+    return Song(name, mode[2] == "minor", **{field: column[:rows] for field, column in columns.items()})  # type: ignore[arg-type]
+
+
+_COLUMNS = {
+    "motion": "vevo_motion",
+    "scene_offset": "vevo_scene_offset",
+    "density": "vevo_note_density",
+    "loudness": "vevo_loudness",
+}
+
+
+def _column(root: Path, folder: str, name: str) -> NDArray[np.float32]:
+    return np.array(_rows(root / folder / "all" / f"{name}.lab", _numbers), np.float32)[:, 0]
+
+
+def _numbers(line: str) -> list[float]:
+    return [float(word) for word in line.split()[1:]]
+
+
+def _rows(path: Path, read: Callable[[str], Any], *, skip: int = 0) -> list[Any]:
+    if not path.is_file():
+        raise DataError(_missing(path))
+    return [read(line) for line in path.read_text().splitlines()[skip:] if line.strip()]
+
+
+def _missing(path: Path) -> str:
+    return f"MuVi-Sync is not whole: {path} is missing; give the folder that holds vevo_chord, vevo_semantic and the others"

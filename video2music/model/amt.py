@@ -1,0 +1,248 @@
+"""The Affective Multimodal Transformer of Video2Music (Kang, Poria, Herremans 2024; arXiv 2311.00968).
+
+A transformer encoder reads the video, a causal decoder with Music Transformer relative positions (Huang et al. 2019)
+writes one chord a step. Sequences start from PAD; position i of the input is the chord before step i.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emotion import checkpoint
+from video2music.chords import END, N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
+from video2music.model.picture import Picture, PictureInput
+
+KIND = "amt"
+WEIGHTS = Path(__file__).parent.parent / "weights" / KIND
+
+
+@dataclass(frozen=True)
+class AMTConfig:
+    """Dimensions of an AMT; `max_steps` is the longest sequence it sees at once."""
+
+    width: int = 256
+    heads: int = 4
+    feedforward: int = 512
+    encoder_layers: int = 2
+    decoder_layers: int = 4
+    dropout: float = 0.1
+    max_steps: int = 300
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+CONFIGS: Mapping[str, AMTConfig] = MappingProxyType({
+    "shipped": AMTConfig(),
+    "paper": AMTConfig(width=512, heads=8, feedforward=1024, encoder_layers=6, decoder_layers=6),
+    "tiny": AMTConfig(width=32, heads=2, feedforward=64, encoder_layers=1, decoder_layers=2),
+})  # fmt: skip
+
+
+class LayerCache:
+    """Keys and values of one decoder layer, each (B, heads, steps, head width), written in place as steps arrive."""
+
+    def __init__(self, memory_keys: Tensor, memory_values: Tensor, max_steps: int) -> None:
+        batch, heads, _, width = memory_keys.shape
+        self.memory = memory_keys, memory_values
+        self.keys = memory_keys.new_empty(batch, heads, max_steps, width)
+        self.values = torch.empty_like(self.keys)
+
+    def append(self, keys: Tensor, values: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        end = start + keys.shape[2]
+        self.keys[:, :, start:end] = keys
+        self.values[:, :, start:end] = values
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+
+class State(NamedTuple):
+    """What decoding carries from step to step: a cache a layer, the memory's mask, the mode and the steps so far."""
+
+    caches: tuple[LayerCache, ...]
+    memory_mask: Tensor
+    minor: Tensor
+    steps: int
+
+
+class RelativeSelfAttention(nn.Module):
+    """Causal attention whose logits add query · table[distance]; the table is shared by the heads of a layer."""
+
+    def __init__(self, config: AMTConfig) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.inputs = nn.Linear(config.width, 3 * config.width)
+        self.output = nn.Linear(config.width, config.width)
+        self.table = nn.Parameter(torch.randn(config.max_steps, config.head_width) * 0.02)  # row d: d steps back
+
+    def forward(self, x: Tensor, cache: LayerCache | None = None, start: int = 0) -> Tensor:
+        """x (B, L, width) are the steps from `start` on; with a cache they also see the steps before."""
+        queries, keys, values = (_split(part, self.heads) for part in self.inputs(x).chunk(3, dim=-1))
+        if cache is not None:
+            keys, values = cache.append(keys, values, start)
+        bias = self._bias(queries, keys.shape[2], start)
+        dropout = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, dropout_p=dropout)
+        return self.output(_join(mixed))
+
+    def _bias(self, queries: Tensor, n_keys: int, start: int) -> Tensor:
+        """(B, heads, L, keys): relative logits at the scale of the others, minus infinity on what is still to come."""
+        scale = 1 / math.sqrt(queries.shape[-1])
+        if queries.shape[2] == 1:
+            return (queries @ self.table[:n_keys].flip(0).T) * scale
+        steps = torch.arange(start, start + queries.shape[2], device=queries.device)[:, None]
+        distance = steps - torch.arange(n_keys, device=queries.device)
+        by_distance = (queries * scale) @ self.table[:n_keys].T
+        bias = by_distance.gather(-1, distance.clamp(min=0).expand(*queries.shape[:2], -1, -1))
+        return bias.masked_fill(distance < 0, -math.inf)
+
+
+class CrossAttention(nn.Module):
+    """Attention of the chords over the video."""
+
+    def __init__(self, config: AMTConfig) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.query = nn.Linear(config.width, config.width)
+        self.memory = nn.Linear(config.width, 2 * config.width)
+        self.output = nn.Linear(config.width, config.width)
+
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the memory (B, T, width), each (B, heads, T, head width)."""
+        keys, values = self.memory(memory).chunk(2, dim=-1)
+        return _split(keys, self.heads), _split(values, self.heads)
+
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        queries = _split(self.query(x), self.heads)
+        mixed = functional.scaled_dot_product_attention(queries, *memory, attn_mask=mask, dropout_p=dropout)
+        return self.output(_join(mixed))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, cross-attention and feed-forward, each followed by its residual and a layer norm (post-LN)."""
+
+    def __init__(self, config: AMTConfig) -> None:
+        super().__init__()
+        self.self_attention = RelativeSelfAttention(config)
+        self.cross_attention = CrossAttention(config)
+        self.feedforward = nn.Sequential(
+            nn.Linear(config.width, config.feedforward),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feedforward, config.width),
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(3))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, cache: LayerCache | None = None, start: int = 0
+    ) -> Tensor:
+        x = self.norms[0](x + self.dropout(self.self_attention(x, cache, start)))
+        x = self.norms[1](x + self.dropout(self.cross_attention(x, memory, mask)))
+        return self.norms[2](x + self.dropout(self.feedforward(x)))
+
+
+class AMT(nn.Module):
+    """Video and the chords so far -> logits of the next chord over the 159 ids."""
+
+    def __init__(self, config: AMTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.picture = PictureInput(config.width)
+        layer = nn.TransformerEncoderLayer(
+            config.width, config.heads, config.feedforward, config.dropout, batch_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, config.encoder_layers, enable_nested_tensor=False)
+        self.root = nn.Embedding(15, config.width)  # N, 12 roots, END, PAD
+        self.quality = nn.Embedding(16, config.width)  # N, 13 qualities, END, PAD
+        self.join = nn.Linear(config.width + 1, config.width)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        self.head = nn.Linear(config.width, VOCABULARY_SIZE)
+        self.dropout = nn.Dropout(config.dropout)
+        self.register_buffer("positions", _sinusoids(config.max_steps, config.width), persistent=False)
+        for name, ids in zip(("root_of", "quality_of"), _parts(), strict=True):
+            self.register_buffer(name, ids, persistent=False)
+
+    def encode(self, picture: Picture) -> Tensor:
+        """The video as memory, (B, T, width)."""
+        x = self.picture(picture)
+        x = self.dropout(x + self.positions[: x.shape[1]])
+        return self.encoder(x, src_key_padding_mask=~picture.mask)
+
+    def forward(self, chords: Tensor, minor: Tensor, picture: Picture) -> Tensor:
+        """Logits (B, L, 159) of the chord at each step from the chords before, (B, L) ids starting with PAD.
+
+        `minor` (B,) bool is the mode. L is at most `max_steps`. Padding belongs at the end, where the causal mask keeps
+        real steps from seeing it.
+        """
+        memory, mask = self.encode(picture), picture.mask[:, None, None, :]
+        x = self._embed(chords, minor, 0)
+        for layer in self.layers:
+            x = layer(x, layer.cross_attention.project(memory), mask)
+        return self.head(x)
+
+    def start(self, picture: Picture, minor: Tensor) -> State:
+        """Read the video once; `step` then writes chord by chord."""
+        memory, limit = self.encode(picture), self.config.max_steps
+        caches = tuple(LayerCache(*layer.cross_attention.project(memory), limit) for layer in self.layers)
+        return State(caches, picture.mask[:, None, None, :], minor, 0)
+
+    def step(self, chords: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B, L, 159) after the next inputs (B, L), which follow those the state has seen."""
+        x = self._embed(chords, state.minor, state.steps)
+        for layer, cache in zip(self.layers, state.caches, strict=True):
+            x = layer(x, cache.memory, state.memory_mask, cache, state.steps)
+        return self.head(x), state._replace(steps=state.steps + chords.shape[1])
+
+    def _embed(self, chords: Tensor, minor: Tensor, start: int) -> Tensor:
+        x = self.root(self.root_of[chords]) + self.quality(self.quality_of[chords])
+        mode = minor.to(x.dtype)[:, None, None].expand(-1, x.shape[1], 1)
+        x = self.join(torch.cat([x, mode], dim=-1))
+        return self.dropout(x + self.positions[start : start + x.shape[1]])
+
+
+def load(folder: Path = WEIGHTS) -> tuple[AMT, checkpoint.Checkpoint]:
+    """A trained AMT, ready to compose. Raises CheckpointError."""
+    found = checkpoint.load(folder, kind=KIND)
+    model = AMT(AMTConfig(**found.config["model"]))
+    checkpoint.fill(model, found)
+    return model, found
+
+
+def save(model: AMT, folder: Path, **card: object) -> None:
+    """Write config and weights (float16) to `folder`, with anything else the config should tell."""
+    config = {"model": asdict(model.config), **card}
+    checkpoint.save(folder, kind=KIND, config=config, tensors=checkpoint.module_tensors(model))
+
+
+def _parts() -> tuple[Tensor, Tensor]:
+    """Root and quality index of each of the 159 ids."""
+    ids = torch.arange(VOCABULARY_SIZE)
+    root, quality = 1 + (ids - 1) // len(QUALITIES), 1 + (ids - 1) % len(QUALITIES)
+    root[0] = quality[0] = 0
+    assert N_CHORDS == END
+    root[END], root[PAD] = 13, 14
+    quality[END], quality[PAD] = 14, 15
+    return root, quality
+
+
+def _sinusoids(length: int, width: int) -> Tensor:
+    """Sinusoidal positions (length, width) of Vaswani et al. 2017."""
+    angles = torch.arange(length)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10000) / width))
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _join(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(2)

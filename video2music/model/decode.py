@@ -1,0 +1,163 @@
+"""Chords from the AMT, one a step: sampling under rules, each rule a small filter of the logits.
+
+A filter takes the logits (159,) of a step and the chord ids so far and returns logits of which some are lower, higher or
+minus infinity. Filters run in the order given; one that would leave nothing to choose from is skipped.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from video2music.chords import END, N_CHORDS, PAD, Chord
+from video2music.model.affect import ALLOWED_MATRIX
+from video2music.model.amt import AMT, State
+from video2music.model.picture import Picture
+
+LogitFilter = Callable[[Tensor, Sequence[int]], Tensor]
+"""(logits of one step (159,), chord ids so far) -> logits (159,)."""
+
+STEERING_NATS = 4.0  # what full strength adds to a quality that the emotion surely allows
+HOP_DIVISOR = 2  # a new window of the video starts with the latter half of the steps before
+
+
+@dataclass(frozen=True)
+class OnlyChords:
+    """No END and no PAD inside the piece, and no N: silence is not composed."""
+
+    def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
+        logits = logits.clone()
+        logits[[0, END, PAD]] = -math.inf
+        return logits
+
+
+@dataclass(frozen=True)
+class MaxRepeat:
+    """A chord lasts at most `steps` steps."""
+
+    steps: int
+
+    def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
+        last = list(history[-self.steps :])
+        if len(last) < self.steps or len(set(last)) > 1:
+            return logits
+        logits = logits.clone()
+        logits[last[-1]] = -math.inf
+        return logits
+
+
+@dataclass(frozen=True)
+class Steer:
+    """Raise the qualities that the emotion of each step allows; `bias` is (N, 13) nats, as `steering` makes it."""
+
+    bias: Tensor
+
+    def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
+        logits = logits.clone()
+        logits[1:N_CHORDS] += self.bias[len(history)].repeat(12)
+        return logits
+
+
+def steering(emotion: np.ndarray, strength: float) -> Tensor:
+    """Nats (N, 13) to add to each quality under the emotions (N, 6): strength · 4 · P(an emotion that allows it)."""
+    return torch.from_numpy(emotion.astype(np.float32) @ ALLOWED_MATRIX) * (STEERING_NATS * strength)
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """The last step is the tonic triad; the step before leads to it: dominant or subdominant of C major or A minor."""
+
+    steps: int
+    minor: bool
+
+    def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
+        left = self.steps - len(history)
+        if left > 2 or left == 2 == self.steps:
+            return logits
+        allowed = CADENCES[self.minor][left == 1]
+        kept = torch.full_like(logits, -math.inf)
+        kept[allowed] = logits[allowed]
+        return kept
+
+
+CADENCES = tuple(
+    tuple([Chord.parse(name).id for name in names.split()] for names in (approach, tonic))
+    for approach, tonic in (("G G:7 F", "C"), ("E E:7 E:min D:min G", "A:min"))
+)
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Flatten (above 1) or sharpen (below 1) the distribution; 0 leaves only the likeliest chord."""
+
+    value: float
+
+    def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
+        return logits / max(self.value, 1e-4)
+
+
+@dataclass(frozen=True)
+class TopP:
+    """Keep the smallest set of chords that holds `mass` of the probability (Holtzman et al. 2020)."""
+
+    mass: float
+
+    def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
+        ordered, order = logits.sort(descending=True)
+        before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
+        logits = logits.clone()
+        logits[order[before >= self.mass]] = -math.inf
+        return logits
+
+
+@torch.inference_mode()
+def compose(
+    model: AMT,
+    picture: Picture,
+    *,
+    minor: bool,
+    filters: Iterable[LogitFilter],
+    generator: torch.Generator,
+    primer: Sequence[Chord] = (),
+) -> list[Chord]:
+    """One chord for every step of the picture (a batch of one), in C major or A minor; the primer comes first.
+
+    A picture longer than the model sees at once is read in windows that overlap by half; each starts with the chords
+    of the half before.
+    """
+    filters, steps = tuple(filters), picture.emotion.shape[1]
+    history = [chord.id for chord in primer[:steps]]
+    window = _Window(model, picture, minor, 0, history)
+    while len(history) < steps:
+        if len(history) - window.start >= model.config.max_steps:
+            window = _Window(model, picture, minor, len(history) - model.config.max_steps // HOP_DIVISOR, history)
+        logits = _filtered(window.next_logits(history), history, filters)
+        history.append(int(torch.multinomial(logits.softmax(-1), 1, generator=generator)))
+    return [Chord.from_id(chord) for chord in history]
+
+
+class _Window:
+    """The model's state over `max_steps` steps from `start`, fed with the history up to now."""
+
+    def __init__(self, model: AMT, picture: Picture, minor: bool, start: int, history: Sequence[int]) -> None:
+        self.model, self.start, self.fed = model, start, start
+        seen = picture.window(start, model.config.max_steps)
+        self.state: State = model.start(seen, torch.tensor([minor]))
+
+    def next_logits(self, history: Sequence[int]) -> Tensor:
+        """Logits (159,) of the chord after the history; what the model has not heard of it is fed at once."""
+        previous = [PAD, *history][self.fed : len(history) + 1]
+        logits, self.state = self.model.step(torch.tensor([previous]), self.state)
+        self.fed = len(history) + 1
+        return logits[0, -1]
+
+
+def _filtered(logits: Tensor, history: Sequence[int], filters: Iterable[LogitFilter]) -> Tensor:
+    for apply in filters:
+        kept = apply(logits, history)
+        if kept.isfinite().any():
+            logits = kept
+    return logits

@@ -1,0 +1,116 @@
+"""The training loop that the AMT and the regressor share: AdamW, warm-up and cosine decay, best epoch on validation.
+
+It can be stopped at any time: after each epoch the whole state goes to `resume.pt` in the folder, and the same command
+goes on from there.
+"""
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: epochs, songs a batch, peak learning rate, steps of warm-up, weight decay, patience in epochs."""
+
+    epochs: int
+    batch: int = 16
+    rate: float = 5e-4
+    warmup_steps: int = 100
+    decay: float = 0.01
+    patience: int = 6
+    seed: int = 0
+
+
+def fit(
+    model: nn.Module,
+    batches: Callable[[torch.Generator], Iterable[Any]],
+    loss: Callable[[Any, torch.Generator], Tensor],
+    validate: Callable[[], float],
+    *,
+    recipe: Recipe,
+    n_batches: int,
+    folder: Path,
+) -> list[dict[str, float]]:
+    """Train in place and leave the weights of the epoch with the lowest `validate()`; returns a row an epoch.
+
+    `batches(generator)` gives one epoch, `loss(batch, generator)` a scalar; all randomness comes from the generator and
+    torch's own seed, both set from the recipe.
+    """
+    torch.manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_cosine(recipe, recipe.epochs * n_batches))
+    history, best = _resume(folder / "resume.pt", model, optimizer, schedule, generator)
+    for epoch in range(len(history), recipe.epochs):
+        if _stale(history, recipe.patience):
+            break
+        started = time.perf_counter()
+        losses = [_update(model, optimizer, schedule, loss(batch, generator)) for batch in batches(generator)]
+        model.eval()
+        figure = validate()
+        model.train()
+        if figure <= min((row["validation"] for row in history), default=math.inf):
+            best = copy.deepcopy(model.state_dict())
+        seconds = time.perf_counter() - started
+        history.append({"epoch": epoch, "loss": sum(losses) / len(losses), "validation": figure, "seconds": seconds})
+        log.info("epoch %(epoch)d  loss %(loss).4f  validation %(validation).4f  %(seconds).0f s", history[-1])
+        _save(folder / "resume.pt", model, optimizer, schedule, generator, history, best)
+    model.load_state_dict(best)
+    model.eval()
+    return history
+
+
+def _update(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, loss: Tensor) -> float:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    schedule.step()
+    return loss.item()
+
+
+def _warmup_cosine(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    def factor(step: int) -> float:
+        if step < recipe.warmup_steps:
+            return (step + 1) / recipe.warmup_steps
+        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
+
+    return factor
+
+
+def _stale(history: list[dict[str, float]], patience: int) -> bool:
+    figures = [row["validation"] for row in history]
+    return len(figures) > patience and min(figures[-patience:]) > min(figures)
+
+
+def _save(path: Path, model, optimizer, schedule, generator, history, best) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
+    random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
+    torch.save({**state, **random, "history": history, "best": best}, partial)
+    partial.replace(path)
+
+
+def _resume(path: Path, model, optimizer, schedule, generator) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+    if not path.is_file():
+        return [], copy.deepcopy(model.state_dict())
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    generator.set_state(state["generator"])
+    torch.set_rng_state(state["torch"])
+    log.info("going on after epoch %d", len(state["history"]))
+    return state["history"], state["best"]

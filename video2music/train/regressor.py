@@ -1,0 +1,100 @@
+"""Train the regressor on MuVi-Sync: z-scored density and loudness, squared error and a correlation term a song."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from video2music.data.muvi_sync import Song, load_split
+from video2music.evaluate.dynamics import Row, mean_row, regressor_row
+from video2music.model.regressor import Regressor, RegressorConfig, save
+from video2music.train import card
+from video2music.train.fit import Recipe, fit
+from video2music.train.songs import Batch, batch_of, drop_modalities, shuffled, statistics
+
+RECIPE = Recipe(epochs=20, batch=16, rate=1e-3, warmup_steps=50, decay=0.05, patience=5)
+CORRELATION_WEIGHT = 0.3
+DROP_RATES = (0.4, 0.1, 0.1)
+
+
+def train(data: Path, out: Path, *, recipe: Recipe = RECIPE) -> dict[str, Row]:
+    """Train on MuVi-Sync at `data`, write weights, config and card to `out`, return the test rows."""
+    songs, validation = load_split(data, "train"), load_split(data, "val")
+    torch.manual_seed(recipe.seed)
+    model = Regressor(RegressorConfig())
+    model.picture.set_statistics(statistics(songs))
+    truth = _truth(songs)
+    model.target_mean.copy_(torch.from_numpy(truth.mean(0)))
+    model.target_scale.copy_(torch.from_numpy(truth.std(0)))
+    model.train()
+    history = fit(
+        model,
+        lambda generator: shuffled(songs, recipe.batch, generator),
+        lambda batch, generator: loss(model, batch, generator),
+        lambda: _validate(model, validation),
+        recipe=recipe,
+        n_batches=-(-len(songs) // recipe.batch),
+        folder=out,
+    )
+    model.spread.copy_(_spread(model, validation))
+    rows = {split: _rows(model, songs, load_split(data, split)) for split in ("val", "test")}
+    training = {
+        "recipe": asdict(recipe),
+        "correlation_weight": CORRELATION_WEIGHT,
+        "drop_rates": DROP_RATES,
+        "epochs_run": len(history),
+    }
+    save(model, out, training=training)
+    card.write(out, card.REGRESSOR, rows=rows, command="video2music train regressor --data MUVI_SYNC", details=training)
+    return rows["test"]
+
+
+def loss(model: Regressor, batch: Batch, generator: torch.Generator) -> Tensor:
+    """Mean squared error of the z-scores over real rows, and 1 - Pearson's r over each song, against collapse."""
+    predicted = model.scores(drop_modalities(batch.picture, DROP_RATES, generator))
+    mask = batch.picture.mask[..., None].float()
+    truth = (batch.dynamics - model.target_mean) / model.target_scale * mask
+    squared = ((predicted - truth) ** 2 * mask).sum() / (2 * mask.sum())
+    return squared + CORRELATION_WEIGHT * (1 - _correlation(predicted, truth, mask).mean())
+
+
+def _correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+    """Pearson's r (B, 2) over the real rows of each song."""
+    n = mask.sum(1)
+    a = (a - (a * mask).sum(1, keepdim=True) / n[:, None]) * mask
+    b = (b - (b * mask).sum(1, keepdim=True) / n[:, None]) * mask
+    return (a * b).sum(1) / ((a**2).sum(1) * (b**2).sum(1)).sqrt().clamp(min=1e-3)
+
+
+def _validate(model: Regressor, songs: Sequence[Song]) -> float:
+    """Padded errors in units of the targets' deviation, with and without the semantic rows, the two ways it is used."""
+    scale = model.target_scale.tolist()
+    rows = [regressor_row(model, songs, hide=hide) for hide in ((), ("semantic",))]
+    errors = [(row["density_rmse_padded"] / scale[0], row["loudness_rmse_padded"] / scale[1]) for row in rows]
+    return float(np.mean(errors))
+
+
+@torch.inference_mode()
+def _spread(model: Regressor, songs: Sequence[Song]) -> Tensor:
+    """Deviation of the true z-scores over that of the predicted ones, without semantic rows, at least 1, (2,)."""
+    batch = batch_of(songs)
+    present = batch.picture.present.clone()
+    present[:, 0] = False
+    predicted = model.scores(batch.picture._replace(present=present))[batch.picture.mask]
+    truth = (batch.dynamics[batch.picture.mask] - model.target_mean) / model.target_scale
+    return (truth.std(0) / predicted.std(0)).clamp(min=1)
+
+
+def _rows(model: Regressor, train_songs: Sequence[Song], songs: Sequence[Song]) -> Mapping[str, Row]:
+    return {
+        "train mean": mean_row(_truth(train_songs).mean(0), songs),
+        "shipped": regressor_row(model, songs),
+        "shipped, no semantic rows": regressor_row(model, songs, hide=("semantic",)),
+    }
+
+
+def _truth(songs: Sequence[Song]) -> np.ndarray:
+    return np.concatenate([np.stack([song.density, song.loudness], axis=1) for song in songs])

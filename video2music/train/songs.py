@@ -1,0 +1,67 @@
+"""MuVi-Sync songs as batches of tensors."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from video2music.chords import END, PAD
+from video2music.data.muvi_sync import Song
+from video2music.model.picture import Picture, collate, movement
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B songs: previous and next chords (B, T + 1) with END and PAD, minor (B,), picture, dynamics (B, T, 2)."""
+
+    previous: Tensor
+    following: Tensor
+    minor: Tensor
+    picture: Picture
+    dynamics: Tensor
+
+
+def batch_of(songs: Sequence[Song]) -> Batch:
+    """The songs padded to the longest of them."""
+    longest = max(map(len, songs))
+    previous = torch.full((len(songs), longest + 1), PAD)
+    following = previous.clone()
+    dynamics = torch.zeros(len(songs), longest, 2)
+    for row, song in enumerate(songs):
+        chords = torch.from_numpy(song.chords)
+        previous[row, 1 : len(song) + 1] = chords
+        following[row, : len(song)] = chords
+        following[row, len(song)] = END
+        dynamics[row, : len(song)] = torch.from_numpy(np.stack([song.density, song.loudness], axis=1))
+    return Batch(previous, following, torch.tensor([song.minor for song in songs]), picture_of(songs), dynamics)
+
+
+def picture_of(songs: Sequence[Song]) -> Picture:
+    """What the models see of these songs' videos."""
+    return collate([(song.semantic, song.emotion, movement(song.motion, song.scene_offset)) for song in songs])
+
+
+def shuffled(songs: Sequence[Song], size: int, generator: torch.Generator) -> Iterator[Batch]:
+    """One epoch in batches of `size` songs of like length, in random order."""
+    jitter = torch.rand(len(songs), generator=generator) * 40  # seconds, so that batches differ from epoch to epoch
+    by_length = sorted(range(len(songs)), key=lambda index: len(songs[index]) + jitter[index].item())
+    groups = [by_length[start : start + size] for start in range(0, len(songs), size)]
+    for index in torch.randperm(len(groups), generator=generator).tolist():
+        yield batch_of([songs[member] for member in groups[index]])
+
+
+def drop_modalities(picture: Picture, rates: Sequence[float], generator: torch.Generator) -> Picture:
+    """Hide whole modalities of whole songs, each at its own rate (semantic, emotion, movement)."""
+    keep = torch.rand(picture.present.shape, generator=generator) >= torch.tensor(rates)
+    return picture._replace(present=picture.present & keep)
+
+
+def statistics(songs: Sequence[Song]) -> dict[str, np.ndarray]:
+    """All rows of each modality, for PictureInput.set_statistics."""
+    return {
+        "semantic": np.concatenate([song.semantic for song in songs]),
+        "emotion": np.concatenate([song.emotion for song in songs]),
+        "movement": np.concatenate([movement(song.motion, song.scene_offset) for song in songs]),
+    }
