@@ -6,6 +6,7 @@ id 157, 158     END and PAD, which are no chords; a sequence starts from PAD as 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -120,3 +121,12 @@ def parse_sequence(text: str) -> tuple[Chord, ...]:
     if not chords:
         raise ChordError("the chord sequence is empty: write chords such as 'Am F C G'")
     return chords
+
+
+def lab_lines(chords: Sequence[Chord], starts_s: Sequence[float], ends_s: Sequence[float]) -> str:
+    """The text of a .lab file as mir_eval reads it: a line `start end label` for each chord, in seconds.
+
+    Equal neighbours stay apart: a line is a step, so that the file tells how the chords were written.
+    """
+    rows = zip(chords, starts_s, ends_s, strict=True)
+    return "".join(f"{start_s:.6f} {end_s:.6f} {chord}\n" for chord, start_s, end_s in rows)

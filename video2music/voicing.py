@@ -1,0 +1,136 @@
+"""Voice leading: four voices that hold every pitch class of each chord and move as little as they can.
+
+Both lines are shortest paths (Viterbi) through all voicings that fit the registers, so the whole movement is the least
+possible, not only the next step's. The costs follow four-part writing: common tones stay, inner voices step, no
+parallel fifths or octaves, no leap of all voices in one direction.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video2music.chords import Chord
+
+Span = tuple[int, int]
+Voicing = tuple[int, ...]
+
+WIDEST = 16  # semitones between the lowest and the highest of the three upper voices
+WIDEST_GAP = 9  # between two neighbours among them
+NO_INVERSION = frozenset({"dim", "sus4", "sus2", "aug", "dim7", "hdim7", "maj6", "min6"})  # the bass stays on the root
+THIRD_IN_BASS = 3.0  # semitones of movement that the bass must save to leave the root
+LEAP = 5  # semitones; what goes beyond counts twice
+PARALLEL = 4.0  # costs of two voices that go from fifth to fifth or octave to octave
+SAME_WAY = 3.0  # cost of all four voices leaping in one direction
+CLUSTER = 2.0  # cost of a semitone between neighbours
+DRIFT = 0.15  # per semitone between the middle of the voices and the middle of the register
+_PAIRS = tuple(combinations(range(4), 2))
+
+
+def voice(
+    chords: Sequence[Chord], *, bass: Span = (36, 52), upper: Span = (52, 76), inversions: bool = False
+) -> list[Voicing]:
+    """Pitches (bass, tenor, alto, soprano) of each chord, rising and all different; () for N, which moves nothing.
+
+    `bass` and `upper` are the registers. With `inversions` the third may lie in the bass where that smooths its line,
+    but neither at the start nor in the last two chords.
+    """
+    places = [place for place, chord in enumerate(chords) if chord.root is not None]
+    sounding = [chords[place] for place in places]
+    basses = _bass_line(sounding, bass, inversions)
+    voiced: list[Voicing] = [()] * len(chords)
+    for place, pitches in zip(places, _upper_voices(sounding, basses, upper), strict=True):
+        voiced[place] = pitches
+    return voiced
+
+
+def _bass_line(chords: Sequence[Chord], register: Span, inversions: bool) -> list[int]:
+    middle = sum(register) / 2
+    layers, costs = [], []
+    for place, chord in enumerate(chords):
+        free = inversions and 0 < place < len(chords) - 2 and chord.quality not in NO_INVERSION
+        classes = chord.pitch_classes[: 2 if free else 1]
+        pitches = np.array([pitch for degree in classes for pitch in _of_class(degree, register)])
+        inverted = pitches % 12 != classes[0]
+        layers.append(pitches)
+        costs.append(THIRD_IN_BASS * inverted + DRIFT * np.abs(pitches - middle))
+    path = _shortest(costs, lambda place: _leaping(layers[place][None, :] - layers[place - 1][:, None]))
+    return [int(layer[index]) for layer, index in zip(layers, path, strict=True)]
+
+
+def _of_class(pitch_class: int, register: Span) -> Iterator[int]:
+    low, high = register
+    return iter(range(low + (pitch_class - low) % 12, high + 1, 12))
+
+
+def _leaping(moves: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Semitones of movement, those beyond LEAP twice."""
+    size = np.abs(moves)
+    return size + np.maximum(size - LEAP, 0.0)
+
+
+def _upper_voices(chords: Sequence[Chord], basses: Sequence[int], register: Span) -> list[Voicing]:
+    layers = [_voicings(chord, low, register) for chord, low in zip(chords, basses, strict=True)]
+    costs = [_standing_cost(chord, low, register) for chord, low in zip(chords, basses, strict=True)]
+    keys = list(zip(chords, basses, strict=True))
+    path = _shortest(costs, lambda place: _moving_cost(keys[place - 1], keys[place], register))
+    return [tuple(map(int, layer[index])) for layer, index in zip(layers, path, strict=True)]
+
+
+@lru_cache(maxsize=4096)
+def _voicings(chord: Chord, bass: int, register: Span) -> NDArray[np.int64]:
+    """(A, 4) every voicing over a bass: with it the three upper voices make the chord complete and double no third."""
+    root, third, *rest = chord.pitch_classes
+    upper = [c for c in chord.pitch_classes if c != bass % 12] if len(rest) == 2 else [root, third, *rest]
+    wanted = [sorted(upper)]
+    if bass % 12 == third:
+        wanted = [sorted([root, root, rest[0]]), sorted([root, rest[0], rest[0]])] if len(rest) == 1 else wanted
+    pool = sorted(p for c in set(chord.pitch_classes) for p in _of_class(c, register) if p > bass)
+    found = [
+        (bass, *pitches)
+        for pitches in combinations(pool, 3)
+        if pitches[2] - pitches[0] <= WIDEST
+        and max(pitches[1] - pitches[0], pitches[2] - pitches[1]) <= WIDEST_GAP
+        and sorted(pitch % 12 for pitch in pitches) in wanted
+    ]
+    return np.array(found)
+
+
+@lru_cache(maxsize=4096)
+def _standing_cost(chord: Chord, bass: int, register: Span) -> NDArray[np.float64]:
+    """(A,) what a voicing costs by itself: clusters and distance from the middle of the register."""
+    upper = _voicings(chord, bass, register)[:, 1:]
+    clusters = (np.diff(upper, axis=1) == 1).sum(1)
+    return CLUSTER * clusters + DRIFT * np.abs(upper.mean(1) - sum(register) / 2)
+
+
+@lru_cache(maxsize=4096)
+def _moving_cost(before: tuple[Chord, int], after: tuple[Chord, int], register: Span) -> NDArray[np.float64]:
+    """(A, B) what it costs to go from each voicing of one chord to each of the next."""
+    old, new = _voicings(*before, register)[:, None, :], _voicings(*after, register)[None, :, :]
+    moves = new - old
+    cost = _leaping(moves[:, :, 1:]).sum(2)
+    for low, high in _PAIRS:
+        interval = (new[..., high] - new[..., low]) % 12
+        kept = interval == (old[..., high] - old[..., low]) % 12
+        together = kept & (moves[..., low] != 0) & (moves[..., high] != 0)
+        cost += PARALLEL * (together & ((interval == 0) | (interval == 7)))
+    leaps = moves * (np.abs(moves) > 2)
+    return cost + SAME_WAY * ((leaps > 0).all(2) | (leaps < 0).all(2))
+
+
+def _shortest(costs: Sequence[NDArray[np.float64]], step_cost: Callable[[int], NDArray[np.float64]]) -> list[int]:
+    """Index into each layer along the cheapest path; `step_cost(place)` gives (A, B) from the layer before."""
+    if not costs:
+        return []
+    total, backs = costs[0], []
+    for place in range(1, len(costs)):
+        through = total[:, None] + step_cost(place)
+        backs.append(through.argmin(0))
+        total = through.min(0) + costs[place]
+    path = [int(total.argmin())]
+    for back in reversed(backs):
+        path.append(int(back[path[-1]]))
+    return path[::-1]
