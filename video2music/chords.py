@@ -6,7 +6,7 @@ id 157, 158     END and PAD, which are no chords; a sequence starts from PAD as 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -123,7 +123,7 @@ def parse_sequence(text: str) -> tuple[Chord, ...]:
     return chords
 
 
-def lab_lines(chords: Sequence[Chord], starts_s: Sequence[float], ends_s: Sequence[float]) -> str:
+def lab_lines(chords: Iterable[Chord], starts_s: Iterable[float], ends_s: Iterable[float]) -> str:
     """The text of a .lab file as mir_eval reads it: a line `start end label` for each chord, in seconds.
 
     Equal neighbours stay apart: a line is a step, so that the file tells how the chords were written.
