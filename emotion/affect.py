@@ -48,7 +48,7 @@ def quadrant(valence: float, arousal: float) -> str:
 def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[np.float32]:
     """Probabilities of the six emotions at points (T, 2) of the plane, shape (T, 6), rows summing to 1.
 
-    The softmax of the negative squared distance to each emotion's place over `temperature` (squared units of the plane).
+    The softmax of the negative squared distance to each emotion's place over `temperature` (squared units).
     """
     distance = ((np.asarray(points, float)[:, None, :] - _EMOTION_PLACES) ** 2).sum(-1)
     logits = -distance / temperature

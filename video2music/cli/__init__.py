@@ -1,0 +1,43 @@
+"""The command line: one file a command. Heavy imports stay inside the commands, so that --help answers at once."""
+
+import logging
+from typing import Annotated
+
+import typer
+
+import video2music
+from video2music.cli import demo, doctor, download, features, generate, train
+
+app = typer.Typer(
+    name="video2music",
+    help="Music composed for your video: it watches the clip, writes chords, arranges, renders and mixes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("generate")(generate.generate)
+app.command("features")(features.features)
+app.command("download")(download.download)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.add_typer(train.app, name="train")
+
+
+@app.callback()
+def configure(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more on stderr.")] = False,
+) -> None:
+    """Set up logging; commands print their results themselves."""
+    if version:
+        typer.echo(video2music.__version__)
+        raise typer.Exit
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    ours = logging.DEBUG if verbose else logging.INFO
+    for name in ("video2music", "emotion"):
+        logging.getLogger(name).setLevel(ours)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

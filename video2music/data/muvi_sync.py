@@ -69,7 +69,7 @@ def load_song(root: Path, name: str) -> Song:
         **{field: _column(root, folder, name) for field, folder in _COLUMNS.items()},
     }
     rows = min(MAX_SECONDS, *map(len, columns.values()))
-    return Song(name, mode[2] == "minor", **{field: column[:rows] for field, column in columns.items()})  # type: ignore[arg-type]
+    return Song(name, mode[2] == "minor", **{field: column[:rows] for field, column in columns.items()})
 
 
 _COLUMNS = {
@@ -95,4 +95,4 @@ def _rows(path: Path, read: Callable[[str], Any], *, skip: int = 0) -> list[Any]
 
 
 def _missing(path: Path) -> str:
-    return f"MuVi-Sync is not whole: {path} is missing; give the folder that holds vevo_chord, vevo_semantic and the others"
+    return f"MuVi-Sync is not whole: {path} is missing; give the folder that holds vevo_chord and the others"

@@ -8,16 +8,16 @@ import torch
 from video2music.chords import END, VOCABULARY_SIZE, Chord
 from video2music.data.muvi_sync import MAX_SECONDS, Song
 from video2music.evaluate import metrics
+from video2music.evaluate.report import Songs
 from video2music.model.amt import AMT
 from video2music.model.picture import MODALITIES
 from video2music.train.songs import batch_of
 
-Row = dict[str, float]
 HITS = (1, 3, 5)
 
 
 @torch.inference_mode()
-def amt_row(model: AMT, songs: Sequence[Song], *, hide: Sequence[str] = (), batch: int = 8) -> Row:
+def amt(model: AMT, songs: Sequence[Song], *, hide: Sequence[str] = (), batch: int = 8) -> Songs:
     """Figures of the model, with the named modalities hidden from it."""
     hidden = torch.tensor([name in hide for name in MODALITIES])
     rows = []
@@ -28,10 +28,10 @@ def amt_row(model: AMT, songs: Sequence[Song], *, hide: Sequence[str] = (), batc
         picture = tensors.picture._replace(present=tensors.picture.present & ~hidden)
         logits = model(tensors.previous[:, :limit], tensors.minor, picture).numpy()
         rows += [_song_row(song, logits[index]) for index, song in enumerate(some)]
-    return _mean(rows)
+    return _columns(rows)
 
 
-def repeat_previous_row(songs: Sequence[Song]) -> Row:
+def repeat_previous(songs: Sequence[Song]) -> Songs:
     """Figures of repeating the chord before; C, A:min, F, G come next, in that order."""
     fallback = [Chord.parse(name).id for name in ("C", "A:min", "F", "G")]
     order = np.zeros(VOCABULARY_SIZE)
@@ -41,10 +41,10 @@ def repeat_previous_row(songs: Sequence[Song]) -> Row:
         logits = np.tile(order, (len(song) + 1, 1))
         logits[np.arange(1, len(song) + 1), song.chords] = len(fallback) + 1
         rows.append(_song_row(song, logits))
-    return _mean([{name: value for name, value in row.items() if name != "nll"} for row in rows])
+    return _columns([{name: value for name, value in row.items() if name != "nll"} for row in rows])
 
 
-def _song_row(song: Song, logits: np.ndarray) -> Row:
+def _song_row(song: Song, logits: np.ndarray) -> dict[str, float]:
     """As the reference: the first chord is given, the last target is END, at most 300 inputs in all."""
     targets = np.append(song.chords, END)[1:MAX_SECONDS]
     logits = logits[1 : len(targets) + 1]
@@ -54,5 +54,5 @@ def _song_row(song: Song, logits: np.ndarray) -> Row:
     }
 
 
-def _mean(rows: Sequence[Row]) -> Row:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+def _columns(rows: Sequence[dict[str, float]]) -> Songs:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -7,15 +7,14 @@ import torch
 
 from video2music.data.muvi_sync import Song
 from video2music.evaluate import metrics
+from video2music.evaluate.report import Songs
 from video2music.model.picture import MODALITIES
 from video2music.model.regressor import Regressor
 from video2music.train.songs import picture_of
 
-Row = dict[str, float]
-
 
 @torch.inference_mode()
-def regressor_row(model: Regressor, songs: Sequence[Song], *, hide: Sequence[str] = (), batch: int = 16) -> Row:
+def regressor(model: Regressor, songs: Sequence[Song], *, hide: Sequence[str] = (), batch: int = 16) -> Songs:
     """Figures of the model, with the named modalities hidden from it."""
     hidden = torch.tensor([name in hide for name in MODALITIES])
     rows = []
@@ -24,16 +23,16 @@ def regressor_row(model: Regressor, songs: Sequence[Song], *, hide: Sequence[str
         picture = picture_of(some)
         predicted = model(picture._replace(present=picture.present & ~hidden)).numpy()
         rows += [_song_row(song, predicted[index, : len(song)]) for index, song in enumerate(some)]
-    return _mean(rows)
+    return _columns(rows)
 
 
-def mean_row(mean: np.ndarray, songs: Sequence[Song]) -> Row:
+def constant(mean: np.ndarray, songs: Sequence[Song]) -> Songs:
     """Figures of saying the same density and loudness (2,) in every real second."""
     rows = [_song_row(song, np.tile(mean, (len(song), 1))) for song in songs]
-    return _mean([{name: value for name, value in row.items() if not name.endswith("_r")} for row in rows])
+    return _columns([{name: value for name, value in row.items() if not name.endswith("_r")} for row in rows])
 
 
-def _song_row(song: Song, predicted: np.ndarray) -> Row:
+def _song_row(song: Song, predicted: np.ndarray) -> dict[str, float]:
     row = {}
     for column, (name, truth) in enumerate((("density", song.density), ("loudness", song.loudness))):
         said = predicted[:, column]
@@ -43,5 +42,5 @@ def _song_row(song: Song, predicted: np.ndarray) -> Row:
     return row
 
 
-def _mean(rows: Sequence[Row]) -> Row:
-    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
+def _columns(rows: Sequence[dict[str, float]]) -> Songs:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -1,7 +1,7 @@
 """Figures of chord and dynamics models, as the published systems code them.
 
-Hits@k follows Video2Music's released code: the top k of all 159 classes, over the positions whose target is not PAD (END
-counts), as a fraction of each song, then the mean over songs.
+Hits@k follows Video2Music's released code: the top k of all 159 classes, over the positions whose target is not PAD
+(END counts), as a fraction of each song, then the mean over songs.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def hits(logits: NDArray[np.floating], targets: NDArray[np.integer], k: int) -> float:
-    """Share of one song's targets (T,) among the k highest of their logits (T, 159); of equal logits the lower id wins."""
+    """Share of one song's targets (T,) among the k highest of their logits (T, 159); of equals the lower id wins."""
     own = np.take_along_axis(logits, targets[:, None], axis=1)
     lower = np.arange(logits.shape[1]) < targets[:, None]
     rank = (logits > own).sum(1) + ((logits == own) & lower).sum(1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,10 +50,10 @@ CONFIGS: Mapping[str, AMTConfig] = MappingProxyType({
 class LayerCache:
     """Keys and values of one decoder layer, each (B, heads, steps, head width), written in place as steps arrive."""
 
-    def __init__(self, memory_keys: Tensor, memory_values: Tensor, max_steps: int) -> None:
-        batch, heads, _, width = memory_keys.shape
-        self.memory = memory_keys, memory_values
-        self.keys = memory_keys.new_empty(batch, heads, max_steps, width)
+    def __init__(self, memory: tuple[Tensor, Tensor], max_steps: int) -> None:
+        batch, heads, _, width = memory[0].shape
+        self.memory = memory
+        self.keys = memory[0].new_empty(batch, heads, max_steps, width)
         self.values = torch.empty_like(self.keys)
 
     def append(self, keys: Tensor, values: Tensor, start: int) -> tuple[Tensor, Tensor]:
@@ -153,6 +153,10 @@ class DecoderLayer(nn.Module):
 class AMT(nn.Module):
     """Video and the chords so far -> logits of the next chord over the 159 ids."""
 
+    positions: Tensor
+    root_of: Tensor
+    quality_of: Tensor
+
     def __init__(self, config: AMTConfig) -> None:
         super().__init__()
         self.config = config
@@ -185,14 +189,14 @@ class AMT(nn.Module):
         """
         memory, mask = self.encode(picture), picture.mask[:, None, None, :]
         x = self._embed(chords, minor, 0)
-        for layer in self.layers:
-            x = layer(x, layer.cross_attention.project(memory), mask)
+        for layer, seen in zip(self.layers, self._project(memory), strict=True):
+            x = layer(x, seen, mask)
         return self.head(x)
 
     def start(self, picture: Picture, minor: Tensor) -> State:
         """Read the video once; `step` then writes chord by chord."""
-        memory, limit = self.encode(picture), self.config.max_steps
-        caches = tuple(LayerCache(*layer.cross_attention.project(memory), limit) for layer in self.layers)
+        limit = self.config.max_steps
+        caches = tuple(LayerCache(seen, limit) for seen in self._project(self.encode(picture)))
         return State(caches, picture.mask[:, None, None, :], minor, 0)
 
     def step(self, chords: Tensor, state: State) -> tuple[Tensor, State]:
@@ -201,6 +205,10 @@ class AMT(nn.Module):
         for layer, cache in zip(self.layers, state.caches, strict=True):
             x = layer(x, cache.memory, state.memory_mask, cache, state.steps)
         return self.head(x), state._replace(steps=state.steps + chords.shape[1])
+
+    def _project(self, memory: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The memory's keys and values for each decoder layer."""
+        return [cast(DecoderLayer, layer).cross_attention.project(memory) for layer in self.layers]
 
     def _embed(self, chords: Tensor, minor: Tensor, start: int) -> Tensor:
         x = self.root(self.root_of[chords]) + self.quality(self.quality_of[chords])

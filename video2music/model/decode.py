@@ -1,7 +1,7 @@
 """Chords from the AMT, one a step: sampling under rules, each rule a small filter of the logits.
 
-A filter takes the logits (159,) of a step and the chord ids so far and returns logits of which some are lower, higher or
-minus infinity. Filters run in the order given; one that would leave nothing to choose from is skipped.
+A filter takes the logits (159,) of a step and the chord ids so far and returns logits of which some are lower, higher
+or minus infinity. Filters run in the order given; one that would leave nothing to choose from is skipped.
 """
 
 import math
@@ -75,7 +75,7 @@ class Cadence:
 
     def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
         left = self.steps - len(history)
-        if left > 2 or left == 2 == self.steps:
+        if left > 2:
             return logits
         allowed = CADENCES[self.minor][left == 1]
         kept = torch.full_like(logits, -math.inf)

@@ -50,14 +50,14 @@ def movement(motion: np.ndarray, scene_offset: np.ndarray) -> np.ndarray:
 def collate(videos: Sequence[tuple[np.ndarray | None, np.ndarray, np.ndarray]]) -> Picture:
     """Pad videos, each (semantic (T, 768) or None, emotion (T, 6), movement (T, 2)), to one batch with its mask."""
     lengths = [len(emotion) for _, emotion, _ in videos]
-    columns = [torch.zeros(len(videos), max(lengths), width) for width in MODALITIES.values()]
+    semantic, emotion, moved = (torch.zeros(len(videos), max(lengths), width) for width in MODALITIES.values())
     for row, video in enumerate(videos):
-        for column, values in zip(columns, video, strict=True):
+        for column, values in zip((semantic, emotion, moved), video, strict=True):
             if values is not None:
                 column[row, : len(values)] = torch.from_numpy(values.astype(np.float32))
     present = torch.tensor([[values is not None for values in video] for video in videos])
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    return Picture(*columns, present, mask)
+    return Picture(semantic, emotion, moved, present, mask)
 
 
 def at_steps(features: VideoFeatures, starts_s: np.ndarray, ends_s: np.ndarray, emotion: np.ndarray) -> Picture:
@@ -68,7 +68,7 @@ def at_steps(features: VideoFeatures, starts_s: np.ndarray, ends_s: np.ndarray, 
     """
 
     def over(rows: np.ndarray) -> np.ndarray:
-        return _mean_over(rows, starts_s, ends_s)
+        return over_stretches(rows, starts_s, ends_s)
 
     at_start = np.minimum(starts_s.astype(int), len(features) - 1)
     moved = movement(over(features.motion[:, None])[:, 0], features.scene_offset[at_start])
@@ -76,7 +76,7 @@ def at_steps(features: VideoFeatures, starts_s: np.ndarray, ends_s: np.ndarray, 
     return collate([(semantic, over(emotion), moved)])
 
 
-def _mean_over(rows: np.ndarray, starts_s: np.ndarray, ends_s: np.ndarray) -> np.ndarray:
+def over_stretches(rows: np.ndarray, starts_s: np.ndarray, ends_s: np.ndarray) -> np.ndarray:
     """Mean of piecewise constant rows (T, D), one a second, over each stretch; the last row goes on for ever."""
     total = np.vstack([np.zeros_like(rows[:1], float), np.cumsum(rows, axis=0, dtype=float)])
 
@@ -109,11 +109,9 @@ class PictureInput(nn.Module):
             self.get_buffer(f"{name}_scale").copy_(torch.from_numpy(1 / (rows[name].std(0, dtype=np.float64) + 1e-3)))
 
     def forward(self, picture: Picture) -> Tensor:
-        total = None
+        parts = []
         for index, (name, linear) in enumerate(zip(MODALITIES, self.linear, strict=True)):
-            rows = getattr(picture, name)
-            scored = (rows - self.get_buffer(f"{name}_mean")) * self.get_buffer(f"{name}_scale")
+            scored = (getattr(picture, name) - self.get_buffer(f"{name}_mean")) * self.get_buffer(f"{name}_scale")
             here = picture.present[:, index, None, None]
-            part = torch.where(here, linear(scored), self.absent[index])
-            total = part if total is None else total + part
-        return total
+            parts.append(torch.where(here, linear(scored), self.absent[index]))
+        return torch.stack(parts).sum(0)

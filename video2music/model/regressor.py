@@ -29,6 +29,10 @@ class RegressorConfig:
 class Regressor(nn.Module):
     """Picture -> density (notes) and loudness (linear RMS) of each step."""
 
+    target_mean: Tensor
+    target_scale: Tensor
+    spread: Tensor
+
     def __init__(self, config: RegressorConfig) -> None:
         super().__init__()
         self.config = config

@@ -1,9 +1,10 @@
 """Train the AMT on MuVi-Sync: next-chord cross-entropy plus the affective loss on real positions."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional
 from emotion.affect import EMOTIONS
 from video2music.chords import N_CHORDS, PAD, QUALITIES
 from video2music.data.muvi_sync import Song, load_split
-from video2music.evaluate.chords import Row, amt_row, repeat_previous_row
+from video2music.evaluate import chords, report
 from video2music.model.affect import ALLOWED_MATRIX
 from video2music.model.amt import AMT, CONFIGS, save
 from video2music.model.picture import Picture
@@ -29,8 +30,8 @@ LABEL_SMOOTHING = 0.05
 DROP_RATES = (0.4, 0.15, 0.15)  # semantic rows are absent with the default encoder, so they go most often
 
 
-def train(data: Path, out: Path, *, config: str = "shipped", recipe: Recipe = RECIPE) -> dict[str, Row]:
-    """Train on MuVi-Sync at `data`, write weights, config and card to `out`, return the test rows."""
+def train(data: Path, out: Path, *, config: str = "shipped", recipe: Recipe = RECIPE) -> dict[str, Any]:
+    """Train on MuVi-Sync at `data`, write weights, config and card to `out`, return the report on test."""
     songs, validation = load_split(data, "train"), load_split(data, "val")
     torch.manual_seed(recipe.seed)
     model = AMT(CONFIGS[config])
@@ -45,7 +46,7 @@ def train(data: Path, out: Path, *, config: str = "shipped", recipe: Recipe = RE
         n_batches=-(-len(songs) // recipe.batch),
         folder=out,
     )
-    rows = {split: _rows(model, load_split(data, split)) for split in ("val", "test")}
+    reports = [_report(model, load_split(data, split), split, recipe.seed) for split in ("val", "test")]
     training = {
         "recipe": asdict(recipe),
         "affective_weight": AFFECTIVE_WEIGHT,
@@ -54,8 +55,8 @@ def train(data: Path, out: Path, *, config: str = "shipped", recipe: Recipe = RE
         "epochs_run": len(history),
     }
     save(model, out, training=training)
-    card.write(out, card.AMT, rows=rows, command="video2music train amt --data MUVI_SYNC", details=training)
-    return rows["test"]
+    card.write(out, card.AMT, reports=reports, details=training)
+    return reports[-1]
 
 
 def loss(model: AMT, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -63,10 +64,10 @@ def loss(model: AMT, batch: Batch, generator: torch.Generator) -> Tensor:
     limit = model.config.max_steps
     previous, following = batch.previous[:, :limit], batch.following[:, :limit]
     logits = model(previous, batch.minor, drop_modalities(batch.picture, DROP_RATES, generator))
-    chords = functional.cross_entropy(
+    surprise = functional.cross_entropy(
         logits.flatten(0, 1), following.flatten(), ignore_index=PAD, label_smoothing=LABEL_SMOOTHING
     )
-    return chords + AFFECTIVE_WEIGHT * affective_loss(logits, batch.picture)
+    return surprise + AFFECTIVE_WEIGHT * affective_loss(logits, batch.picture)
 
 
 def affective_loss(logits: Tensor, picture: Picture) -> Tensor:
@@ -86,15 +87,16 @@ def affective_loss(logits: Tensor, picture: Picture) -> Tensor:
 
 def _validate(model: AMT, songs: Sequence[Song]) -> float:
     """Negative log-likelihood with all modalities and without the semantic rows, the two ways it is used."""
-    with_all, without = (amt_row(model, songs, hide=hide) for hide in ((), ("semantic",)))
+    with_all, without = (report.means(chords.amt(model, songs, hide=hide)) for hide in ((), ("semantic",)))
     log.info("val  hits@1 %.4f  without semantics %.4f", with_all["hits@1"], without["hits@1"])
     return float(np.mean([with_all["nll"], without["nll"]]))
 
 
-def _rows(model: AMT, songs: Sequence[Song]) -> Mapping[str, Row]:
-    return {
-        "repeat previous": repeat_previous_row(songs),
-        "shipped": amt_row(model, songs),
-        "shipped, no semantic rows": amt_row(model, songs, hide=("semantic",)),
-        "shipped, no video": amt_row(model, songs, hide=("semantic", "emotion", "movement")),
+def _report(model: AMT, songs: Sequence[Song], split: str, seed: int) -> dict[str, Any]:
+    rows = {
+        "repeat previous": chords.repeat_previous(songs),
+        "shipped": chords.amt(model, songs),
+        "shipped, no semantic rows": chords.amt(model, songs, hide=("semantic",)),
+        "shipped, no video": chords.amt(model, songs, hide=("semantic", "emotion", "movement")),
     }
+    return report.build("chords", "muvi_sync", split, [seed], {name: [songs] for name, songs in rows.items()})

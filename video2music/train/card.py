@@ -1,12 +1,12 @@
 """Model cards: README.md beside the weights, written by the training command."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Rows = Mapping[str, Mapping[str, float]]
+from video2music.evaluate.report import table
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Text:
     what: str
     data: str
     notes: str
+    command: str
 
 
 _MUVI_SYNC = (
@@ -26,11 +27,12 @@ _MUVI_SYNC = (
 AMT = Text(
     "AMT: chords from video",
     "The Affective Multimodal Transformer of Video2Music (arXiv 2311.00968) with dimensions of its own. It reads "
-    "semantic embeddings, emotion, motion and scene offset of each second and predicts the next chord of 159. Whole modalities "
-    "were hidden at random in training, so it also works without semantic embeddings.",
+    "semantic embeddings, emotion, motion and scene offset of each second and predicts the next chord of 159. Whole "
+    "modalities were hidden at random in training, so it also works without semantic embeddings.",
     _MUVI_SYNC,
     "Hits@k as the reference codes it: top k of 159 classes, END counts, the first chord is given, mean over songs. "
     "The epoch was chosen on val; test was looked at once, after training. One seed.",
+    "video2music train amt --data MUVI_SYNC",
 )
 REGRESSOR = Text(
     "Regressor: note density and loudness from video",
@@ -38,23 +40,14 @@ REGRESSOR = Text(
     _MUVI_SYNC,
     "RMSE per song, mean over songs; `padded` counts 300 rows with zeros beyond the end, as the reference does. "
     "The epoch was chosen on val; test was looked at once, after training. One seed.",
+    "video2music train regressor --data MUVI_SYNC",
 )
 
 
-def write(folder: Path, text: Text, *, rows: Mapping[str, Rows], command: str, details: Mapping[str, Any]) -> None:
-    """Write the card with one table a split."""
-    tables = "\n\n".join(f"### {split}\n\n{table(split_rows)}" for split, split_rows in rows.items())
+def write(folder: Path, text: Text, *, reports: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> None:
+    """Write the card with one table a report."""
+    tables = "\n\n".join(f"### {report['split']}\n\n{table(report)}" for report in reports)
     (folder / "README.md").write_text(
-        f"# {text.title}\n\n{text.what}\n\n## Data\n\n{text.data}\n\n## Command\n\n    {command}\n\n"
+        f"# {text.title}\n\n{text.what}\n\n## Data\n\n{text.data}\n\n## Command\n\n    {text.command}\n\n"
         f"```json\n{json.dumps(details, indent=2)}\n```\n\n## Metrics\n\n{text.notes}\n\n{tables}\n"
     )
-
-
-def table(rows: Rows) -> str:
-    """A Markdown table, a row a model, a column a metric."""
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for model, row in rows.items():
-        cells = [f"{row[name]:.4f}" if name in row else "" for name in names]
-        lines.append(f"| {model} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)

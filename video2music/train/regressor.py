@@ -1,15 +1,16 @@
 """Train the regressor on MuVi-Sync: z-scored density and loudness, squared error and a correlation term a song."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from video2music.data.muvi_sync import Song, load_split
-from video2music.evaluate.dynamics import Row, mean_row, regressor_row
+from video2music.evaluate import dynamics, report
 from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
@@ -20,8 +21,8 @@ CORRELATION_WEIGHT = 0.3
 DROP_RATES = (0.4, 0.1, 0.1)
 
 
-def train(data: Path, out: Path, *, recipe: Recipe = RECIPE) -> dict[str, Row]:
-    """Train on MuVi-Sync at `data`, write weights, config and card to `out`, return the test rows."""
+def train(data: Path, out: Path, *, recipe: Recipe = RECIPE) -> dict[str, Any]:
+    """Train on MuVi-Sync at `data`, write weights, config and card to `out`, return the report on test."""
     songs, validation = load_split(data, "train"), load_split(data, "val")
     torch.manual_seed(recipe.seed)
     model = Regressor(RegressorConfig())
@@ -40,7 +41,7 @@ def train(data: Path, out: Path, *, recipe: Recipe = RECIPE) -> dict[str, Row]:
         folder=out,
     )
     model.spread.copy_(_spread(model, validation))
-    rows = {split: _rows(model, songs, load_split(data, split)) for split in ("val", "test")}
+    reports = [_report(model, truth.mean(0), load_split(data, split), split, recipe.seed) for split in ("val", "test")]
     training = {
         "recipe": asdict(recipe),
         "correlation_weight": CORRELATION_WEIGHT,
@@ -48,8 +49,8 @@ def train(data: Path, out: Path, *, recipe: Recipe = RECIPE) -> dict[str, Row]:
         "epochs_run": len(history),
     }
     save(model, out, training=training)
-    card.write(out, card.REGRESSOR, rows=rows, command="video2music train regressor --data MUVI_SYNC", details=training)
-    return rows["test"]
+    card.write(out, card.REGRESSOR, reports=reports, details=training)
+    return reports[-1]
 
 
 def loss(model: Regressor, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -72,7 +73,7 @@ def _correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
 def _validate(model: Regressor, songs: Sequence[Song]) -> float:
     """Padded errors in units of the targets' deviation, with and without the semantic rows, the two ways it is used."""
     scale = model.target_scale.tolist()
-    rows = [regressor_row(model, songs, hide=hide) for hide in ((), ("semantic",))]
+    rows = [report.means(dynamics.regressor(model, songs, hide=hide)) for hide in ((), ("semantic",))]
     errors = [(row["density_rmse_padded"] / scale[0], row["loudness_rmse_padded"] / scale[1]) for row in rows]
     return float(np.mean(errors))
 
@@ -88,12 +89,13 @@ def _spread(model: Regressor, songs: Sequence[Song]) -> Tensor:
     return (truth.std(0) / predicted.std(0)).clamp(min=1)
 
 
-def _rows(model: Regressor, train_songs: Sequence[Song], songs: Sequence[Song]) -> Mapping[str, Row]:
-    return {
-        "train mean": mean_row(_truth(train_songs).mean(0), songs),
-        "shipped": regressor_row(model, songs),
-        "shipped, no semantic rows": regressor_row(model, songs, hide=("semantic",)),
+def _report(model: Regressor, mean: np.ndarray, songs: Sequence[Song], split: str, seed: int) -> dict[str, Any]:
+    rows = {
+        "train mean": dynamics.constant(mean, songs),
+        "shipped": dynamics.regressor(model, songs),
+        "shipped, no semantic rows": dynamics.regressor(model, songs, hide=("semantic",)),
     }
+    return report.build("dynamics", "muvi_sync", split, [seed], {name: [songs] for name, songs in rows.items()})
 
 
 def _truth(songs: Sequence[Song]) -> np.ndarray:

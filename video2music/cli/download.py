@@ -1,0 +1,17 @@
+"""`video2music download`: fetch the weights of an encoder."""
+
+from typing import Annotated
+
+import typer
+
+from video2music.cli.report import failing_plainly, progress_bar
+
+
+def download(name: Annotated[str, typer.Argument(metavar="NAME", help="clip or clip-small.")]) -> None:
+    """Fetch the weights of an encoder, check them and keep them on this machine."""
+    with failing_plainly():
+        from video2music.features import semantic
+
+        with progress_bar(name) as tell:
+            path = semantic.download(name, on_progress=lambda fraction: tell("download", fraction))
+        typer.echo(path)

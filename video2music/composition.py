@@ -1,0 +1,76 @@
+"""What was composed, before it is played: everything a manifest must hold so that it can be played again."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from emotion.errors import UserError
+from emotion.values import AffectCurve
+from video2music.chords import Chord
+from video2music.errors import ManifestError
+from video2music.values import Cut, Dynamics, Form, Key, Section
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """Chords (one a step of the form, in C major or A minor), dynamics, and what they were made for.
+
+    `cuts` are the clip's, `encoder` is what watched it.
+    """
+
+    key: Key
+    form: Form
+    chords: tuple[Chord, ...]
+    dynamics: Dynamics
+    target: AffectCurve
+    cuts: tuple[Cut, ...]
+    encoder: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and numbers; `from_json` gives the same floats back."""
+        return {
+            "key": str(self.key),
+            "form": _lists(asdict(self.form)),
+            "chords": [str(chord) for chord in self.chords],
+            "dynamics": _lists(asdict(self.dynamics)),
+            "target": _lists(asdict(self.target)),
+            "cuts": [asdict(cut) for cut in self.cuts],
+            "encoder": self.encoder,
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Composition":
+        """Read what `to_json` wrote. Raises ManifestError."""
+        try:
+            return cls(
+                Key.parse(found["key"]),
+                _form(found["form"]),
+                tuple(Chord.parse(name) for name in found["chords"]),
+                Dynamics(**{name: np.array(row, np.float32) for name, row in found["dynamics"].items()}),
+                AffectCurve(**found["target"]),
+                tuple(Cut(**cut) for cut in found["cuts"]),
+                str(found["encoder"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
+            raise ManifestError(
+                f"the manifest does not hold a whole composition ({error}): compose the clip anew"
+            ) from None
+
+
+def _form(found: Mapping[str, Any]) -> Form:
+    rows = {name: np.array(found[name], float) for name in ("beats_s", "bars_s", "steps_s")}
+    sections = tuple(Section(**section) for section in found["sections"])
+    return Form(
+        found["duration_s"], found["end_s"], **rows, sections=sections, cut_errors_ms=tuple(found["cut_errors_ms"])
+    )
+
+
+def _lists(value: Any) -> Any:
+    """Arrays and tuples, however deep, as lists of Python numbers."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: _lists(part) for name, part in value.items()}
+    return [_lists(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,75 @@
+"""Figures of several models as one report: means, bootstrap intervals over songs, a JSON form and a table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Songs = Mapping[str, NDArray[np.floating]]
+"""Metric -> one value a song; not a number where a song has none."""
+
+RESAMPLES = 2000
+
+
+def means(songs: Songs) -> dict[str, float]:
+    """The mean of each metric over the songs that have it."""
+    return {name: float(np.nanmean(values)) for name, values in songs.items()}
+
+
+def summary(values: NDArray[np.floating]) -> dict[str, Any]:
+    """Mean, 95 % bootstrap interval over songs (percentiles of 2000 resamples, seed 0) and the mean of each seed.
+
+    `values` is (seeds, songs).
+    """
+    by_song = np.nanmean(values, axis=0)
+    by_song = by_song[np.isfinite(by_song)]
+    draws = np.random.default_rng(0).integers(len(by_song), size=(RESAMPLES, len(by_song)))
+    low, high = np.percentile(by_song[draws].mean(1), (2.5, 97.5))
+    return {
+        "mean": float(by_song.mean()),
+        "low": float(low),
+        "high": float(high),
+        "seeds": [float(np.nanmean(seed)) for seed in values],
+    }
+
+
+def build(
+    task: str, data: str, split: str, seeds: Sequence[int], rows: Mapping[str, Sequence[Songs]]
+) -> dict[str, Any]:
+    """The report's JSON form; each row gives the songs' values of every seed."""
+    return {
+        "task": task,
+        "data": data,
+        "split": split,
+        "seeds": list(seeds),
+        "commit": commit(),
+        "rows": {
+            name: {metric: summary(np.stack([songs[metric] for songs in runs])) for metric in runs[0]}
+            for name, runs in rows.items()
+        },
+    }
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """A Markdown table, a row a model, a column a metric: mean [low, high]."""
+    rows = report["rows"]
+    metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
+    lines = ["| | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+    for name, row in rows.items():
+        cells = [
+            "{mean:.4f} [{low:.4f}, {high:.4f}]".format(**row[metric]) if metric in row else "" for metric in metrics
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def commit() -> str | None:
+    """The commit of the source tree that runs, None where it is no git checkout."""
+    git = Path(__file__).resolve().parents[2] / ".git"
+    try:
+        head = (git / "HEAD").read_text().strip()
+        return (git / head.removeprefix("ref: ")).read_text().strip() if head.startswith("ref: ") else head
+    except OSError:
+        return None

@@ -1,0 +1,80 @@
+"""The manifest `<stem>.json`: what was asked, what was composed and with what, enough to play it again."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from emotion.checkpoint import file_sha256
+from emotion.errors import UserError
+from video2music.composition import Composition
+from video2music.errors import ManifestError
+from video2music.values import Options
+
+VERSION = 1
+PACKAGES = ("video2music", "torch", "numpy", "av", "opencv-python", "scenedetect", "pretty_midi", "pyfluidsynth")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A composition from a manifest, with the options it was made with and the clip it was made for."""
+
+    composition: Composition
+    options: Options
+    clip: Path
+    clip_sha256: str
+
+    def check(self, clip: Path) -> None:
+        """Raise ManifestError unless this is the clip of the manifest, byte for byte."""
+        if file_sha256(clip) != self.clip_sha256:
+            raise ManifestError(f"{clip} is not the clip of the manifest ({self.clip.name}): its contents differ")
+
+
+def build(clip: Path, composition: Composition, options: Options, **more: Any) -> dict[str, Any]:
+    """The manifest as plain data. `more` may tell of encoder, weights, synthesizer, files and seconds a stage."""
+    return {
+        "version": VERSION,
+        "input": {"path": str(clip.resolve()), "sha256": file_sha256(clip)},
+        "options": asdict(options),
+        "seed": options.seed,
+        "versions": {"python": platform.python_version(), **_versions()},
+        **more,
+        **composition.to_json(),
+    }
+
+
+def read(path: Path) -> Replay:
+    """What a manifest holds. Raises ManifestError."""
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ManifestError(f"no manifest at {path}: give the .json file of a scored clip") from None
+    except (OSError, ValueError) as error:
+        raise ManifestError(
+            f"the manifest {path} cannot be read ({error}): give the .json file of a scored clip"
+        ) from None
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        raise ManifestError(f"{path} is no manifest of version {VERSION}: give the .json file of a scored clip")
+    composition = Composition.from_json(found)
+    try:
+        return Replay(composition, _options(found["options"]), Path(found["input"]["path"]), found["input"]["sha256"])
+    except (KeyError, TypeError, UserError) as error:
+        raise ManifestError(f"the manifest {path} is not whole ({error}): compose the clip anew") from None
+
+
+def _options(found: Mapping[str, Any]) -> Options:
+    known = {field.name for field in fields(Options)}
+    return Options(**{name: value for name, value in found.items() if name in known})
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,185 @@
+"""One clip in, a scored clip out: the only module that knows the order of the rooms."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from emotion import sound
+from emotion.values import AffectCurve
+from video2music import arrange, features, form, manifest, media, midi, mix, mux
+from video2music.chords import Chord, lab_lines, parse_sequence
+from video2music.composition import Composition
+from video2music.errors import OptionError
+from video2music.model import amt, decode, regressor
+from video2music.model.picture import Picture, at_steps, over_stretches
+from video2music.output import Output, claim, workshop
+from video2music.styles import Style, load_style
+from video2music.target import emotion_rows, target
+from video2music.values import Form, Key, Marker, Options, Result
+
+STAGES = ("watch", "form", "chords", "dynamics", "arrange", "render", "mux")
+Progress = Callable[[str, float], None]
+
+_KEY_DRAW, _ARRANGER_DRAW = 1, 2  # each draw has a stream of its own under the one seed
+
+
+def compose(
+    clip: Path | str,
+    out: Path | str,
+    options: Options | None = None,
+    *,
+    replay: manifest.Replay | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Score one clip into `out/<stem>/` and return what was made.
+
+    A `replay` plays a composition again, with its own options, instead of making one. `name` replaces the folder's
+    name. `progress(stage, fraction)` is told of every stage in STAGES. Raises UserError with one sentence; nothing
+    half-made is left under a final name.
+    """
+    clip = Path(clip)
+    options = replay.options if replay else options or Options()
+    clock = Clock(progress)
+    style = load_style(options.style)
+    media.probe(clip)
+    if replay:
+        replay.check(clip)
+    output = claim(Path(out), clip, name=name, overwrite=overwrite)
+    composition = replay.composition if replay else watch_and_write(clip, options, style, clock)
+    with workshop(output) as folder:
+        video = play(clip, composition, options, style, folder / output.stem, clock)
+    return _result(output, video.name, composition.form.duration_s, clock.seconds)
+
+
+def watch_and_write(clip: Path, options: Options, style: Style, clock: "Clock") -> Composition:
+    """Watch the clip; form, chords and dynamics for what was seen."""
+    with clock.stage("watch") as tell:
+        seen = features.extract(clip, encoder=options.encoder, on_progress=tell)
+    models = load_models()
+    aim = target(seen, options)
+    key = _key(options, aim)
+    emotion = emotion_rows(seen, aim)
+    with clock.stage("form"):
+        plan = form.plan(seen.duration_s, seen.cuts, arousal=float(aim.arousal.mean()), style=style)
+        picture = at_steps(seen, plan.steps_s, plan.step_ends_s, emotion)
+    with clock.stage("chords"):
+        chords = _chords(models.amt, picture, plan, key, options)
+    with clock.stage("dynamics"):
+        arousal = over_stretches(aim.points, plan.steps_s, plan.step_ends_s)[:, 1]
+        dynamics = regressor.dynamics(models.regressor, picture, arousal=arousal, strength=options.strength)
+    return Composition(key, plan, chords, dynamics, aim, seen.cuts, seen.encoder)
+
+
+def play(clip: Path, composition: Composition, options: Options, style: Style, stem: Path, clock: "Clock") -> Path:
+    """Arrange, render and mux a composition into files that begin with `stem`; returns the scored video."""
+    paths = {kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in _SUFFIXES.items()}
+    plan, key = composition.form, composition.key
+    with clock.stage("arrange"):
+        rng = np.random.default_rng([options.seed, _ARRANGER_DRAW])
+        cuts = [Marker(cut.time_s, "cut") for cut in composition.cuts]
+        score = arrange.arrange(composition.chords, composition.dynamics, plan, style, key=key, rng=rng, markers=cuts)
+        midi.write(score, paths["midi"])
+        sounding = [chord.transpose(key.shift) for chord in composition.chords]
+        paths["chords"].write_text(lab_lines(sounding, plan.steps_s, plan.step_ends_s))
+    with clock.stage("render"):
+        blocks = sound.render(paths["midi"], duration_s=plan.duration_s)
+        mixed = mix.master(blocks, paths["audio"], duration_s=plan.duration_s)
+    with clock.stage("mux"):
+        scored = mux.mux(clip, paths["audio"], stem.with_name(f"{stem.name}.scored"), duration_s=plan.duration_s)
+    told = manifest.build(
+        clip,
+        composition,
+        options,
+        weights=load_models().sha256,
+        sound={"synthesizer": sound.synthesizer(), "soundfont": sound.find_soundfont().name, **vars(mixed)},
+        files=sorted(path.name for path in [*paths.values(), scored]),
+        seconds=clock.seconds,
+    )
+    paths["manifest"].write_text(json.dumps(told, indent=1) + "\n")
+    return scored
+
+
+_SUFFIXES = {"midi": "mid", "audio": "wav", "chords": "chords.lab", "manifest": "json"}
+
+
+class Models(NamedTuple):
+    """The trained models and the sha256 of their weights by name."""
+
+    amt: amt.AMT
+    regressor: regressor.Regressor
+    sha256: Mapping[str, str]
+
+
+@lru_cache(maxsize=1)
+def load_models() -> Models:
+    """The shipped AMT and regressor, read once a process. Raises CheckpointError."""
+    writer, writer_file = amt.load()
+    player, player_file = regressor.load()
+    return Models(writer, player, {"amt": writer_file.sha256, "regressor": player_file.sha256})
+
+
+class Clock:
+    """Times the stages and tells of their progress."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.progress = progress or (lambda stage, fraction: None)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
+        """Time what happens inside; what it yields may be told the fraction that is done."""
+        self.progress(name, 0.0)
+        started = time.perf_counter()
+        yield lambda fraction: self.progress(name, min(fraction, 1.0))
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+        self.progress(name, 1.0)
+
+
+def _key(options: Options, aim: AffectCurve) -> Key:
+    """The wished key; else the mode follows the target's mean valence and the tonic the seed."""
+    if options.key is not None:
+        return Key.parse(options.key)
+    tonic = int(np.random.default_rng([options.seed, _KEY_DRAW]).integers(12))
+    return Key(tonic, "major" if aim.valence.mean() >= 0 else "minor")
+
+
+def _chords(model: amt.AMT, picture: Picture, plan: Form, key: Key, options: Options) -> tuple[Chord, ...]:
+    """One chord a step, in C major or A minor."""
+    minor, steps = key.mode == "minor", len(plan)
+    rules: list[decode.LogitFilter] = [
+        decode.OnlyChords(),
+        decode.Steer(decode.steering(picture.emotion[0].numpy(), options.strength)),
+        decode.MaxRepeat(options.max_repeat),
+        decode.Cadence(steps, minor),
+        decode.Temperature(options.temperature),
+        decode.TopP(options.top_p),
+    ]
+    primer = [chord.transpose(-key.shift) for chord in parse_sequence(options.primer)] if options.primer else []
+    if len(primer) > steps:
+        raise OptionError(f"the primer has {len(primer)} chords, but the clip has room for {steps}: leave some out")
+    generator = torch.Generator().manual_seed(options.seed)
+    return tuple(decode.compose(model, picture, minor=minor, filters=rules, generator=generator, primer=primer))
+
+
+def _result(output: Output, video: str, duration_s: float, seconds: Mapping[str, float]) -> Result:
+    def path(kind: str) -> Path:
+        return output.folder / f"{output.stem}.{_SUFFIXES[kind]}"
+
+    return Result(
+        video=output.folder / video,
+        audio=path("audio"),
+        midi=path("midi"),
+        chords=path("chords"),
+        manifest=path("manifest"),
+        duration_s=duration_s,
+        seconds=seconds,
+    )

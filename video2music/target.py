@@ -1,0 +1,70 @@
+"""What the music should feel like: the picture's own affect, or the user's wish in its place."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from emotion import affect
+from emotion.values import AffectCurve
+from video2music.errors import OptionError
+from video2music.values import Floats, Options, VideoFeatures
+
+CURVE_COLUMNS = ("t_s", "valence", "arousal")
+
+
+def target(features: VideoFeatures, options: Options) -> AffectCurve:
+    """Valence and arousal to aim at, one row a second of the clip. Raises OptionError."""
+    return from_wish(options, len(features)) or from_picture(features)
+
+
+def from_picture(features: VideoFeatures) -> AffectCurve:
+    """What the encoder saw."""
+    valence, arousal = np.clip(features.affect, -1, 1).T
+    return AffectCurve(valence, arousal, "picture")
+
+
+def from_wish(options: Options, seconds: int) -> AffectCurve | None:
+    """The wished name, point or curve; None when the picture should decide. Raises OptionError."""
+    if options.curve is not None:
+        return read_curve(Path(options.curve), seconds)
+    if options.emotion is not None:
+        return _constant(affect.PLACES[options.emotion], seconds, options.emotion)
+    if options.valence is not None and options.arousal is not None:
+        return _constant((options.valence, options.arousal), seconds, "point")
+    return None
+
+
+def emotion_rows(features: VideoFeatures, target: AffectCurve) -> Floats:
+    """The six emotions (T, 6) that the models are told: the picture's own, or those at the wished places."""
+    return features.emotion if target.source == "picture" else affect.emotions_at(target.points)
+
+
+def read_curve(path: Path, seconds: int) -> AffectCurve:
+    """A CSV file with the columns t_s, valence, arousal; linear in between, constant before and after.
+
+    Raises OptionError.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [[float(row[name]) for name in CURVE_COLUMNS] for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        raise OptionError(f"no curve at {path}: give a CSV file with the columns {','.join(CURVE_COLUMNS)}") from None
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise OptionError(
+            f"the curve {path} cannot be read ({error!r}): it must be a CSV file with a heading "
+            f"{','.join(CURVE_COLUMNS)} and a number in every cell"
+        ) from None
+    if not rows:
+        raise OptionError(f"the curve {path} has no rows: give at least one time with its valence and arousal")
+    times, valence, arousal = np.array(rows).T
+    if not np.isfinite(rows).all() or (np.diff(times) <= 0).any():
+        raise OptionError(f"the curve {path} must have finite numbers and times that rise from row to row")
+    if np.abs([valence, arousal]).max() > 1:
+        raise OptionError(f"the curve {path} leaves the plane: valence and arousal lie between -1 and 1")
+    seconds_s = np.arange(seconds)
+    return AffectCurve(np.interp(seconds_s, times, valence), np.interp(seconds_s, times, arousal), path.name)
+
+
+def _constant(place: tuple[float, float], seconds: int, source: str) -> AffectCurve:
+    return AffectCurve(np.full(seconds, place[0]), np.full(seconds, place[1]), source)
