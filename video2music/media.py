@@ -1,0 +1,231 @@
+"""The door to PyAV, reading: what a clip is (`probe`) and its pictures in one decode pass (`frames`).
+
+Writing is next door in `video2music.mux`. Every failure is a MediaError: one plain sentence that names the file.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from video2music.errors import MediaError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_FPS = 25.0
+NEW_TIMELINE_S = 1.0  # a step back further than this starts the clock anew; a smaller one is a frame out of place
+
+# Files that FFmpeg opens, but that are no video: pictures, text drawn as terminal art, lists that name other files.
+_NO_VIDEO = frozenset({"image2", "tty", "concat", "hls", "applehttp", "dash", "sdp", "ffmetadata"})
+_MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"RIFF"), (0, b"OggS"), (0, b"FLV"))
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What the container says about a clip.
+
+    duration_s     length of the picture in seconds, None where the file does not say (then `frames` tells)
+    width, height  pixels of the upright picture
+    rotation       0, 90, 180 or 270: degrees clockwise that a decoded frame must be turned to stand upright
+    fps            mean frames a second
+    container      FFmpeg's name of the real format, whatever the suffix says, such as `mov,mp4,m4a,3gp,3g2,mj2`
+    """
+
+    path: Path
+    duration_s: float | None
+    width: int
+    height: int
+    rotation: int
+    fps: float
+    container: str
+    has_audio: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A decoded picture, as stored (not turned), shown from time_s to end_s; the clip's first frame is at 0."""
+
+    time_s: float
+    end_s: float
+    picture: VideoFrame
+
+
+def probe(path: Path) -> Clip:
+    """Read the header and the first picture of a clip. Raises MediaError."""
+    with open_clip(path) as container:
+        stream = picture_stream(container, path)
+        picture = next(_pictures(container, stream, path), None)
+        if picture is None:
+            raise _nothing_decodes(path)
+        rotation = turn(picture)
+        width, height = picture.width, picture.height
+        return Clip(
+            path=path,
+            duration_s=_duration(container, stream),
+            width=height if rotation % 180 else width,
+            height=width if rotation % 180 else height,
+            rotation=rotation,
+            fps=frame_rate(stream),
+            container=container.format.name,
+            has_audio=bool(container.streams.audio),
+        )
+
+
+def frames(path: Path) -> Iterator[Frame]:
+    """Decode a clip once, in order of time, holding two pictures at most.
+
+    Times rise strictly whatever the file's own say; damaged packets are skipped with a warning. Raises MediaError when
+    no picture at all can be decoded.
+    """
+    with open_clip(path) as container:
+        stream = picture_stream(container, path)
+        stream.thread_type = "AUTO"
+        step = 1 / frame_rate(stream)
+        clock = _Clock(step)
+        waiting: tuple[float, VideoFrame] | None = None
+        for picture in _pictures(container, stream, path):
+            time_s = clock.place(picture.time)
+            if waiting is not None:
+                yield Frame(waiting[0], time_s, waiting[1])
+            waiting = time_s, picture
+        if waiting is None:
+            raise _nothing_decodes(path)
+        yield Frame(waiting[0], waiting[0] + (_shown_for(waiting[1]) or step), waiting[1])
+
+
+class _Clock:
+    """Places frames on one rising timeline that starts at 0."""
+
+    def __init__(self, step: float) -> None:
+        self._step = step
+        self._shift = 0.0
+        self._last: float | None = None
+
+    def place(self, stamp: float | None) -> float:
+        """Seconds for a frame stamped `stamp` by the file, None if it carries no time."""
+        if self._last is None:
+            self._shift = -(stamp or 0.0)
+            self._last = 0.0
+            return 0.0
+        time_s = self._last + self._step if stamp is None else stamp + self._shift
+        if time_s <= self._last:
+            if stamp is not None and self._last - time_s > NEW_TIMELINE_S:
+                self._shift += self._last + self._step - time_s
+            time_s = self._last + self._step
+        self._last = time_s
+        return time_s
+
+
+def open_clip(path: Path) -> InputContainer:
+    """Open a file for reading; the caller closes it. Raises MediaError."""
+    _refuse_no_file(path)
+    try:
+        # The prefix keeps names like `rtmp:x` or `-i` from being read as anything but a file's name; metadata in other
+        # encodings than UTF-8 must come back as the bytes they were.
+        container = av.open(url(path), metadata_errors="surrogateescape")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise MediaError(_why_unreadable(path, error)) from None
+    name = container.format.name
+    if name.endswith("_pipe") or not _NO_VIDEO.isdisjoint(name.split(",")):
+        container.close()
+        raise MediaError(f"{path} is not a video (it reads as {name}): give a video file such as .mp4, .mov or .webm")
+    return container
+
+
+def url(path: Path) -> str:
+    """How FFmpeg is told a file's name without reading a protocol, an option or a pattern into it."""
+    return f"file:{path.absolute()}"
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first moving picture of a file; a cover image of a song is none. Raises MediaError."""
+    for stream in container.streams.video:
+        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
+            if stream.codec_context is None:
+                raise MediaError(
+                    f"{path} holds a picture in a codec that this FFmpeg cannot decode: convert it to H.264"
+                )
+            return stream
+    if container.streams.audio:
+        raise MediaError(f"{path} has sound but no picture: give a file with a video stream")
+    raise MediaError(f"{path} has no video stream: give a video file such as .mp4, .mov or .webm")
+
+
+def frame_rate(stream: VideoStream) -> float:
+    """Mean frames a second, DEFAULT_FPS where the file does not say."""
+    return float(stream.average_rate or stream.guessed_rate or stream.base_rate or DEFAULT_FPS)
+
+
+def turn(picture: VideoFrame) -> int:
+    """Degrees clockwise, 0, 90, 180 or 270, that stand a decoded frame upright; FFmpeg counts counter-clockwise."""
+    return round(-picture.rotation / 90) * 90 % 360
+
+
+def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
+    """Every picture that can be decoded; how many packets could not is logged at the end."""
+    damaged = 0
+    for packet in _packets(container, stream, path):
+        try:
+            pictures = stream.decode(packet)
+        except EOFError:  # flushed already
+            break
+        except av.FFmpegError as error:
+            damaged += 1
+            log.debug("%s: damaged packet skipped: %s", path, error)
+            continue
+        yield from pictures
+    if damaged:
+        log.warning("%s: skipped %d damaged packets", path, damaged)
+
+
+def _packets(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet | None]:
+    """Packets of one stream, then the None that makes the decoder hand out what it holds."""
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError as error:
+        log.warning("%s cannot be read to its end: %s", path, error.strerror)
+    yield None
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _shown_for(picture: VideoFrame) -> float:
+    return float(picture.duration * picture.time_base) if picture.duration and picture.time_base else 0.0
+
+
+def _refuse_no_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise MediaError(f"{path} is a folder: give the video file itself")
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise MediaError(f"there is no file {path}: check the name") from None
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    if not size:
+        raise MediaError(f"{path} is empty (0 bytes): copy or record it again")
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, ValueError):
+        return f"{path} cannot be opened: {error.strerror or error}"
+    with path.open("rb") as file:
+        head = file.read(16)
+    if any(head[at : at + len(magic)] == magic for at, magic in _MAGIC):
+        return f"{path} begins like a video, but is cut off or damaged and has no index: copy or record it again"
+    return f"{path} is not a video: give a file such as .mp4, .mov, .mkv or .webm"
+
+
+def _nothing_decodes(path: Path) -> MediaError:
+    return MediaError(f"no picture of {path} can be decoded: the file is damaged, copy or record it again")
