@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialize
 
 from emotion.errors import CheckpointError
 
@@ -57,7 +58,7 @@ def save(
     """Write config and tensors; each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / (WEIGHTS + ".partial")
-    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial)
+    partial.write_bytes(serialize({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}))
     partial.replace(folder / WEIGHTS)
     partial = folder / (CONFIG + ".partial")
     partial.write_text(json.dumps({"kind": kind, "version": version, **config}, indent=2) + "\n")

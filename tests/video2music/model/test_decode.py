@@ -1,0 +1,121 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.affect import EMOTIONS
+from video2music.chords import END, PAD, QUALITIES, Chord
+from video2music.model import decode
+from video2music.model.affect import ALLOWED
+
+RULES = (decode.OnlyChords(), decode.MaxRepeat(4))
+
+
+def compose(model, picture, *filters, seed=0, minor=True, primer=()):
+    generator = torch.Generator().manual_seed(seed)
+    return decode.compose(model, picture, minor=minor, filters=filters, generator=generator, primer=primer)
+
+
+class Always:
+    """A model that loves one chord and nothing else."""
+
+    def __init__(self, model, chord_id):
+        self.model, self.chord_id, self.config = model, chord_id, model.config
+
+    def start(self, picture, minor):
+        return self.model.start(picture, minor)
+
+    def step(self, chords, state):
+        logits, state = self.model.step(chords, state)
+        logits[..., self.chord_id] = 1000.0
+        return logits, state
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 40])
+def test_there_are_as_many_chords_as_steps(tiny_amt, picture, steps):
+    assert len(compose(tiny_amt, picture(steps), *RULES, decode.Cadence(steps, True))) == steps
+
+
+@pytest.mark.parametrize("loved", [0, END, PAD])
+def test_end_pad_and_silence_never_sound(tiny_amt, picture, loved):
+    chords = compose(Always(tiny_amt, loved), picture(30), *RULES)
+    assert all(chord.root is not None for chord in chords)
+
+
+def test_a_chord_never_repeats_longer_than_max_repeat(tiny_amt, picture):
+    loved = Chord.parse("C").id
+    chords = compose(Always(tiny_amt, loved), picture(60), *RULES)
+    longest = max(len(list(run)) for run in _runs(chords))
+    assert longest == 4
+
+
+def _runs(chords):
+    from itertools import groupby
+
+    return [list(group) for _, group in groupby(chords)]
+
+
+def test_a_seed_gives_the_same_chords_and_another_gives_others(tiny_amt, picture):
+    first, again, other = (compose(tiny_amt, picture(40), *RULES, seed=seed) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_the_primer_comes_first(tiny_amt, picture):
+    primer = [Chord.parse(name) for name in ("A:min", "F", "C", "G")]
+    assert compose(tiny_amt, picture(9), *RULES, primer=primer)[:4] == primer
+
+
+@pytest.mark.parametrize(("minor", "tonic"), [(True, "A:min"), (False, "C")])
+def test_the_piece_ends_on_the_tonic_after_a_chord_that_leads_to_it(tiny_amt, picture, minor, tonic):
+    chords = compose(tiny_amt, picture(12), *RULES, decode.Cadence(12, minor), minor=minor)
+    assert str(chords[-1]) == tonic
+    assert chords[-2].root in ({4, 2, 7} if minor else {7, 5})
+
+
+def test_a_long_clip_is_written_in_windows_that_carry_their_history(tiny_amt, picture):
+    steps = tiny_amt.config.max_steps * 2 + 17
+    chords = compose(tiny_amt, picture(steps), *RULES, decode.Cadence(steps, True))
+    assert len(chords) == steps
+    assert max(len(run) for run in _runs(chords)) <= 4
+
+
+def test_within_one_window_the_history_makes_no_difference_to_a_plain_loop(tiny_amt, picture):
+    seen, ids = picture(15), [PAD]
+    greedy = compose(tiny_amt, seen, decode.Temperature(0))
+    for _ in range(15):
+        ids.append(int(tiny_amt(torch.tensor([ids]), torch.tensor([True]), seen)[0, -1, :157].argmax()))
+    assert [chord.id for chord in greedy] == ids[1:]
+
+
+@pytest.mark.parametrize("emotion", [name for name in EMOTIONS if ALLOWED[name]])
+def test_steering_raises_the_probability_of_what_the_emotion_allows_on_every_root(emotion):
+    rows = np.eye(6)[[EMOTIONS.index(emotion)]]
+    logits = torch.randn(159, generator=torch.Generator().manual_seed(0))
+    steered = decode.Steer(decode.steering(rows, 0.5))(logits, [])
+    for chord_id in range(1, 157):
+        gain = 2.0 if QUALITIES[(chord_id - 1) % 13] in ALLOWED[emotion] else 0.0
+        assert (steered - logits)[chord_id].item() == pytest.approx(gain, abs=1e-5)
+    assert torch.equal(steered[[0, END, PAD]], logits[[0, END, PAD]])
+
+
+def test_no_strength_steers_nothing():
+    assert not decode.steering(np.eye(6), 0.0).any()
+
+
+@given(st.lists(st.floats(-20, 20), min_size=159, max_size=159), st.floats(0.05, 1))
+def test_top_p_keeps_the_smallest_set_with_that_mass(values, mass):
+    logits = torch.tensor(values, dtype=torch.float64)
+    probability = logits.softmax(-1)
+    kept = probability[decode.TopP(mass)(logits, []).isfinite()]
+    assert kept.sum() >= mass - 1e-9
+    assert kept.sum() - kept.min() < mass + 1e-9
+
+
+def test_a_rule_that_would_leave_nothing_is_skipped(tiny_amt, picture):
+    def nothing(logits, history):
+        return torch.full_like(logits, -math.inf)
+
+    assert len(compose(tiny_amt, picture(5), *RULES, nothing)) == 5
