@@ -9,7 +9,6 @@ tonic if there is no chord at all).
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,9 @@ DOWNBEAT = 4  # velocity added on the first beat of a bar
 SWELL = 3  # velocity added in the middle of a phrase
 UNEVEN = 2.5  # standard deviation of the velocity
 LATE_S, LATEST_S = 0.004, 0.012  # spread and limit of how late a player strikes; the bass is on time on downbeats
-ROLL_S = 0.016  # between the voices of the final chord, from low to high
+LEGATO_S = 0.03  # a finger leaves its key this long after the next has struck
+TOGETHER_S = 0.05  # two voices that strike one key within this time strike it once
+ROLL_S = 0.016  # between two voices of the final chord, from low to high
 PEDAL_GAP_S = 0.06  # the pedal is up this long when the harmony changes
 _LOW_VOICES = ("sub", "bass", "octave")  # those that carry a harmony on through N
 
@@ -135,7 +136,8 @@ def _cadence(form: Form, style: Style, chord: Chord, voicing: Voicing) -> list[S
     roll_s = min(ROLL_S, 0.01 * (form.end_s - start_s))
     low, high = style.registers.line
     roots = [pitch for pitch in range(low, high + 1) if pitch % 12 == chord.pitch_classes[0]]
-    tops = {**_by_voice(voicing, only_low=False), "line": roots[0]}
+    above = [root for root in roots if root > voicing[-1]] or roots[-1:]
+    tops = {**_by_voice(voicing, only_low=False), "line": above[0]}
     order = [name for name in (*CHORD_VOICES, "line") if name in style.cadence]
     return [Strike(start_s + place * roll_s, form.end_s, tops[name], "X", name) for place, name in enumerate(order)]
 
@@ -163,8 +165,9 @@ def _performed(
     for note, loud, late, downbeat in zip(notes, velocity, late_s, on_downbeat, strict=True):
         on_time = note.start_s >= final_s or (downbeat and note.voice in _LOW_VOICES)
         start_s = note.start_s + (0.0 if on_time else min(late, 0.1 * (note.end_s - note.start_s)))
+        end_s = min(note.end_s + LEGATO_S, form.end_s)
         level = int(np.clip(round(loud), FAINTEST, LOUDEST))
-        played.append((note.voice, Note(float(start_s), note.end_s, note.pitch, level)))
+        played.append((note.voice, Note(float(start_s), end_s, note.pitch, level)))
     return played
 
 
@@ -183,14 +186,18 @@ def _placed(note: Note, instrument: Instrument) -> Note:
 
 
 def _unmixed(notes: Sequence[Note]) -> list[Note]:
-    """One key sounds once: of notes of a pitch that overlap the earlier ends where the later begins."""
+    """One key sounds once: notes of a pitch that start together are one, and one that is struck again ends there."""
     kept: list[Note] = []
-    ordered = sorted(notes, key=lambda note: (note.pitch, note.start_s, note.end_s))
-    for note, later in zip_longest(ordered, ordered[1:]):
-        if later is None or later.pitch != note.pitch or later.start_s >= note.end_s:
-            kept.append(note)
-        elif later.start_s > note.start_s:
-            kept.append(Note(note.start_s, later.start_s, note.pitch, note.velocity))
+    for note in sorted(notes, key=lambda note: (note.pitch, note.start_s)):
+        before = kept[-1] if kept else None
+        if before and before.pitch == note.pitch and before.end_s > note.start_s:
+            together = note.start_s - before.start_s < TOGETHER_S
+            end_s = max(before.end_s, note.end_s) if together else note.start_s
+            loudest = max(before.velocity, note.velocity) if together else before.velocity
+            kept[-1] = Note(before.start_s, end_s, note.pitch, loudest)
+            if together:
+                continue
+        kept.append(note)
     return sorted(kept)
 
 

@@ -61,7 +61,7 @@ def read(path: Path) -> Score:
 
     try:
         file = mido.MidiFile(path, charset="utf-8")
-        heard = pretty_midi.PrettyMIDI(mido_object=file)
+        heard = pretty_midi.PrettyMIDI(str(path), charset="utf-8")  # given `file` it would turn its times into ticks
     except (OSError, EOFError, ValueError, IndexError, KeyError) as error:
         raise MediaError(f"the MIDI file {path} cannot be read: {error}") from None
     duration_s = max(heard.tick_to_time(sum(message.time for message in track)) for track in file.tracks)
@@ -70,8 +70,8 @@ def read(path: Path) -> Score:
         _sections(file, heard),
         heard.time_signature_changes[-1].numerator if heard.time_signature_changes else 4,
         _key(heard),
-        duration_s,
-        tuple(Marker(heard.tick_to_time(tick), message.text) for tick, message in _metas(file, "marker")),
+        float(duration_s),
+        tuple(Marker(float(heard.tick_to_time(tick)), message.text) for tick, message in _metas(file, "marker")),
     )
 
 
@@ -167,18 +167,19 @@ def _metas(file: "mido.MidiFile", kind: str) -> "Iterator[tuple[int, mido.MetaMe
 
 
 def _heard(instrument: "pretty_midi.Instrument") -> Track:
-    notes = [Note(n.start, n.end, n.pitch, n.velocity) for n in instrument.notes if n.end > n.start and n.velocity]
-    pedals = [Pedal(c.time, down=c.value >= 64) for c in instrument.control_changes if c.number == SUSTAIN]
-    return Track(instrument.name, instrument.program, tuple(sorted(notes)), instrument.is_drum, tuple(pedals))
+    played = [note for note in instrument.notes if note.end > note.start and note.velocity]
+    notes = [Note(float(note.start), float(note.end), note.pitch, note.velocity) for note in played]
+    pedals = [Pedal(float(c.time), down=c.value >= 64) for c in instrument.control_changes if c.number == SUSTAIN]
+    return Track(instrument.name, int(instrument.program), tuple(sorted(notes)), instrument.is_drum, tuple(pedals))
 
 
 def _sections(file: "mido.MidiFile", heard: "pretty_midi.PrettyMIDI") -> tuple[Section, ...]:
     """One for each tempo event; the first starts with the first whole bar, the last ends with the last note."""
-    tempi = [(heard.tick_to_time(tick), 60e6 / message.tempo) for tick, message in _metas(file, "set_tempo")]
+    tempi = [(float(heard.tick_to_time(tick)), 60e6 / message.tempo) for tick, message in _metas(file, "set_tempo")]
     tempi = tempi or [(0.0, 120.0)]
     metres = heard.time_signature_changes
-    starts = [metres[1].time if len(metres) == 2 else 0.0, *(time_s for time_s, _ in tempi[1:])]
-    ends = [*starts[1:], heard.get_end_time()]
+    starts = [float(metres[1].time) if len(metres) == 2 else 0.0, *(time_s for time_s, _ in tempi[1:])]
+    ends = [*starts[1:], float(max((note.end for i in heard.instruments for note in i.notes), default=0.0))]
     return tuple(Section(start, end, tempo) for start, end, (_, tempo) in zip(starts, ends, tempi, strict=True))
 
 

@@ -240,7 +240,12 @@ def _fields(value: Any, where: str, spec: Mapping[str, tuple[Reader, Any]]) -> d
 
 
 def _registers(value: Any, where: str) -> Registers:
-    return Registers(**_fields(value, where, _REGISTERS))
+    registers = Registers(**_fields(value, where, _REGISTERS))
+    if registers.bass[1] >= registers.upper[0] or registers.upper[0] > registers.line[0]:
+        raise StyleError(
+            f"{where} must rise: the bass ends below the upper voices, and the line starts no lower than they"
+        )
+    return registers
 
 
 def _instrument(value: Any, where: str) -> Instrument:

@@ -1,0 +1,144 @@
+"""The grid: it fits the clip, its steps are about a second, its downbeats meet the cuts that matter."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from video2music.errors import OptionError
+from video2music.form import plan
+from video2music.styles import load_style
+from video2music.values import Cut
+
+PIANO = load_style("piano")
+
+durations = st.floats(0.04, 400, allow_nan=False)
+cut_lists = st.lists(st.tuples(st.floats(0, 400), st.floats(0, 300)), max_size=25).map(
+    lambda cuts: [Cut(*cut) for cut in sorted(cuts)]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(durations, cut_lists, st.floats(-1, 1))
+def test_every_form_starts_at_zero_fits_the_clip_and_moves_in_steps_of_about_a_second(duration_s, cuts, arousal):
+    form = plan(duration_s, cuts, arousal=arousal, style=PIANO)
+    assert form.steps_s[0] == 0 and form.beats_s[0] == 0
+    assert 0 < form.end_s < duration_s
+    tail = min(2.0, 0.1 * duration_s)
+    assert 0.74 * tail <= duration_s - form.end_s <= 1.26 * tail
+    lengths = np.diff(form.steps_s)
+    assert (lengths[1:] > 0.5).all() and (lengths < 1.6).all(), lengths
+    assert (lengths[:1] > 0.25).all()  # a pickup may be a single beat
+    assert np.isin(form.steps_s, form.beats_s).all() and np.isin(form.bars_s, form.beats_s).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(durations, cut_lists, st.floats(-1, 1))
+def test_a_chord_starts_on_every_downbeat_and_the_last_bar_holds_just_one(duration_s, cuts, arousal):
+    form = plan(duration_s, cuts, arousal=arousal, style=PIANO)
+    assert np.isin(form.bars_s, form.steps_s).all()
+    assert form.steps_s[-1] == form.bars_s[-1]
+
+
+@settings(max_examples=80, deadline=None)
+@given(durations, cut_lists, st.floats(-1, 1))
+def test_sections_follow_without_gaps_from_the_first_bar_each_on_a_downbeat_in_its_tempo(duration_s, cuts, arousal):
+    form = plan(duration_s, cuts, arousal=arousal, style=PIANO)
+    assert form.sections[0].start_s == form.bars_s[0] and form.sections[-1].end_s == form.end_s
+    for before, after in itertools.pairwise(form.sections):
+        assert before.end_s == after.start_s
+    for section in form.sections:
+        assert np.abs(form.bars_s - section.start_s).min() < 1e-9
+        inside = form.beats_s[(form.beats_s >= section.start_s - 1e-9) & (form.beats_s < section.end_s - 1e-9)]
+        np.testing.assert_allclose(np.diff(inside), 60 / section.tempo, rtol=1e-6)
+    middle = form.sections[1:-1]
+    assert all(section.end_s - section.start_s >= min(8, duration_s / 4) - 1e-6 for section in middle)
+
+
+@settings(max_examples=60, deadline=None)
+@given(durations, cut_lists, st.floats(-1, 1))
+def test_each_cut_is_told_how_late_its_nearest_downbeat_is(duration_s, cuts, arousal):
+    form = plan(duration_s, cuts, arousal=arousal, style=PIANO)
+    assert len(form.cut_errors_ms) == len(cuts)
+    for cut, error in zip(cuts, form.cut_errors_ms, strict=True):
+        expected = min(((float(bar) - cut.time_s) * 1000 for bar in form.bars_s), key=abs)
+        assert abs(error) == pytest.approx(abs(expected), abs=0.01)
+
+
+def test_a_downbeat_after_the_cut_counts_as_late():
+    form = plan(1.0, [Cut(0.25, 9.0)], arousal=0, style=PIANO)
+    assert form.bars_s.tolist() == [0.0]
+    assert form.cut_errors_ms == (-250.0,)
+
+
+def test_three_scenes_with_strong_cuts_start_three_sections_exactly():
+    cuts = [Cut(6.7, 12.0), Cut(13.4, 15.0)]
+    for arousal in (0.0, 0.5, 1.0):
+        form = plan(20.0, cuts, arousal=arousal, style=PIANO)
+        assert max(map(abs, form.cut_errors_ms)) < 1.0, arousal
+        assert {6.7, 13.4} <= {round(section.start_s, 6) for section in form.sections}
+
+
+def test_strong_cuts_meet_downbeats_far_more_often_than_chance():
+    rng = np.random.default_rng(0)
+    strong, chance = [], []
+    for arousal in np.linspace(-1, 1, 12):
+        times = np.cumsum(rng.uniform(5, 14, 12))
+        cuts = [Cut(float(time_s), 20.0) for time_s in times]
+        form = plan(float(times[-1] + 9), cuts, arousal=float(arousal), style=PIANO)
+        strong += [abs(error) < 50 for error in form.cut_errors_ms]
+        chance.append(0.1 / float(np.median(np.diff(form.bars_s))))
+    assert np.mean(strong) > 8 * np.mean(chance)
+    assert np.mean(strong) > 0.5
+
+
+def test_of_two_cuts_that_cannot_both_be_met_the_stronger_is():
+    for weak, strong in ((0, 1), (1, 0)):
+        cuts = [Cut(10.0 + 1.3 * index, 30.0 if index == strong else 3.5) for index in (0, 1)]
+        form = plan(30.0, cuts, arousal=0.2, style=PIANO)
+        assert abs(form.cut_errors_ms[strong]) < 1.0
+        assert abs(form.cut_errors_ms[weak]) > abs(form.cut_errors_ms[strong])
+
+
+def test_a_wished_hit_draws_a_downbeat_like_a_strong_cut():
+    without = plan(40.0, [], arousal=0.1, style=PIANO)
+    hit_s = float(without.bars_s[6] + without.bars_s[7]) / 2
+    form = plan(40.0, [], arousal=0.1, style=PIANO, hits=[hit_s])
+    assert np.abs(form.bars_s - hit_s).min() < 1e-3 < np.abs(without.bars_s - hit_s).min()
+
+
+def test_more_arousal_is_never_slower_and_tempi_stay_near_the_style():
+    tempi = [plan(120.0, [], arousal=arousal, style=PIANO).sections[0].tempo for arousal in (-1, -0.5, 0, 0.5, 1)]
+    assert tempi == sorted(tempi) and tempi[0] < 70 and tempi[-1] > 105
+
+
+def test_a_long_clip_without_cuts_still_has_sections():
+    form = plan(600.0, [], arousal=0.5, style=PIANO)
+    lengths = [section.end_s - section.start_s for section in form.sections]
+    assert len(lengths) > 8 and max(lengths) < 80
+
+
+def test_a_single_frame_gets_one_chord():
+    form = plan(0.04, [], arousal=0, style=PIANO)
+    assert len(form) == 1 and form.end_s < 0.04
+
+
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_clip_without_length_is_refused_in_a_sentence(duration_s):
+    with pytest.raises(OptionError, match="length must be above 0"):
+        plan(duration_s, [], arousal=0, style=PIANO)
+
+
+def test_an_hour_with_many_cuts_is_planned_and_its_steps_do_not_drift():
+    rng = np.random.default_rng(1)
+    cuts = [Cut(float(time_s), float(rng.uniform(3, 30))) for time_s in np.sort(rng.uniform(0, 3600, 900))]
+    form = plan(3600.0, cuts, arousal=0.3, style=PIANO)
+    assert 2400 < len(form) < 6000 and 3597 < form.end_s < 3599
+
+
+def test_the_same_wishes_give_the_same_form():
+    cuts = [Cut(7.0, 5.0), Cut(19.0, 8.0)]
+    one, two = (plan(33.0, cuts, arousal=0.4, style=PIANO) for _ in range(2))
+    assert one.beats_s.tolist() == two.beats_s.tolist() and one.sections == two.sections

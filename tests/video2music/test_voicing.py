@@ -1,0 +1,110 @@
+"""Voice leading: complete chords, least movement, sound part-writing."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from video2music.chords import QUALITIES, Chord, parse_sequence
+from video2music.voicing import voice
+
+# Written out by hand from their names, on C; not taken from the vocabulary's own table.
+SPELLED = {
+    "maj": "C E G", "dim": "C Eb Gb", "sus4": "C F G", "min7": "C Eb G Bb", "min": "C Eb G", "sus2": "C D G",
+    "aug": "C E G#", "dim7": "C Eb Gb A", "maj6": "C E G A", "hdim7": "C Eb Gb Bb", "7": "C E G Bb", "min6": "C Eb G A",
+    "maj7": "C E G B",
+}  # fmt: skip
+SEMITONES = {"C": 0, "D": 2, "Eb": 3, "E": 4, "F": 5, "Gb": 6, "G": 7, "G#": 8, "A": 9, "Bb": 10, "B": 11}
+
+chords = st.builds(Chord, st.integers(0, 11), st.sampled_from(QUALITIES))
+POP = parse_sequence("C G Am Em F C F G Am F C G:7 E:7 Am D:min7 G:7 C")
+
+
+@pytest.mark.parametrize("root", range(12))
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_every_quality_on_every_root_sounds_exactly_its_pitch_classes(root, quality):
+    (pitches,) = voice([Chord(root, quality)])
+    assert {pitch % 12 for pitch in pitches} == {(root + SEMITONES[name]) % 12 for name in SPELLED[quality].split()}
+    assert pitches[0] % 12 == root and len(set(pitches)) == 4
+
+
+def test_the_three_chords_that_are_easily_confused_sound_different():
+    sounds = [frozenset(pitch % 12 for pitch in voice([Chord(11, name)])[0]) for name in ("hdim7", "dim7", "7")]
+    assert sounds == [frozenset({11, 2, 5, 9}), frozenset({11, 2, 5, 8}), frozenset({11, 3, 6, 9})]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(chords, min_size=1, max_size=12), st.booleans())
+def test_any_sequence_is_complete_rising_and_in_its_registers(sequence, inversions):
+    for chord, pitches in zip(sequence, voice(sequence, inversions=inversions), strict=True):
+        bass, *upper = pitches
+        assert 36 <= bass <= 52 and all(52 <= pitch <= 76 for pitch in upper)
+        assert list(pitches) == sorted(set(pitches)), "voices rise and double no pitch"
+        assert {pitch % 12 for pitch in pitches} == set(chord.pitch_classes)
+        assert upper[-1] - upper[0] <= 16
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(chords, min_size=3, max_size=10))
+def test_a_third_is_never_doubled_except_in_the_bass_of_an_inversion(sequence):
+    for chord, pitches in zip(sequence, voice(sequence), strict=True):
+        assert sum(pitch % 12 == chord.pitch_classes[1] for pitch in pitches) == 1
+
+
+def movement(voiced) -> int:
+    return sum(abs(a - b) for one, two in itertools.pairwise(voiced) for a, b in zip(one[1:], two[1:], strict=True))
+
+
+def root_position(sequence):
+    """Oracle: what a beginner plays, each chord stacked on its root."""
+    return [(48, *sorted(60 + c.root + (p - c.root) % 12 for p in c.pitch_classes)[-3:]) for c in sequence]
+
+
+def test_voices_move_far_less_than_root_positions_do():
+    assert movement(voice(POP)) < 0.45 * movement(root_position(POP))
+
+
+def test_no_upper_voice_of_a_pop_song_leaps_more_than_a_fourth():
+    voiced = voice(POP)
+    leaps = [abs(a - b) for one, two in itertools.pairwise(voiced) for a, b in zip(one[1:], two[1:], strict=True)]
+    assert max(leaps) <= 5 and np.mean(leaps) < 2.5
+
+
+def test_a_repeated_chord_does_not_move():
+    one, two, three = voice(parse_sequence("Am Am Am"))
+    assert one == two == three
+
+
+def test_movement_between_two_triads_is_the_least_of_all_their_voicings():
+    """Oracle: C to A minor shares two tones and moves one voice by a whole tone."""
+    for names, least in (("C Am", 2), ("C Em", 1), ("C Cm", 1), ("Am F", 1), ("C C:sus4", 1)):
+        assert movement(voice(parse_sequence(names))) == least, names
+
+
+def test_a_pop_song_has_no_parallel_fifths_or_octaves_with_the_bass():
+    parallels = 0
+    for one, two in itertools.pairwise(voice(POP)):
+        for low, high in itertools.combinations(range(4), 2):
+            moved = one[low] != two[low] and one[high] != two[high]
+            intervals = {(pair[high] - pair[low]) % 12 for pair in (one, two)}
+            parallels += moved and intervals in ({0}, {7})
+    assert parallels == 0
+
+
+def test_inversions_smooth_the_bass_but_not_the_first_and_last_two_chords():
+    sequence = parse_sequence("C G Am F C")
+    plain, smooth = voice(sequence), voice(sequence, inversions=True)
+    assert smooth[1][0] % 12 == 11, "C - G/B - Am"
+    assert sum(abs(a[0] - b[0]) for a, b in itertools.pairwise(smooth)) < sum(
+        abs(a[0] - b[0]) for a, b in itertools.pairwise(plain)
+    )
+    for place in (0, -2, -1):
+        assert smooth[place][0] % 12 == sequence[place].root
+
+
+def test_no_chord_has_no_pitches_and_moves_nothing():
+    first, silence, last = voice(parse_sequence("C N C"))
+    assert silence == () and first == last
+    assert voice([]) == [] and voice(parse_sequence("N")) == [()]
