@@ -1,0 +1,117 @@
+"""Watching: a clip in, one row of features a second out; one decode pass, memory flat in the clip's length."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from video2music import media
+from video2music.errors import EncoderError
+from video2music.features import encoders
+from video2music.features.cache import cache_folder, cache_path, keep, load, recall, save
+from video2music.features.motion import Second, motion, seconds
+from video2music.features.pixels import Scaler, upright
+from video2music.features.reading import Encoder
+from video2music.features.rows import Rows
+from video2music.features.scenes import CutFinder, scene_offsets
+from video2music.values import VideoFeatures
+
+__all__ = ["extract", "load", "save"]
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[[float], None]
+
+
+def extract(
+    path: Path | str,
+    *,
+    encoder: str = "auto",
+    cache: bool | Path = True,
+    device: str = "cpu",
+    on_progress: OnProgress | None = None,
+    on_bytes: Callable[[int, int], None] | None = None,
+) -> VideoFeatures:
+    """What there is to see in a clip, one row for each second that begins before its end, at least one.
+
+    `encoder` is a name of `encoders.ENCODERS` or `auto`, the best whose weights are on this machine; a name whose
+    weights are not is downloaded, with `on_bytes(so far, in all)` told of it. `cache` is a folder, or True for the
+    user's own, or False. `on_progress` is told the fraction of the clip that was seen. Raises MediaError, EncoderError.
+    """
+    path = Path(path)
+    clip = media.probe(path)
+    folder = cache_folder() / "features" if cache is True else cache
+    for choice in encoders.choose(encoder):
+        log.info("%s", choice)
+        kept = cache_path(path, encoder=choice.name, weights=choice.weights(), folder=folder) if folder else None
+        found = recall(kept) if kept else None
+        if found is not None:
+            return found
+        try:
+            ready = choice.load(device=device, on_bytes=on_bytes)
+        except EncoderError as error:
+            if choice.last:
+                raise
+            log.warning("%s", error)
+            continue
+        seen = _Watch(clip, choice.name, ready, on_progress or _quietly).features()
+        if kept:
+            keep(seen, kept)
+        return seen
+    raise EncoderError(f"no encoder {encoder!r} can be used here")
+
+
+@dataclass
+class _Watch:
+    """One decode pass over one clip."""
+
+    clip: media.Clip
+    name: str
+    encoder: Encoder
+    on_progress: OnProgress
+    scaler: Scaler = field(default_factory=Scaler)
+    cuts: CutFinder = field(default_factory=CutFinder)
+    duration_s: float = 0.0
+
+    def features(self) -> VideoFeatures:
+        rows, times_s, motions = Rows(self.encoder), [], []
+        for second in seconds(self._frames()):
+            times_s.append(second.time_s)
+            motions.append(self._look(second, rows))
+            rows.settle(self.cuts)
+        self.on_progress(1.0)
+        moved = np.array(motions, np.float32)
+        offsets = scene_offsets(times_s, self.cuts.cuts)
+        reading = self.encoder.read(rows.finish(self.cuts), moved, offsets)
+        return VideoFeatures(
+            duration_s=self.duration_s,
+            encoder=self.name,
+            motion=moved,
+            scene_offset=offsets,
+            cuts=tuple(self.cuts.cuts),
+            **reading._asdict(),
+        )
+
+    def _frames(self) -> Iterator[media.Frame]:
+        """Every frame, after the cut finder has seen it."""
+        for frame in media.frames(self.clip.path):
+            self.cuts.see(frame.time_s, self.scaler.small(frame.picture))
+            self.duration_s = frame.end_s
+            if self.clip.duration_s:
+                self.on_progress(min(frame.end_s / self.clip.duration_s, 1.0))
+            yield frame
+
+    def _look(self, second: Second, rows: Rows) -> float:
+        """Add the second's row; returns its motion."""
+        if second.before is None and second.index:
+            rows.repeat()
+            return 0.0
+        picture = self.scaler.full(second.shown.picture)
+        rows.add(second.time_s, self.scaler.small(second.shown.picture), upright(picture, self.clip.rotation))
+        return motion(second, picture, self.scaler)
+
+
+def _quietly(fraction: float) -> None:
+    """Tell nobody."""

@@ -1,0 +1,92 @@
+"""Features on disk: a cache by the clip's content, and files that a user keeps.
+
+Plain arrays in .npz, nothing pickled; each file appears whole or not at all. A cached file that cannot be read counts
+as absent.
+"""
+
+import hashlib
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from emotion.checkpoint import file_sha256
+from video2music.errors import Video2MusicError
+from video2music.values import Cut, VideoFeatures
+
+log = logging.getLogger(__name__)
+
+RECIPE = 1  # to be raised whenever the same clip would give other features
+FORMAT = 1
+
+_ROWS = ("emotion", "motion", "scene_offset", "affect")
+
+
+def cache_folder() -> Path:
+    """The user's cache of this program: V2M_CACHE, or where the system keeps such things."""
+    return Path(os.environ.get("V2M_CACHE") or platformdirs.user_cache_dir("video2music"))
+
+
+def cache_path(clip: Path, *, encoder: str, weights: str, folder: Path) -> Path:
+    """Where the features of a clip's content, as these weights of an encoder see them, are kept."""
+    content = hashlib.sha256(f"{file_sha256(clip)} {encoder} {weights} {RECIPE}".encode()).hexdigest()
+    return folder / f"{content[:32]}.npz"
+
+
+def save(features: VideoFeatures, path: Path) -> None:
+    """Write features as .npz. Raises Video2MusicError."""
+    arrays = {name: getattr(features, name) for name in _ROWS}
+    if features.semantic is not None:
+        arrays["semantic"] = features.semantic
+    arrays["cuts"] = np.array([(cut.time_s, cut.strength) for cut in features.cuts], np.float64).reshape(-1, 2)
+    arrays["duration_s"] = np.float64(features.duration_s)
+    arrays["encoder"] = np.array(features.encoder)
+    arrays["format"] = np.array(FORMAT)
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise Video2MusicError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def load(path: Path) -> VideoFeatures:
+    """Read what `save` wrote. Raises Video2MusicError."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if int(arrays["format"]) != FORMAT:
+                raise Video2MusicError(f"{path} holds features of another version: watch the clip again")
+            return VideoFeatures(
+                duration_s=float(arrays["duration_s"]),
+                encoder=str(arrays["encoder"]),
+                cuts=tuple(Cut(float(time_s), float(strength)) for time_s, strength in arrays["cuts"]),
+                semantic=arrays.get("semantic"),
+                **{name: arrays[name] for name in _ROWS},
+            )
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise Video2MusicError(f"{path} holds no features ({type(error).__name__}): watch the clip again") from None
+
+
+def recall(path: Path) -> VideoFeatures | None:
+    """Cached features, None where there are none that can be read."""
+    if not path.is_file():
+        return None
+    try:
+        return load(path)
+    except Video2MusicError as error:
+        log.warning("cached features are thrown away: %s", error)
+        return None
+
+
+def keep(features: VideoFeatures, path: Path) -> None:
+    """Cache features; a full or read-only disk only costs the next run its time."""
+    try:
+        save(features, path)
+    except Video2MusicError as error:
+        log.warning("features are not cached: %s", error)

@@ -1,0 +1,136 @@
+"""The encoder that needs no download: valence and arousal from colour, light, texture, movement and cuts.
+
+Two kernel machines on `still.describe` were fitted on people's ratings of OASIS's stills. Fitted predictions huddle
+round their mean; they are expanded until they spread as the ratings do. Arousal is joined by the energy that movement
+and cuts speak of, fitted on the loudness of MuVi-Sync's music. numpy only. Trained by `video2music.train.color`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion import checkpoint
+from emotion.affect import emotions_at
+from emotion.checkpoint import Checkpoint
+from video2music.features import still
+from video2music.features.pixels import Pixels
+from video2music.features.reading import Reading
+from video2music.values import Floats
+
+KIND = "color"
+WEIGHTS = Path(__file__).parent.parent / "weights" / "color"
+
+OUTLIER = 4.0  # standard deviations; no number of a still counts as further out
+ENERGY_WINDOW_S = 9  # movement and cuts are averaged over this, as the loudness was that they were fitted on
+STILL_WINDOW_S = 5  # what a still says is averaged over this within its scene: people do not change mood by the frame
+BLOCK = 1024  # rows predicted at once
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Makes numbers of different size comparable: their mean, spread and the weight of their group, each (D,)."""
+
+    mean: Matrix
+    spread: Matrix
+    weight: Matrix
+
+    @classmethod
+    def of(cls, numbers: Matrix, groups: Sequence[int]) -> "Scale":
+        """From rows (n, D) whose D numbers come in groups of these sizes; each group weighs the same."""
+        weight = np.concatenate([np.full(size, (size * len(groups)) ** -0.5) for size in groups])
+        return cls(numbers.mean(axis=0), numbers.std(axis=0) + 1e-6, weight)
+
+    def apply(self, numbers: NDArray) -> Matrix:
+        """Rows (n, D) as points whose distance is the mean square of what they differ in."""
+        return np.clip((numbers - self.mean) / self.spread, -OUTLIER, OUTLIER) * self.weight
+
+
+def squared_distances(points: Matrix, others: Matrix) -> Matrix:
+    """Between points (n, D) and others (m, D), shape (n, m)."""
+    norms = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+    return np.maximum(norms - 2 * points @ others.T, 0)
+
+
+def movement(motion: NDArray, scene_offset: NDArray) -> Matrix:
+    """Log motion and cuts a second, both averaged over ENERGY_WINDOW_S, shape (T, 2)."""
+    moved = np.log1p(np.asarray(motion, float))
+    if len(moved) > 1:
+        moved[0] = moved[1]  # second 0 has no frame before it, which does not mean that nothing moved
+    starts = np.append(0.0, np.diff(scene_offset) <= 0)
+    return np.stack([running_mean(rows, ENERGY_WINDOW_S) for rows in (moved, starts)], axis=1)
+
+
+def running_mean(rows: NDArray, window: int) -> Matrix:
+    """Centred mean over up to `window` rows (fewer at both ends) along the first axis."""
+    before = np.arange(len(rows)) - window // 2
+    first, last = np.maximum(before, 0), np.minimum(before + window, len(rows))
+    sums = np.concatenate([np.zeros_like(rows[:1], float), np.cumsum(rows, axis=0, dtype=float)])
+    counts = (last - first).reshape(-1, *[1] * (rows.ndim - 1))
+    return (sums[last] - sums[first]) / counts
+
+
+def mean_within_scenes(rows: NDArray, scene_offset: NDArray) -> Matrix:
+    """Rows (T, n) averaged over STILL_WINDOW_S, never across a cut."""
+    starts = np.flatnonzero(np.diff(scene_offset) <= 0) + 1
+    return np.concatenate([running_mean(scene, STILL_WINDOW_S) for scene in np.split(rows, starts)])
+
+
+class Color:
+    """The encoder with its weights."""
+
+    def __init__(self, trained: Checkpoint) -> None:
+        tensors = {name: np.asarray(tensor, float) for name, tensor in trained.tensors.items()}
+        self.sha256 = trained.sha256
+        self._config = trained.config
+        self._scale = Scale(tensors["mean"], tensors["spread"], tensors["weight"])
+        self._support, self._alpha = tensors["support"], tensors["alpha"]
+
+    def look(self, picture: Pixels) -> Floats:
+        """The picture's numbers."""
+        return still.describe(picture)
+
+    def embed(self, looks: Sequence[Floats]) -> Floats:
+        """The looks as they are, (B, D)."""
+        return np.stack(looks)
+
+    def read(self, rows: Floats, motion: Floats, scene_offset: Floats) -> Reading:
+        """Affect of each second; the emotions are those near it."""
+        scores = mean_within_scenes(self.scores(rows), scene_offset)
+        scores[:, 1] = self._joined(scores[:, 1], self.energy(motion, scene_offset))
+        affect = np.clip(scores * self._config["spread"], -1, 1).astype(np.float32)
+        return Reading(emotions_at(affect, self._config["temperature"]), affect)
+
+    def scores(self, rows: NDArray) -> Matrix:
+        """Valence and arousal of stills (T, D) in standard deviations of such predictions, shape (T, 2)."""
+        blocks = [self._predict(rows[start : start + BLOCK]) for start in range(0, len(rows), BLOCK)]
+        return np.concatenate(blocks) / self._config["predicted_spread"]
+
+    def energy(self, motion: NDArray, scene_offset: NDArray) -> Matrix:
+        """What movement and cuts say of the energy, in standard deviations within a music video, shape (T,)."""
+        if len(motion) == 1:
+            return np.zeros(1)  # a second alone tells nothing of movement
+        fitted = self._config["energy"]
+        scaled = (movement(motion, scene_offset) - fitted["middle"]) / fitted["spread"]
+        return scaled @ np.array(fitted["weights"])
+
+    def _predict(self, rows: NDArray) -> Matrix:
+        distances = squared_distances(self._scale.apply(rows), self._support)
+        kernels = (np.exp(-gamma * distances) for gamma in self._config["gamma"])
+        return np.stack([kernel @ self._alpha[:, axis] for axis, kernel in enumerate(kernels)], axis=1)
+
+    def _joined(self, arousal: Matrix, energy: Matrix) -> Matrix:
+        """Two independent witnesses, each weighed by its correlation with the truth, again with spread 1."""
+        of_energy, of_still = self._config["energy"]["r"], self._config["arousal_r"]
+        return (of_energy * energy + of_still * arousal) / np.hypot(of_energy, of_still)
+
+
+@lru_cache(maxsize=1)
+def load(folder: Path = WEIGHTS) -> Color:
+    """The shipped weights, read once a process. Raises CheckpointError."""
+    return Color(checkpoint.load(folder, kind=KIND))
