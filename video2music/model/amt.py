@@ -1,7 +1,8 @@
 """The Affective Multimodal Transformer of Video2Music (Kang, Poria, Herremans 2024; arXiv 2311.00968).
 
 A transformer encoder reads the video, a causal decoder with Music Transformer relative positions (Huang et al. 2019)
-writes one chord a step. Sequences start from PAD; position i of the input is the chord before step i.
+writes one chord a step. Sequences start from PAD; position i of the input is the chord before step i. With `copying`,
+which the paper has not, the decoder also knows where the song's past matches its present, and may copy from there.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from emotion import checkpoint
 from video2music.chords import END, N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
+from video2music.model.copying import N_FEATURES, History, Pointer
 from video2music.model.picture import Picture, PictureInput
 
 KIND = "amt"
@@ -25,15 +27,16 @@ WEIGHTS = Path(__file__).parent.parent / "weights" / KIND
 
 @dataclass(frozen=True)
 class AMTConfig:
-    """Dimensions of an AMT; `max_steps` is the longest sequence it sees at once."""
+    """Dimensions of an AMT; `max_steps` is the longest sequence it sees at once, `copying` the path over its past."""
 
-    width: int = 256
-    heads: int = 4
+    width: int = 192
+    heads: int = 6
     feedforward: int = 512
     encoder_layers: int = 2
     decoder_layers: int = 4
-    dropout: float = 0.1
+    dropout: float = 0.2
     max_steps: int = 300
+    copying: bool = True
 
     @property
     def head_width(self) -> int:
@@ -42,7 +45,7 @@ class AMTConfig:
 
 CONFIGS: Mapping[str, AMTConfig] = MappingProxyType({
     "shipped": AMTConfig(),
-    "paper": AMTConfig(width=512, heads=8, feedforward=1024, encoder_layers=6, decoder_layers=6),
+    "paper": AMTConfig(512, 8, 1024, encoder_layers=6, decoder_layers=6, dropout=0.1, copying=False),
     "tiny": AMTConfig(width=32, heads=2, feedforward=64, encoder_layers=1, decoder_layers=2),
 })  # fmt: skip
 
@@ -57,19 +60,27 @@ class LayerCache:
         self.values = torch.empty_like(self.keys)
 
     def append(self, keys: Tensor, values: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """Take those of the steps from `start` on; returns all so far."""
         end = start + keys.shape[2]
         self.keys[:, :, start:end] = keys
         self.values[:, :, start:end] = values
         return self.keys[:, :, :end], self.values[:, :, :end]
 
 
-class State(NamedTuple):
-    """What decoding carries from step to step: a cache a layer, the memory's mask, the mode and the steps so far."""
+class State:
+    """What decoding carries from step to step: a cache a layer, the mode, the history, the pointer's keys so far.
 
-    caches: tuple[LayerCache, ...]
-    memory_mask: Tensor
-    minor: Tensor
-    steps: int
+    `advance` changes it in place.
+    """
+
+    def __init__(self, caches: tuple[LayerCache, ...], memory_mask: Tensor, minor: Tensor, width: int) -> None:
+        self.caches, self.memory_mask, self.minor = caches, memory_mask, minor
+        self.history = History(len(minor), minor.device)
+        self.pointer_keys = torch.zeros(len(minor), 0, width, device=minor.device)
+
+    @property
+    def steps(self) -> int:
+        return self.history.ids.shape[1]
 
 
 class RelativeSelfAttention(nn.Module):
@@ -81,13 +92,21 @@ class RelativeSelfAttention(nn.Module):
         self.inputs = nn.Linear(config.width, 3 * config.width)
         self.output = nn.Linear(config.width, config.width)
         self.table = nn.Parameter(torch.randn(config.max_steps, config.head_width) * 0.02)  # row d: d steps back
+        self.by_match = nn.Parameter(torch.zeros(config.heads, N_FEATURES)) if config.copying else None
 
-    def forward(self, x: Tensor, cache: LayerCache | None = None, start: int = 0) -> Tensor:
-        """x (B, L, width) are the steps from `start` on; with a cache they also see the steps before."""
+    def forward(
+        self, x: Tensor, matches: Tensor | None = None, cache: LayerCache | None = None, start: int = 0
+    ) -> Tensor:
+        """x (B, L, width) are the steps from `start` on; with a cache they also see the steps before.
+
+        `matches` (B, N_FEATURES, L, steps) tells how well the past matches each of them.
+        """
         queries, keys, values = (_split(part, self.heads) for part in self.inputs(x).chunk(3, dim=-1))
         if cache is not None:
             keys, values = cache.append(keys, values, start)
         bias = self._bias(queries, keys.shape[2], start)
+        if self.by_match is not None and matches is not None:
+            bias = bias + torch.einsum("hf,bfqk->bhqk", self.by_match, matches)
         dropout = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, dropout_p=dropout)
         return self.output(_join(mixed))
@@ -143,9 +162,15 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, cache: LayerCache | None = None, start: int = 0
+        self,
+        x: Tensor,
+        memory: tuple[Tensor, Tensor],
+        mask: Tensor,
+        matches: Tensor | None,
+        cache: LayerCache | None = None,
+        start: int = 0,
     ) -> Tensor:
-        x = self.norms[0](x + self.dropout(self.self_attention(x, cache, start)))
+        x = self.norms[0](x + self.dropout(self.self_attention(x, matches, cache, start)))
         x = self.norms[1](x + self.dropout(self.cross_attention(x, memory, mask)))
         return self.norms[2](x + self.dropout(self.feedforward(x)))
 
@@ -170,6 +195,7 @@ class AMT(nn.Module):
         self.join = nn.Linear(config.width + 1, config.width)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.head = nn.Linear(config.width, VOCABULARY_SIZE)
+        self.pointer = Pointer(config.width, config.max_steps) if config.copying else None
         self.dropout = nn.Dropout(config.dropout)
         self.register_buffer("positions", _sinusoids(config.max_steps, config.width), persistent=False)
         for name, ids in zip(("root_of", "quality_of"), _parts(), strict=True):
@@ -187,24 +213,32 @@ class AMT(nn.Module):
         `minor` (B,) bool is the mode. L is at most `max_steps`. Padding belongs at the end, where the causal mask keeps
         real steps from seeing it.
         """
-        memory, mask = self.encode(picture), picture.mask[:, None, None, :]
+        mask = picture.mask[:, None, None, :]
+        matches = History(len(chords), chords.device).extend(chords) if self.pointer else None
         x = self._embed(chords, minor, 0)
-        for layer, seen in zip(self.layers, self._project(memory), strict=True):
-            x = layer(x, seen, mask)
-        return self.head(x)
+        for layer, seen in zip(self.layers, self._project(self.encode(picture)), strict=True):
+            x = layer(x, seen, mask, matches)
+        if self.pointer is None or matches is None:
+            return self.head(x)
+        return self.pointer(x, self.pointer.key(x), self.head(x), chords, matches)
 
     def start(self, picture: Picture, minor: Tensor) -> State:
-        """Read the video once; `step` then writes chord by chord."""
+        """Read the video once; `advance` then writes chord by chord."""
         limit = self.config.max_steps
         caches = tuple(LayerCache(seen, limit) for seen in self._project(self.encode(picture)))
-        return State(caches, picture.mask[:, None, None, :], minor, 0)
+        return State(caches, picture.mask[:, None, None, :], minor, self.config.width)
 
-    def step(self, chords: Tensor, state: State) -> tuple[Tensor, State]:
+    def advance(self, state: State, chords: Tensor) -> Tensor:
         """Logits (B, L, 159) after the next inputs (B, L), which follow those the state has seen."""
-        x = self._embed(chords, state.minor, state.steps)
+        start = state.steps
+        matches = state.history.extend(chords)
+        x = self._embed(chords, state.minor, start)
         for layer, cache in zip(self.layers, state.caches, strict=True):
-            x = layer(x, cache.memory, state.memory_mask, cache, state.steps)
-        return self.head(x), state._replace(steps=state.steps + chords.shape[1])
+            x = layer(x, cache.memory, state.memory_mask, matches, cache, start)
+        if self.pointer is None:
+            return self.head(x)
+        state.pointer_keys = torch.cat([state.pointer_keys, self.pointer.key(x)], dim=1)
+        return self.pointer(x, state.pointer_keys, self.head(x), state.history.ids, matches)
 
     def _project(self, memory: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The memory's keys and values for each decoder layer."""

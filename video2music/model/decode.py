@@ -14,7 +14,7 @@ from torch import Tensor
 
 from video2music.chords import END, N_CHORDS, PAD, Chord
 from video2music.model.affect import ALLOWED_MATRIX
-from video2music.model.amt import AMT, State
+from video2music.model.amt import AMT
 from video2music.model.picture import Picture
 
 LogitFilter = Callable[[Tensor, Sequence[int]], Tensor]
@@ -130,10 +130,10 @@ def compose(
     """
     filters, steps = tuple(filters), picture.emotion.shape[1]
     history = [chord.id for chord in primer[:steps]]
-    window = _Window(model, picture, minor, 0, history)
+    window = _Window(model, picture, minor, 0)
     while len(history) < steps:
         if len(history) - window.start >= model.config.max_steps:
-            window = _Window(model, picture, minor, len(history) - model.config.max_steps // HOP_DIVISOR, history)
+            window = _Window(model, picture, minor, len(history) - model.config.max_steps // HOP_DIVISOR)
         logits = _filtered(window.next_logits(history), history, filters)
         history.append(int(torch.multinomial(logits.softmax(-1), 1, generator=generator)))
     return [Chord.from_id(chord) for chord in history]
@@ -142,17 +142,16 @@ def compose(
 class _Window:
     """The model's state over `max_steps` steps from `start`, fed with the history up to now."""
 
-    def __init__(self, model: AMT, picture: Picture, minor: bool, start: int, history: Sequence[int]) -> None:
+    def __init__(self, model: AMT, picture: Picture, minor: bool, start: int) -> None:
         self.model, self.start, self.fed = model, start, start
         seen = picture.window(start, model.config.max_steps)
-        self.state: State = model.start(seen, torch.tensor([minor]))
+        self.state = model.start(seen, torch.tensor([minor]))
 
     def next_logits(self, history: Sequence[int]) -> Tensor:
         """Logits (159,) of the chord after the history; what the model has not heard of it is fed at once."""
         previous = [PAD, *history][self.fed : len(history) + 1]
-        logits, self.state = self.model.step(torch.tensor([previous]), self.state)
         self.fed = len(history) + 1
-        return logits[0, -1]
+        return self.model.advance(self.state, torch.tensor([previous]))[0, -1]
 
 
 def _filtered(logits: Tensor, history: Sequence[int], filters: Iterable[LogitFilter]) -> Tensor:

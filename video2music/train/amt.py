@@ -24,7 +24,7 @@ from video2music.train.songs import Batch, drop_modalities, shuffled, statistics
 
 log = logging.getLogger(__name__)
 
-RECIPE = Recipe(epochs=24, batch=16, rate=6e-4, warmup_steps=150, decay=0.05)
+RECIPE = Recipe(epochs=10, batch=8, rate=8e-4, warmup_steps=100, decay=0.05)
 AFFECTIVE_WEIGHT = 0.05
 LABEL_SMOOTHING = 0.05
 DROP_RATES = (0.4, 0.15, 0.15)  # semantic rows are absent with the default encoder, so they go most often

@@ -29,11 +29,8 @@ def test_a_chord_sees_none_of_those_after_it(tiny_amt, picture, chords):
 def test_the_cache_changes_no_logit(tiny_amt, picture, chords, prefill):
     whole = tiny_amt(chords, MODES, picture(20, 13))
     state = tiny_amt.start(picture(20, 13), MODES)
-    logits, state = tiny_amt.step(chords[:, :prefill], state)
-    steps = [logits]
-    for position in range(prefill, chords.shape[1]):
-        logits, state = tiny_amt.step(chords[:, position : position + 1], state)
-        steps.append(logits)
+    steps = [tiny_amt.advance(state, chords[:, :prefill])]
+    steps += [tiny_amt.advance(state, chords[:, i : i + 1]) for i in range(prefill, chords.shape[1])]
     torch.testing.assert_close(torch.cat(steps, dim=1), whole, atol=1e-5, rtol=0)
 
 

@@ -1,0 +1,137 @@
+"""The whole way from a clip to a scored clip, with the shipped weights."""
+
+import json
+from itertools import pairwise
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+
+from tests.video2music.conftest import decoded_sound, picture_packets
+from video2music import Options, compose, manifest
+from video2music.chords import Chord
+from video2music.errors import ManifestError, OptionError
+from video2music.pipeline import STAGES
+
+COLOR = Options(encoder="color")
+
+
+@pytest.fixture(scope="module")
+def scored(clip, tmp_path_factory):
+    return compose(clip, tmp_path_factory.mktemp("scored"), COLOR)
+
+
+def test_the_scored_clip_has_the_picture_of_its_source_and_sound_as_long(clip, scored):
+    assert picture_packets(scored.video) == picture_packets(clip)
+    sound, rate = decoded_sound(scored.video)
+    assert len(sound) / rate == pytest.approx(6.0, abs=0.05)
+    assert np.sqrt((sound**2).mean()) > 0.003 and np.abs(sound).max() < 1
+
+
+def test_the_files_have_their_names(scored):
+    folder, stem = scored.video.parent, "three scenes"
+    names = {f"{stem}.scored.mp4", f"{stem}.mid", f"{stem}.wav", f"{stem}.chords.lab", f"{stem}.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert folder.name == stem
+
+
+def test_the_manifest_tells_how_the_piece_was_made(scored):
+    told = json.loads(scored.manifest.read_text())
+    assert told["version"] == 1 and told["seed"] == 0 and told["encoder"] == "color"
+    assert len(told["chords"]) == len(told["form"]["steps_s"]) == len(told["dynamics"]["density"])
+    assert all(len(sha) == 64 for sha in told["weights"].values()) and {"amt", "regressor"} <= set(told["weights"])
+    assert set(told["seconds"]) <= set(STAGES) and {"watch", "chords", "render"} <= set(told["seconds"])
+    assert len(told["target"]["valence"]) == 6
+    assert set(told["files"]) == {path.name for path in scored.manifest.parent.iterdir()}
+
+
+def test_no_end_or_pad_or_silence_is_among_the_chords(scored):
+    chords = [Chord.parse(name) for name in json.loads(scored.manifest.read_text())["chords"]]
+    assert all(chord.root is not None for chord in chords)
+
+
+def test_the_chord_file_covers_the_piece_in_the_sounding_key(scored):
+    told = json.loads(scored.manifest.read_text())
+    rows = [line.split() for line in scored.chords.read_text().splitlines()]
+    assert len(rows) == len(told["chords"])
+    assert all(one[1] == other[0] for one, other in pairwise(rows))
+    pitches = {
+        note.pitch % 12 for track in pretty_midi.PrettyMIDI(str(scored.midi)).instruments for note in track.notes
+    }
+    last = Chord.parse(rows[-1][2])
+    assert set(last.pitch_classes) <= pitches
+    assert str(last) == told["key"].replace(" major", "").replace(" minor", ":min")
+
+
+def test_the_midi_marks_cuts_and_key(scored):
+    tracks = mido.MidiFile(scored.midi).tracks
+    kinds = [message.type for track in tracks for message in track]
+    assert {"set_tempo", "key_signature", "time_signature", "marker"} <= set(kinds)
+    assert sum(message.type == "marker" and "cut" in message.text for track in tracks for message in track) == 2
+
+
+def test_one_seed_gives_the_same_bytes_and_another_does_not(clip, scored, tmp_path):
+    again = compose(clip, tmp_path / "again", COLOR)
+    other = compose(clip, tmp_path / "other", Options(encoder="color", seed=1))
+    assert again.midi.read_bytes() == scored.midi.read_bytes()
+    assert other.midi.read_bytes() != scored.midi.read_bytes()
+
+
+def test_a_manifest_plays_the_same_piece_again(clip, scored, tmp_path):
+    again = compose(clip, tmp_path, replay=manifest.read(scored.manifest))
+    assert again.midi.read_bytes() == scored.midi.read_bytes()
+
+
+def test_a_manifest_of_another_clip_is_refused(scored, tmp_path):
+    with pytest.raises(ManifestError, match="not the clip of the manifest"):
+        compose(scored.video, tmp_path, replay=manifest.read(scored.manifest))
+
+
+def test_sad_and_exciting_differ_in_chords_density_and_loudness(clip, tmp_path):
+    sad, exciting = (
+        _heard(compose(clip, tmp_path / name, Options(encoder="color", emotion=name))) for name in ("sad", "exciting")
+    )
+    assert sad["minor"] > exciting["minor"] + 0.3
+    assert exciting["notes a second"] > 1.2 * sad["notes a second"]
+    assert exciting["velocity"] > sad["velocity"] + 8
+    assert exciting["rms"] > 1.2 * sad["rms"]
+
+
+def _heard(result):
+    notes = [note for track in pretty_midi.PrettyMIDI(str(result.midi)).instruments for note in track.notes]
+    chords = [Chord.parse(line.split()[2]) for line in result.chords.read_text().splitlines()]
+    sound, _ = decoded_sound(result.audio)
+    return {
+        "minor": np.mean([chord.quality in ("min", "min7") for chord in chords]),
+        "notes a second": len(notes) / result.duration_s,
+        "velocity": np.mean([note.velocity for note in notes]),
+        "rms": np.sqrt((sound.astype(float) ** 2).mean()),
+    }
+
+
+def test_the_key_and_the_primer_are_those_that_were_wished(clip, tmp_path):
+    wish = Options(encoder="color", key="D minor", primer="Dm Bb F C")
+    result = compose(clip, tmp_path, wish)
+    assert json.loads(result.manifest.read_text())["key"] == "D minor"
+    labels = [line.split()[2] for line in result.chords.read_text().splitlines()]
+    assert labels[:4] == ["D:min", "A#", "F", "C"] and labels[-1] == "D:min"
+
+
+def test_a_primer_longer_than_the_clip_is_refused(clip, tmp_path):
+    with pytest.raises(OptionError, match="the primer has 40 chords"):
+        compose(clip, tmp_path, Options(encoder="color", primer="C " * 40))
+
+
+def test_progress_names_every_stage_in_order(clip, tmp_path):
+    told = []
+    compose(clip, tmp_path, COLOR, progress=lambda stage, fraction: told.append((stage, fraction)))
+    assert list(dict.fromkeys(stage for stage, _ in told)) == list(STAGES)
+    assert all(0 <= fraction <= 1 for _, fraction in told)
+
+
+def test_a_finished_folder_is_not_replaced_unasked(clip, scored):
+    before = {path.name: path.read_bytes() for path in scored.video.parent.iterdir()}
+    with pytest.raises(OptionError, match="--overwrite"):
+        compose(clip, scored.video.parent.parent, COLOR)
+    assert {path.name: path.read_bytes() for path in scored.video.parent.iterdir()} == before
