@@ -1,17 +1,21 @@
 """The door to PyAV, reading: what a clip is (`probe`) and its pictures in one decode pass (`frames`).
 
-Writing is next door in `video2music.mux`. Every failure is a MediaError: one plain sentence that names the file.
+Muxing is next door in `video2music.mux`. Every failure is a MediaError: one plain sentence that names the file.
 """
 
 import logging
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -61,9 +65,7 @@ def probe(path: Path) -> Clip:
     """Read the header and the first picture of a clip. Raises MediaError."""
     with open_clip(path) as container:
         stream = picture_stream(container, path)
-        picture = next(_pictures(container, stream, path), None)
-        if picture is None:
-            raise _nothing_decodes(path)
+        picture = first_picture(container, path)
         rotation = turn(picture)
         width, height = picture.width, picture.height
         return Clip(
@@ -168,10 +170,46 @@ def turn(picture: VideoFrame) -> int:
     return round(-picture.rotation / 90) * 90 % 360
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A partial file beside `path` to write to; it takes its place when all went well and is gone otherwise.
+
+    A disk that is full or not ours to write becomes a MediaError.
+    """
+    partial = path.with_name(f".{os.getpid()}-{threading.get_ident():x}{path.suffix}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except (OSError, av.FFmpegError) as error:
+        reason = error.strerror or str(error)
+        raise MediaError(
+            f"{path.name} cannot be written ({reason}): make room on the disk or choose another folder"
+        ) from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def first_picture(container: InputContainer, path: Path) -> VideoFrame:
+    """The first picture of a clip that can be decoded. Raises MediaError when there is none."""
+    picture = next(_pictures(container, picture_stream(container, path), path), None)
+    if picture is None:
+        raise _nothing_decodes(path)
+    return picture
+
+
+def packets(container: InputContainer, streams: Iterable[Stream], path: Path) -> Iterator[Packet]:
+    """Packets of some streams as they come, up to where the file is damaged; the last, one a stream, are empty."""
+    try:
+        yield from container.demux(*streams)
+    except av.FFmpegError as error:
+        log.warning("%s cannot be read to its end: %s", path, error.strerror)
+
+
 def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
     """Every picture that can be decoded; how many packets could not is logged at the end."""
     damaged = 0
-    for packet in _packets(container, stream, path):
+    for packet in chain(packets(container, [stream], path), [None]):  # None: the decoder hands out what it holds
         try:
             pictures = stream.decode(packet)
         except EOFError:  # flushed already
@@ -183,15 +221,6 @@ def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Ite
         yield from pictures
     if damaged:
         log.warning("%s: skipped %d damaged packets", path, damaged)
-
-
-def _packets(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet | None]:
-    """Packets of one stream, then the None that makes the decoder hand out what it holds."""
-    try:
-        yield from container.demux(stream)
-    except av.FFmpegError as error:
-        log.warning("%s cannot be read to its end: %s", path, error.strerror)
-    yield None
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:
