@@ -162,11 +162,11 @@ def _performed(
     late_s = np.minimum(np.abs(rng.normal(0, LATE_S, len(notes))), LATEST_S)
     final_s = form.steps_s[-1]
     played = []
-    for note, loud, late, downbeat in zip(notes, velocity, late_s, on_downbeat, strict=True):
+    for note, loud, late, downbeat in zip(notes, velocity.tolist(), late_s.tolist(), on_downbeat, strict=True):
         on_time = note.start_s >= final_s or (downbeat and note.voice in _LOW_VOICES)
         start_s = note.start_s + (0.0 if on_time else min(late, 0.1 * (note.end_s - note.start_s)))
         end_s = min(note.end_s + LEGATO_S, form.end_s)
-        level = int(np.clip(round(loud), FAINTEST, LOUDEST))
+        level = min(max(round(loud), FAINTEST), LOUDEST)
         played.append((note.voice, Note(float(start_s), end_s, note.pitch, level)))
     return played
 
@@ -181,8 +181,7 @@ def _placed(note: Note, instrument: Instrument) -> Note:
     low, high = instrument.range
     pitch = note.pitch + instrument.transpose
     pitch = low + (pitch - low) % 12 if pitch < low else high - (high - pitch) % 12 if pitch > high else pitch
-    level = int(np.clip(note.velocity + instrument.level, 1, 127))
-    return Note(note.start_s, note.end_s, pitch, level)
+    return Note(note.start_s, note.end_s, pitch, min(max(note.velocity + instrument.level, 1), 127))
 
 
 def _unmixed(notes: Sequence[Note]) -> list[Note]:

@@ -24,7 +24,8 @@ HALF_WEIGHT = 3.0  # strength at which a cut weighs one half; also the usual thr
 MOST_BEND = 0.08  # largest bend of a section's tempo
 BEND_COST = 0.4  # what the largest bend costs; a cut on a downbeat earns its weight, at most 1
 TEMPO_REACH = 0.16  # the base tempo may lie this far from the one the arousal asks for
-TEMPO_COST = 0.4  # what going that far costs
+TEMPO_COST = 0.4  # what going that far costs, for each four cuts
+STEP_COST = 2.0  # what a chord of half or twice a second costs, with the square of the octaves; likewise
 NEAR_S = 0.06  # a cut this far from its downbeat earns .6 of its weight
 LOOK_BACK = 10  # how many cuts back a section may start
 LONG_SECTION_BARS = 24  # longer sections are divided into parts of about 16 bars
@@ -46,8 +47,12 @@ def plan(duration_s: float, cuts: Sequence[Cut], *, arousal: float, style: Style
     paths = [
         _best_path(duration_s, marks, _Metre.at(wanted * (1 + float(bend)), style.beats_per_bar)) for bend in reach
     ]
-    worths = [path.worth - TEMPO_COST * (bend / TEMPO_REACH) ** 2 for path, bend in zip(paths, reach, strict=True)]
-    best = paths[int(np.argmax(worths))]
+    costs = [
+        TEMPO_COST * (bend / TEMPO_REACH) ** 2 + STEP_COST * np.log2(path.metre.step_s) ** 2
+        for bend, path in zip(reach, paths, strict=True)
+    ]
+    share = max(1.0, len(marks) / 4)  # or the many cuts of a long clip would drive the tempo anywhere
+    best = paths[int(np.argmax([path.worth - share * cost for path, cost in zip(paths, costs, strict=True)]))]
     return _form(duration_s, best, [cut.time_s for cut in cuts])
 
 

@@ -175,10 +175,8 @@ def motifs(grid: Grid, style: Style, wanted: NDArray[np.float64], rng: np.random
     first_bars = grid.bar[heads[:-1]]
     phrase = np.maximum(grid.bar - first_bars[grid.section], 0) // PHRASE_BARS
     longer = grid.bar[-1] >= PHRASE_BARS * FEWEST_PHRASES
-    lines: list[Pattern | None] = []
-    for step in range(len(grid)):
-        section, here = grid.section[step], (grid.section == grid.section[step]) & (phrase == phrase[step])
-        rests = phrase[step] % 4 == 3 or (longer and section == 0 and phrase[step] == 0)
-        motif = order[0 if section % 2 == 0 else (1 + section // 2) % len(order)]
-        lines.append(None if rests or wanted[here].mean() < style.line_from else style.lines[motif])
-    return lines
+    stretch = np.cumsum(np.diff(grid.section * len(grid) + phrase, prepend=-1) != 0) - 1  # number of the phrase
+    asked = (np.bincount(stretch, wanted) / np.bincount(stretch))[stretch]
+    rests = (phrase % 4 == 3) | (longer & (grid.section == 0) & (phrase == 0)) | (asked < style.line_from)
+    motif = order[np.where(grid.section % 2 == 0, 0, (1 + grid.section // 2) % len(order))]
+    return [None if rest else style.lines[index] for rest, index in zip(rests, motif, strict=True)]
