@@ -1,0 +1,108 @@
+# What a person does with this tree; `make` alone lists it. Every command sets up what it needs, from nothing:
+# a virtual environment in .venv, the packages, and on Debian and Ubuntu the system libraries if it is allowed to.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL = help
+.DELETE_ON_ERROR:
+.PHONY: demo test check bench app clean help
+
+VENV = .venv
+BIN = $(VENV)/bin
+OUT = out
+WORKERS = 2
+PYTHONS = python3.11 python3.12 python3.13 python3
+# PyTorch's own index of builds without CUDA, tried on a Linux machine without an NVIDIA card; `TORCH_INDEX=` skips it.
+TORCH_INDEX = https://download.pytorch.org/whl/cpu
+
+demo: $(VENV)/.ready  ## score a clip that the program draws itself; the result goes to out/demo
+	$(BIN)/video2music demo -o $(OUT)
+
+test: $(VENV)/.ready  ## run the tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: $(VENV)/.ready  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready  ## measure speed and memory; the tables go to benchmarks/
+	$(BIN)/python benchmarks/bench.py
+
+app: $(VENV)/.ready  ## serve the page on this machine
+	$(BIN)/python app.py
+
+clean:  ## remove the environment and the caches; results stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# Shell words that the rules below share. `root` is how to become root without being asked for a password.
+may_be_root = { if [ "$$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi; $$root true 2>/dev/null; }
+may_install = command -v apt-get >/dev/null && $(may_be_root)
+apt_install = env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
+apt_update = apt-get update -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15
+
+define find_python
+found=; \
+for python in $(PYTHONS); do \
+	if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		found=$$python; break; \
+	fi; \
+done
+endef
+
+$(BIN)/python:
+	@$(find_python); \
+	if [ -z "$$found" ] && $(may_install); then \
+		echo "installing python3-venv"; \
+		$$root $(apt_install) python3-venv || { $$root $(apt_update) && $$root $(apt_install) python3-venv; } || true; \
+		$(find_python); \
+	fi; \
+	if [ -z "$$found" ]; then \
+		echo "Python 3.11 or newer with its venv module is needed, and $$(python3 --version 2>&1) here is not enough:" >&2; \
+		echo "run 'sudo apt-get install python3-venv' (where python3 is older: python3.11 python3.11-venv)," >&2; \
+		echo "or name another Python, as in 'make demo PYTHONS=/opt/python3.12/bin/python3'." >&2; \
+		exit 1; \
+	fi; \
+	echo "making $(VENV) with $$($$found --version)"; \
+	$$found -m venv $(VENV)
+
+# Which of Debian's packages are missing, one a line: asked of the loader, because a library may come from elsewhere.
+define missing_packages
+import ctypes, pathlib, sys
+libraries = {"libfluidsynth.so.3": "libfluidsynth3", "libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
+for library, package in libraries.items() if sys.platform == "linux" else ():
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        print(package)
+if sys.platform == "linux" and not list(pathlib.Path("/usr/share").glob("s*/sf2/FluidR3_GM.sf2")):
+    print("fluid-soundfont-gm")
+endef
+export missing_packages
+
+$(VENV)/.system: | $(BIN)/python
+	@missing=$$($(BIN)/python -c "$$missing_packages" | tr '\n' ' '); \
+	if [ -n "$$missing" ] && $(may_install); then \
+		echo "installing $$missing"; \
+		$$root $(apt_install) $$missing || { $$root $(apt_update) && $$root $(apt_install) $$missing; } || true; \
+		missing=$$($(BIN)/python -c "$$missing_packages" | tr '\n' ' '); \
+	fi; \
+	if [ -n "$$missing" ]; then \
+		echo "going on without the system packages $$missing(sudo apt-get install $$missing):"; \
+		echo "music is then played by symusic's synthesizer or with pretty_midi's smaller SoundFont."; \
+	fi
+	@touch $@
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.system
+	@index=; \
+	if [ -n "$(TORCH_INDEX)" ] && [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null && \
+		timeout 8 $(BIN)/python -c "import urllib.request as u; u.urlopen('$(TORCH_INDEX)/torch/', timeout=5)" 2>/dev/null; \
+	then \
+		index="--extra-index-url $(TORCH_INDEX)"; \
+	fi; \
+	echo "installing the packages into $(VENV), which takes some minutes the first time"; \
+	$(BIN)/python -m pip install --disable-pip-version-check $$index -c constraints.txt -e '.[app,dev]'
+	@$(BIN)/python -c "import cv2" || { echo "OpenCV lacks a library: sudo apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,165 @@
+"""The rules of the house: who may import whom, what is imported late, what has no place in the tree."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted(path for package in ("video2music", "emotion") for path in (ROOT / package).rglob("*.py"))
+LIBRARY = [path for path in MODULES if "cli" not in path.parts and path.name != "__main__.py"]
+PRODUCT = [*MODULES, ROOT / "app.py"]
+
+# Who stands on whom, lowest first: a room imports from its own row and those above it.
+LAYERS = (
+    ("errors", "chords", "values"),
+    ("media", "mux", "encode"),
+    ("form", "styles", "voicing", "texture", "arrange", "midi", "mix", "features", "target", "model", "composition"),
+    ("search", "manifest", "output", "pipeline"),
+    ("batch", "data", "train", "evaluate", "demo", "doctor"),
+    ("cli", "__main__"),
+)
+LAYER = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
+
+HEAVY = ("torch", "torchvision", "cv2", "open_clip", "gradio", "av", "scipy", "transformers")
+LIGHT = ("values", "errors", "chords", "form", "voicing", "arrange", "midi", "cli")
+DOORS = {
+    "subprocess": {"video2music.media", "emotion.sound"},
+    "av": {
+        "video2music.media",
+        "video2music.mux",
+        "video2music.encode",
+        "emotion.sound",
+        "video2music.features.pixels",
+        "video2music.doctor",
+    },
+    "gradio": {"app"},
+    "pickle": set(),
+}
+OUTSIDE = ("tests", "datasets", "benchmarks", "app")
+GENERATED = {"out", "runs", "build", "dist", "__pycache__"}
+MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:work|root|home/\w+)/")
+VAGUE = re.compile(r"(utils?|helpers?|manager|processor|misc|common)\b")
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module or name a file imports anywhere, as `package.module.name`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: line {node.lineno} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Every call in a file with the text of what is called."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def texts() -> Iterator[Path]:
+    """The files of the tree that people write."""
+    for path in sorted(ROOT.rglob("*")):
+        first, *inner = path.relative_to(ROOT).parts
+        hidden = first.startswith(".") and first not in {".ci", ".gitignore"}
+        if path.is_file() and not hidden and GENERATED.isdisjoint((first, *inner)):
+            yield path
+
+
+def room(module: str) -> str:
+    """The part of video2music that a dotted name lies in; `` for the package's own names."""
+    return module.split(".")[1] if module.count(".") else ""
+
+
+def test_there_is_something_to_look_at():
+    assert {"video2music.pipeline", "emotion.affect"} <= {dotted(path) for path in MODULES}
+
+
+def test_emotion_knows_nothing_of_video2music():
+    for path in (ROOT / "emotion").rglob("*.py"):
+        assert not [name for name in imports(path) if name.split(".")[0] == "video2music"], path
+
+
+def test_the_product_imports_nothing_that_stands_outside_it():
+    for path in PRODUCT:
+        assert not [name for name in imports(path) if name.split(".")[0] in OUTSIDE], path
+
+
+def test_every_room_has_its_layer():
+    rooms = {room(dotted(path)) for path in MODULES if path.is_relative_to(ROOT / "video2music")} - {""}
+    assert rooms <= LAYER.keys()
+
+
+def test_arrows_between_rooms_point_one_way():
+    for path in MODULES:
+        own = LAYER.get(room(dotted(path)))
+        ours = [name for name in imports(path) if name.startswith("video2music.")]
+        assert own is None or [name for name in ours if LAYER.get(room(name), 0) > own] == [], path
+
+
+def test_light_rooms_import_nothing_heavy():
+    code = "import sys\n" + "".join(f"import video2music.{name}\n" for name in LIGHT)
+    code += f"print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_only_the_doors_open_to(package):
+    found = {dotted(path) for path in PRODUCT if any(name.split(".")[0] == package for name in imports(path))}
+    assert found <= DOORS[package]
+
+
+def test_nothing_goes_through_a_shell():
+    for path in [*PRODUCT, *(ROOT / "benchmarks").rglob("*.py")]:
+        for name, call in calls(path):
+            assert name not in {"os.system", "os.popen", "subprocess.getoutput"}, path
+            assert not [word for word in call.keywords if word.arg == "shell"], path
+
+
+def test_weights_are_never_unpickled_at_will():
+    for path in PRODUCT:
+        for name, call in calls(path):
+            if name == "torch.load":
+                assert {word.arg: ast.unparse(word.value) for word in call.keywords}["weights_only"] == "True", path
+
+
+def test_importing_a_module_does_no_work():
+    for path in LIBRARY:
+        statements = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Expr)]
+        assert [ast.unparse(node) for node in statements if not isinstance(node.value, ast.Constant)] == [], path
+
+
+def test_only_a_main_function_prints():
+    for path in LIBRARY:
+        tree = ast.parse(path.read_text())
+        mains = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+        allowed = {id(node) for main in mains for node in ast.walk(main)}
+        prints = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"]
+        assert [node.lineno for node in prints if id(node) not in allowed] == [], path
+
+
+def test_datasets_is_no_package():
+    assert [path for path in (ROOT / "datasets").rglob("*") if path.suffix in {".py", ".pyi"}] == []
+
+
+def test_no_module_has_a_vague_name():
+    assert [path for path in MODULES if VAGUE.search(path.stem)] == []
+
+
+def test_no_path_of_one_machine_is_written_down():
+    for path in texts():
+        data = path.read_bytes()
+        if b"\0" not in data:
+            assert not MACHINE_PATH.search(data.decode(errors="replace")), path

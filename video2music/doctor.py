@@ -1,0 +1,236 @@
+"""What is installed, what is missing, and the command that mends it. No check takes long or ends in a traceback."""
+
+import importlib
+import importlib.util
+import platform
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+PYTHON = (3, 11)
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+FREE_BYTES = 2e9  # an hour's 44.1 kHz stereo WAV takes 0.64 GB, its AAC and the picture come on top
+DECODERS, ENCODERS = ("h264",), ("aac", "libopus")  # what clips come in, what music goes out in
+SHIPPED = ("amt", "regressor", "color")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: its name, whether all is well, what was found, the command that mends it ('' where none is needed).
+
+    `required` says whether the program cannot score a clip without it.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+    required: bool = True
+
+
+def examine() -> list[Finding]:
+    """Run every check, in the order in which one would mend things."""
+    return [finding for check in CHECKS for finding in _guarded(check)]
+
+
+Check = Callable[[], list[Finding]]
+
+
+def _guarded(check: Check) -> list[Finding]:
+    try:
+        return check()
+    except Exception as error:  # a broken installation can fail in any way at all
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return [Finding(check.__name__.strip("_"), False, f"{type(error).__name__}: {reason}", _reinstall())]
+
+
+def _python() -> list[Finding]:
+    wanted = ".".join(map(str, PYTHON))
+    return [
+        Finding(
+            "python",
+            sys.version_info >= PYTHON,
+            f"{platform.python_version()} at {sys.executable}",
+            f"install Python {wanted} or newer and make the environment anew: rm -rf .venv && make demo",
+        )
+    ]
+
+
+def _torch() -> list[Finding]:
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return [Finding("torch", True, f"{torch.__version__} on {device}")]
+
+
+def _opencv() -> list[Finding]:
+    try:
+        import cv2
+    except ImportError as error:
+        return [Finding("opencv", False, str(error), "sudo apt-get install libgl1 libglib2.0-0")]
+    return [Finding("opencv", True, cv2.__version__)]
+
+
+def _codecs() -> list[Finding]:
+    import av
+
+    here = {name for name in DECODERS if _is_there(name, "r")} | {name for name in ENCODERS if _is_there(name, "w")}
+    missing = [name for name in (*DECODERS, *ENCODERS) if name not in here]
+    detail = f"PyAV {av.__version__}" + (f" without {', '.join(missing)}" if missing else "")
+    return [Finding("codecs", not missing, detail, _pip("--force-reinstall --only-binary av av"))]
+
+
+def _is_there(codec: str, mode: Literal["r", "w"]) -> bool:
+    import av
+
+    try:
+        av.codec.Codec(codec, mode)
+    except ValueError:  # PyAV's UnknownCodecError is one
+        return False
+    return True
+
+
+def _synthesizer() -> list[Finding]:
+    try:
+        import fluidsynth  # noqa: F401 its import is what looks for the library
+    except (ImportError, OSError):
+        symusic = version("symusic")
+        detail = f"libfluidsynth is not here; symusic {symusic} plays instead"
+        return [Finding("fluidsynth", False, detail, _install_library("libfluidsynth3", "fluid-synth"), required=False)]
+    return [Finding("fluidsynth", True, f"pyfluidsynth {version('pyfluidsynth')}", required=False)]
+
+
+def _open_clip() -> list[Finding]:
+    name, only = "open_clip", "the encoders clip and clip-small need it, color does not"
+    if importlib.util.find_spec("open_clip") is None:
+        return [Finding(name, False, f"not installed; {only}", _pip("open_clip_torch"), required=False)]
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        return [Finding(name, False, f"{_torchvision_fault(error)}; {only}", _matching_torchvision(), required=False)]
+    return [
+        Finding(name, True, f"{version('open_clip_torch')} with torchvision {version('torchvision')}", required=False)
+    ]
+
+
+def _torchvision_fault(error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "torchvision::" in reason:
+        return f"torchvision was built for another torch, most likely for CUDA next to a torch for the CPU ({reason})"
+    return f"torchvision cannot be imported ({reason})"
+
+
+def _matching_torchvision() -> str:
+    """Both from one index, in the versions that are here."""
+    import torch
+
+    pins = " ".join(f"{name}=={version(name).split('+')[0]}" for name in ("torch", "torchvision"))
+    index = "" if torch.version.cuda else f" --index-url {CPU_INDEX}"
+    return _pip(f"--force-reinstall --no-deps {pins}{index}")
+
+
+def _encoders() -> list[Finding]:
+    from video2music.features.download import WEIGHTS, weights_path
+
+    return [
+        Finding(
+            f"encoder {name}",
+            weights_path(name).is_file(),
+            str(weights_path(name)) if weights_path(name).is_file() else f"not downloaded ({weights.megabytes} MB)",
+            f"video2music download {name}",
+            required=False,
+        )
+        for name, weights in WEIGHTS.items()
+    ]
+
+
+def _weights() -> list[Finding]:
+    return [_shipped(kind) for kind in SHIPPED]
+
+
+def _shipped(kind: str) -> Finding:
+    from emotion import checkpoint
+
+    folder = Path(__file__).parent / "weights" / kind
+    try:
+        found = checkpoint.load(folder, kind=kind)
+    except checkpoint.CheckpointError as error:
+        return Finding(f"weights {kind}", False, str(error), f"git checkout -- {folder}")
+    return Finding(f"weights {kind}", True, f"{len(found.tensors)} tensors, sha256 {found.sha256[:12]}")
+
+
+def _extras() -> list[Finding]:
+    return [
+        _extra("gradio", "app", "the page"),
+        _extra("ray", "ray", "batches over several machines"),
+    ]
+
+
+def _extra(package: str, extra: str, what: str) -> Finding:
+    try:
+        return Finding(package, True, version(package), required=False)
+    except PackageNotFoundError:
+        return Finding(package, False, f"not installed; only {what} needs it", _pip(f"-e .[{extra}]"), required=False)
+
+
+def _disk() -> list[Finding]:
+    places = {"working folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir())}
+    return [
+        Finding(
+            f"disk of the {name}",
+            free >= FREE_BYTES,
+            f"{free / 1e9:.1f} GB free at {place}",
+            f"make room, or work elsewhere ({FREE_BYTES / 1e9:.0f} GB let an hour of video through)",
+            required=False,
+        )
+        for name, place in places.items()
+        for free in (shutil.disk_usage(place).free,)
+    ]
+
+
+def _cache() -> list[Finding]:
+    from video2music.features.cache import cache_folder
+
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        detail = f"{folder} cannot be written ({error.strerror}): every clip is watched anew"
+        return [Finding("cache", False, detail, "export V2M_CACHE=FOLDER, one that is yours", required=False)]
+    return [Finding("cache", True, str(folder), required=False)]
+
+
+CHECKS: tuple[Check, ...] = (
+    _python,
+    _torch,
+    _opencv,
+    _codecs,
+    _synthesizer,
+    _weights,
+    _open_clip,
+    _encoders,
+    _extras,
+    _disk,
+    _cache,
+)
+
+
+def _pip(arguments: str) -> str:
+    return f"{shlex.quote(sys.executable)} -m pip install {arguments}"
+
+
+def _reinstall() -> str:
+    in_tree = (Path(__file__).parent.parent / "pyproject.toml").is_file()
+    return "rm -rf .venv && make demo" if in_tree else _pip("--force-reinstall video2music")
+
+
+def _install_library(debian: str, homebrew: str) -> str:
+    return f"brew install {homebrew}" if sys.platform == "darwin" else f"sudo apt-get install {debian}"
