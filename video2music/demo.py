@@ -151,7 +151,7 @@ TRAIL = 120.0  # pixels that a running drop leaves wet
 _DRAWS = np.random.default_rng(5)
 _LAMPS = _DRAWS.uniform((0, 50, 7, 0, 0), (W, 150, 17, 6.3, 1), (20, 5))  # column, row, radius, phase, warmth
 _RUNNERS = _DRAWS.uniform((0, 0, 22), (WIDTH, 500, 60), (9, 3))  # column, row at the start, pixels a second
-PANE = ((0.0, (66, 76, 92)), (0.6, (88, 98, 112)), (1.0, (44, 52, 64)))
+PANE = ((0.0, (60, 66, 74)), (0.6, (80, 86, 93)), (1.0, (40, 44, 50)))
 
 
 def rain(time_s: float) -> Picture:
@@ -176,7 +176,7 @@ def _discs() -> Floats:
     """Each lamp at full strength, (lamps, H, W, 3)."""
     return np.stack([
         _smoothstep(radius, radius - 2.5, np.hypot(COLUMNS - column, ROWS - row))[..., None]
-        * _mix(_rgb(84, 108, 132), _rgb(128, 108, 86), float(warmth))
+        * _mix(_rgb(84, 97, 112), _rgb(108, 98, 87), float(warmth))
         for column, row, radius, _, warmth in _LAMPS.astype(np.float32)
     ])  # fmt: skip
 
