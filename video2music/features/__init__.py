@@ -32,35 +32,45 @@ def extract(
     cache: bool | Path = True,
     device: str = "cpu",
     on_progress: OnProgress | None = None,
-    on_bytes: Callable[[int, int], None] | None = None,
+    on_download: OnProgress | None = None,
 ) -> VideoFeatures:
     """What there is to see in a clip, one row for each second that begins before its end, at least one.
 
-    `encoder` is a name of `encoders.ENCODERS` or `auto`, the best whose weights are on this machine; a name whose
-    weights are not is downloaded, with `on_bytes(so far, in all)` told of it. `cache` is a folder, or True for the
-    user's own, or False. `on_progress` is told the fraction of the clip that was seen. Raises MediaError, EncoderError.
+    `encoder` is a name of `encoders.ENCODERS`, or `auto`: the best whose weights are on this machine. The weights of a
+    named one are downloaded where they are missing, and `on_download` (or else `on_progress`) is told the fraction that
+    has come; then `on_progress` is told the fraction of the clip that was seen. `cache` is a folder, or True for the
+    user's own, or False. Raises MediaError, EncoderError.
     """
-    path = Path(path)
-    clip = media.probe(path)
-    folder = cache_folder() / "features" if cache is True else cache
-    for choice in encoders.choose(encoder):
-        log.info("%s", choice)
-        kept = cache_path(path, encoder=choice.name, weights=choice.weights(), folder=folder) if folder else None
-        found = recall(kept) if kept else None
-        if found is not None:
-            return found
+    clip = media.probe(Path(path))
+    folder = cache_folder() / "features" if cache is True else cache or None
+    tell = on_progress or _quietly
+    *better, last = encoders.choose(encoder)
+    for choice in better:
         try:
-            ready = choice.load(device=device, on_bytes=on_bytes)
+            return _extract(clip, choice, folder, device, tell, on_download or tell)
         except EncoderError as error:
-            if choice.last:
-                raise
-            log.warning("%s", error)
-            continue
-        seen = _Watch(clip, choice.name, ready, on_progress or _quietly).features()
-        if kept:
-            keep(seen, kept)
-        return seen
-    raise EncoderError(f"no encoder {encoder!r} can be used here")
+            log.warning("encoder %s is passed over: %s", choice.name, error)
+    return _extract(clip, last, folder, device, tell, on_download or tell)
+
+
+def _extract(
+    clip: media.Clip,
+    choice: encoders.Choice,
+    folder: Path | None,
+    device: str,
+    on_progress: OnProgress,
+    on_download: OnProgress,
+) -> VideoFeatures:
+    log.info("%s", choice)
+    kept = folder and cache_path(clip.path, encoder=choice.name, weights=choice.weights(), folder=folder)
+    found = kept and recall(kept)
+    if found:
+        on_progress(1.0)
+        return found
+    seen = _Watch(clip, choice.name, choice.load(device=device, on_progress=on_download), on_progress).features()
+    if kept:
+        keep(seen, kept)
+    return seen
 
 
 @dataclass

@@ -20,7 +20,7 @@ from video2music.features.cache import cache_folder
 
 log = logging.getLogger(__name__)
 
-OnBytes = Callable[[int, int], None]  # bytes so far, bytes in all (0 when the server does not say)
+OnProgress = Callable[[float], None]  # the fraction that is done, 0 to 1
 
 BLOCK = 1 << 20
 TIMEOUT_S = 30
@@ -52,7 +52,7 @@ def weights_path(name: str) -> Path:
     return cache_folder() / "weights" / WEIGHTS[name].file
 
 
-def fetch(name: str, *, on_bytes: OnBytes | None = None) -> Path:
+def fetch(name: str, *, on_progress: OnProgress | None = None) -> Path:
     """The weights of an encoder, downloaded if they are not here yet. Raises EncoderError."""
     if name not in WEIGHTS:
         raise EncoderError(f"nothing to download for {name!r}: {' and '.join(WEIGHTS)} have weights to fetch")
@@ -64,7 +64,7 @@ def fetch(name: str, *, on_bytes: OnBytes | None = None) -> Path:
     failures = []
     for url in weights.urls:
         try:
-            _fetch_one(url, path, weights.sha256, on_bytes or _quietly)
+            _fetch_one(url, path, weights, on_progress or _quietly)
         except (OSError, http.client.HTTPException, _WrongBytesError) as error:
             failures.append(f"{url.split('/')[2]}: {error or type(error).__name__}")
         else:
@@ -79,32 +79,32 @@ class _WrongBytesError(Exception):
     """What came is not what was published."""
 
 
-def _fetch_one(url: str, path: Path, sha256: str, on_bytes: OnBytes) -> None:
+def _fetch_one(url: str, path: Path, weights: Weights, on_progress: OnProgress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, partial.open("wb") as file:
-            total = int(answer.headers.get("Content-Length") or 0)
-            found = _copy(answer, file, total, on_bytes)
-        if found != sha256:
-            raise _WrongBytesError(f"the checksum is {found[:12]}, but {sha256[:12]} was published")
+            total = int(answer.headers.get("Content-Length") or weights.megabytes * 10**6)
+            found = _copy(answer, file, total, on_progress)
+        if found != weights.sha256:
+            raise _WrongBytesError(f"the checksum is {found[:12]}, but {weights.sha256[:12]} was published")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _copy(source: http.client.HTTPResponse, file: BinaryIO, total: int, on_bytes: OnBytes) -> str:
+def _copy(source: http.client.HTTPResponse, file: BinaryIO, total: int, on_progress: OnProgress) -> str:
     """Copy in blocks; returns the sha256 of what was copied."""
     digest, done = hashlib.sha256(), 0
     while block := source.read(BLOCK):
         file.write(block)
         digest.update(block)
         done += len(block)
-        on_bytes(done, total)
-    if total and done < total:
+        on_progress(min(done / total, 1.0))
+    if "Content-Length" in source.headers and done < total:
         raise _WrongBytesError(f"the connection broke off after {done} of {total} bytes")
     return digest.hexdigest()
 
 
-def _quietly(done: int, total: int) -> None:
+def _quietly(fraction: float) -> None:
     """Tell nobody."""

@@ -3,14 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from video2music.errors import EncoderError
 from video2music.features import color, download
 from video2music.features.reading import Encoder
-
-if TYPE_CHECKING:
-    from video2music.features.semantic import Clip
 
 AUTO = "auto"
 
@@ -22,7 +18,7 @@ class Kind:
     gives: str
     here: Callable[[], bool]
     weights: Callable[[], str]
-    load: Callable[[str, download.OnBytes | None], Encoder]
+    load: Callable[[str, download.OnProgress | None], Encoder]
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,6 @@ class Choice:
 
     name: str
     why: str
-    last: bool = True
 
     def __str__(self) -> str:
         return f"encoder {self.name}: {self.why}"
@@ -40,27 +35,23 @@ class Choice:
         """Hexadecimal sha256 of the encoder's weights."""
         return ENCODERS[self.name].weights()
 
-    def load(self, *, device: str = "cpu", on_bytes: download.OnBytes | None = None) -> Encoder:
+    def load(self, *, device: str = "cpu", on_progress: download.OnProgress | None = None) -> Encoder:
         """The encoder, its weights downloaded if they are not here. Raises EncoderError."""
-        return ENCODERS[self.name].load(device, on_bytes)
+        return ENCODERS[self.name].load(device, on_progress)
 
 
 def choose(encoder: str) -> tuple[Choice, ...]:
-    """The encoders to try in turn: the named one alone, or all that are here for `auto`. Raises EncoderError."""
+    """The encoders to try in turn: the named one, or for `auto` all whose weights are here, best first.
+
+    Raises EncoderError.
+    """
     if encoder in ENCODERS:
         return (Choice(encoder, "as wished"),)
     if encoder != AUTO:
         raise EncoderError(f"unknown encoder {encoder!r}: choose one of {', '.join((*ENCODERS, AUTO))}")
     missing = [name for name, kind in ENCODERS.items() if not kind.here()]
     here = [name for name in ENCODERS if name not in missing]
-    return tuple(Choice(name, _why(name, missing), last=name == here[-1]) for name in here)
-
-
-def download_and_test(name: str, *, on_bytes: download.OnBytes | None = None) -> str:
-    """Fetch an encoder's weights and see that they know something; returns where they lie. Raises EncoderError."""
-    path = download.fetch(name, on_bytes=on_bytes)
-    _load_clip(name, "cpu", None).self_test()
-    return str(path)
+    return tuple(Choice(name, _why(name, missing)) for name in here)
 
 
 def _why(name: str, missing: list[str]) -> str:
@@ -73,10 +64,11 @@ def _why(name: str, missing: list[str]) -> str:
     return f"{gives}; the weights of {' and '.join(better)} are not here ({fetch})"
 
 
-def _load_clip(name: str, device: str, on_bytes: download.OnBytes | None) -> "Clip":
+def _load_clip(name: str, device: str, on_progress: download.OnProgress | None) -> Encoder:
     from video2music.features import semantic
 
-    return semantic.load(download.fetch(name, on_bytes=on_bytes), semantic=name == "clip", device=device)
+    path = download.fetch(name, on_progress=on_progress)
+    return semantic.load(path, semantic=semantic.gives_semantic(name), device=device)
 
 
 def _clip(name: str, gives: str) -> Kind:
@@ -84,7 +76,7 @@ def _clip(name: str, gives: str) -> Kind:
         gives,
         here=lambda: download.weights_path(name).is_file(),
         weights=lambda: download.WEIGHTS[name].sha256,
-        load=lambda device, on_bytes: _load_clip(name, device, on_bytes),
+        load=lambda device, on_progress: _load_clip(name, device, on_progress),
     )
 
 
@@ -95,6 +87,6 @@ ENCODERS: Mapping[str, Kind] = MappingProxyType({
         "valence and arousal from colour, light, texture and movement",
         here=lambda: True,
         weights=lambda: color.load().sha256,
-        load=lambda device, on_bytes: color.load(),
+        load=lambda device, on_progress: color.load(),
     ),
 })  # fmt: skip

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-SMALL_WIDTH = 160  # enough for cuts, and a quarter of the cost of PySceneDetect's own 256
+SMALL_SIDE = 160  # the longer side: enough for cuts, and half the cost of PySceneDetect's own 256
 
 Pixels = NDArray[np.uint8]
 
@@ -23,19 +23,24 @@ class Scaler:
         from av.video.reformatter import VideoReformatter
 
         self._small, self._full = VideoReformatter(), VideoReformatter()
-        self._height = 0
+        self._size = 0, 0
 
     def small(self, picture: "VideoFrame") -> Pixels:
-        """(h, SMALL_WIDTH, 3) BGR, always of the size that the first picture gave, scaled once."""
-        self._height = self._height or max(2, round(picture.height * SMALL_WIDTH / picture.width))
+        """(h, w, 3) BGR, the longer side SMALL_SIDE, always of the size that the first picture gave."""
+        width, height = self._size = self._size if all(self._size) else _small_size(picture.width, picture.height)
         scaled = self._small.reformat(
-            picture, width=SMALL_WIDTH, height=self._height, format="bgr24", interpolation="FAST_BILINEAR"
+            picture, width=width, height=height, format="bgr24", interpolation="FAST_BILINEAR"
         )
         return np.asarray(scaled.to_ndarray(), np.uint8)
 
     def full(self, picture: "VideoFrame") -> Pixels:
         """(H, W, 3) RGB at full size, as stored."""
         return np.asarray(self._full.reformat(picture, format="rgb24").to_ndarray(), np.uint8)
+
+
+def _small_size(width: int, height: int) -> tuple[int, int]:
+    scale = SMALL_SIDE / max(width, height)
+    return max(2, round(width * scale)), max(2, round(height * scale))
 
 
 def upright(pixels: Pixels, rotation: int) -> Pixels:

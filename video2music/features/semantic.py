@@ -14,6 +14,7 @@ import numpy as np
 
 from emotion.affect import EMOTIONS, expected_place
 from video2music.errors import EncoderError
+from video2music.features.download import OnProgress, fetch
 from video2music.features.pixels import Pixels
 from video2music.features.reading import Reading
 from video2music.values import Floats
@@ -33,6 +34,21 @@ NO_TORCHVISION = (
     "CLIP cannot be loaded because torchvision does not fit this torch ({error}): install both from one index, as in "
     "'pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu', or use --encoder color"
 )
+
+
+def download(name: str, *, on_progress: OnProgress | None = None) -> Path:
+    """Fetch the weights of `clip` or `clip-small`, see that they know something, and tell where they lie.
+
+    `on_progress` is told the fraction that has come. Raises EncoderError.
+    """
+    path = fetch(name, on_progress=on_progress)
+    load(path, semantic=gives_semantic(name)).self_test()
+    return path
+
+
+def gives_semantic(name: str) -> bool:
+    """Whether an encoder's embeddings are those the models were trained on."""
+    return name == "clip"
 
 
 class Clip:

@@ -38,7 +38,7 @@ RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 RESAMPLES = 1000
 
 # Loudness was z-scored in each video: it tells how energy changes, not where its middle lies. Music videos are cut
-# twice as fast as most, so the middle is a feature film: a shot of 5 s (Cutting, Brunick, DeLong, i-Perception 2, 2011).
+# twice as fast as most, so the middle is a feature film's: a shot of 5 s (Cutting and others, i-Perception 2, 2011).
 MIDDLE_CUT_RATE = 1 / 5
 
 OASIS = (
