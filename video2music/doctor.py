@@ -18,6 +18,9 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 FREE_BYTES = 2e9  # an hour's 44.1 kHz stereo WAV takes 0.64 GB, its AAC and the picture come on top
 DECODERS, ENCODERS = ("h264",), ("aac", "libopus")  # what clips come in, what music goes out in
 SHIPPED = ("amt", "regressor", "color")
+WEIGHTS = Path(__file__).parent / "weights"
+TREE = Path(__file__).parent.parent  # when it runs from the source tree
+GOOD_SOUNDFONT = "FluidR3_GM"
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,24 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Run every check, in the order in which one would mend things."""
-    return [finding for check in CHECKS for finding in _guarded(check)]
+    """Run every check, what the program cannot do without first."""
+    essential = [finding for check in ESSENTIAL for finding in _guarded(check, required=True)]
+    return essential + [finding for check in OPTIONAL for finding in _guarded(check, required=False)]
 
 
 Check = Callable[[], list[Finding]]
 
 
-def _guarded(check: Check) -> list[Finding]:
+def _guarded(check: Check, *, required: bool) -> list[Finding]:
     try:
         return check()
     except Exception as error:  # a broken installation can fail in any way at all
-        reason = (str(error).strip().splitlines() or [""])[0]
-        return [Finding(check.__name__.strip("_"), False, f"{type(error).__name__}: {reason}", _reinstall())]
+        detail = f"{type(error).__name__}: {_first_line(error)}"
+        return [Finding(check.__name__.strip("_"), False, detail, _reinstall(), required)]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]
 
 
 def _python() -> list[Finding]:
@@ -97,13 +105,25 @@ def _is_there(codec: str, mode: Literal["r", "w"]) -> bool:
 
 
 def _synthesizer() -> list[Finding]:
+    from emotion import sound
+
+    found = sound.synthesizer()
+    ok = found.startswith("FluidSynth")
+    detail = found if ok else f"libfluidsynth is not here: {found} plays instead, more plainly"
+    return [Finding("synthesizer", ok, detail, _library("libfluidsynth3", "fluid-synth"), required=False)]
+
+
+def _soundfont() -> list[Finding]:
+    from emotion import sound
+
+    mend = _library("fluid-soundfont-gm", "")
     try:
-        import fluidsynth  # noqa: F401 its import is what looks for the library
-    except (ImportError, OSError):
-        symusic = version("symusic")
-        detail = f"libfluidsynth is not here; symusic {symusic} plays instead"
-        return [Finding("fluidsynth", False, detail, _install_library("libfluidsynth3", "fluid-synth"), required=False)]
-    return [Finding("fluidsynth", True, f"pyfluidsynth {version('pyfluidsynth')}", required=False)]
+        font = sound.find_soundfont()
+    except sound.SoundError as error:
+        return [Finding("soundfont", False, str(error), mend)]
+    if font.stem == GOOD_SOUNDFONT:
+        return [Finding("soundfont", True, str(font))]
+    return [Finding("soundfont", False, f"{font.name} plays; {GOOD_SOUNDFONT} sounds better", mend, required=False)]
 
 
 def _open_clip() -> list[Finding]:
@@ -120,7 +140,7 @@ def _open_clip() -> list[Finding]:
 
 
 def _torchvision_fault(error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = _first_line(error)
     if "torchvision::" in reason:
         return f"torchvision was built for another torch, most likely for CUDA next to a torch for the CPU ({reason})"
     return f"torchvision cannot be imported ({reason})"
@@ -157,17 +177,18 @@ def _weights() -> list[Finding]:
 def _shipped(kind: str) -> Finding:
     from emotion import checkpoint
 
-    folder = Path(__file__).parent / "weights" / kind
+    folder = WEIGHTS / kind
     try:
         found = checkpoint.load(folder, kind=kind)
     except checkpoint.CheckpointError as error:
-        return Finding(f"weights {kind}", False, str(error), f"git checkout -- {folder}")
+        mend = f"git checkout -- {shlex.quote(str(folder))}" if _in_tree() else _reinstall()
+        return Finding(f"weights {kind}", False, str(error), mend)
     return Finding(f"weights {kind}", True, f"{len(found.tensors)} tensors, sha256 {found.sha256[:12]}")
 
 
 def _extras() -> list[Finding]:
     return [
-        _extra("gradio", "app", "the page"),
+        _extra("gradio", "app", "pages in the browser"),
         _extra("ray", "ray", "batches over several machines"),
     ]
 
@@ -176,7 +197,12 @@ def _extra(package: str, extra: str, what: str) -> Finding:
     try:
         return Finding(package, True, version(package), required=False)
     except PackageNotFoundError:
-        return Finding(package, False, f"not installed; only {what} needs it", _pip(f"-e .[{extra}]"), required=False)
+        source = (
+            "-c constraints.txt -e " + shlex.quote(f".[{extra}]")
+            if _in_tree()
+            else shlex.quote(f"video2music[{extra}]")
+        )
+        return Finding(package, False, f"not installed; only {what} need it", _pip(source), required=False)
 
 
 def _disk() -> list[Finding]:
@@ -208,19 +234,8 @@ def _cache() -> list[Finding]:
     return [Finding("cache", True, str(folder), required=False)]
 
 
-CHECKS: tuple[Check, ...] = (
-    _python,
-    _torch,
-    _opencv,
-    _codecs,
-    _synthesizer,
-    _weights,
-    _open_clip,
-    _encoders,
-    _extras,
-    _disk,
-    _cache,
-)
+ESSENTIAL: tuple[Check, ...] = (_python, _torch, _opencv, _codecs, _synthesizer, _soundfont, _weights)
+OPTIONAL: tuple[Check, ...] = (_open_clip, _encoders, _extras, _disk, _cache)
 
 
 def _pip(arguments: str) -> str:
@@ -228,9 +243,14 @@ def _pip(arguments: str) -> str:
 
 
 def _reinstall() -> str:
-    in_tree = (Path(__file__).parent.parent / "pyproject.toml").is_file()
-    return "rm -rf .venv && make demo" if in_tree else _pip("--force-reinstall video2music")
+    return "rm -rf .venv && make demo" if _in_tree() else _pip("--force-reinstall video2music")
 
 
-def _install_library(debian: str, homebrew: str) -> str:
-    return f"brew install {homebrew}" if sys.platform == "darwin" else f"sudo apt-get install {debian}"
+def _in_tree() -> bool:
+    return (TREE / "pyproject.toml").is_file()
+
+
+def _library(debian: str, homebrew: str) -> str:
+    if sys.platform == "darwin":
+        return f"brew install {homebrew}" if homebrew else ""
+    return f"sudo apt-get install {debian}"
