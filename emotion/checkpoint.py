@@ -71,10 +71,14 @@ def module_tensors(module: "Module") -> dict[str, np.ndarray]:
 
 
 def fill(module: "Module", found: Checkpoint) -> None:
-    """Put the tensors of a checkpoint into a torch module and make it ready for inference."""
+    """Put the tensors of a checkpoint into a torch module and make it ready for inference. Raises CheckpointError."""
     import torch
 
-    module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in found.tensors.items()})
+    try:
+        module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in found.tensors.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"the weights do not fit the model of their config ({reason}): train them anew") from None
     module.eval()
 
 

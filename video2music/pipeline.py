@@ -157,7 +157,7 @@ def _chords(model: amt.AMT, picture: Picture, plan: Form, key: Key, options: Opt
     minor, steps = key.mode == "minor", len(plan)
     rules: list[decode.LogitFilter] = [
         decode.OnlyChords(),
-        decode.Steer(decode.steering(picture.emotion[0].numpy(), options.strength)),
+        decode.Steer(decode.steering(picture.emotion[0].numpy(), options.strength, minor=minor)),
         decode.MaxRepeat(options.max_repeat),
         decode.Cadence(steps, minor),
         decode.Temperature(options.temperature),

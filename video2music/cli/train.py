@@ -65,3 +65,20 @@ def train_regressor(
         write_json(json_file, found)
         if json_file != "-":
             typer.echo(report.table(found))
+
+
+@app.command("color")
+def train_color(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds oasis and muvi_sync (unpacked).")],
+    out: OutOption = Path("runs/color"),
+    json_file: JsonOption = None,
+) -> None:
+    """Fit the encoder that needs no download; prints its ten-fold correlations."""
+    with failing_plainly():
+        from video2music.evaluate import report
+        from video2music.train import color
+
+        found = color.train(data, out)
+        write_json(json_file, found)
+        if json_file != "-":
+            typer.echo(report.table(found))

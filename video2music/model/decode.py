@@ -51,19 +51,32 @@ class MaxRepeat:
 
 @dataclass(frozen=True)
 class Steer:
-    """Raise the qualities that the emotion of each step allows; `bias` is (N, 13) nats, as `steering` makes it."""
+    """Raise the chords that the emotion of each step asks for; `bias` is (N, 157) nats, as `steering` makes it."""
 
     bias: Tensor
 
     def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
         logits = logits.clone()
-        logits[1:N_CHORDS] += self.bias[len(history)].repeat(12)
+        logits[:N_CHORDS] += self.bias[len(history)]
         return logits
 
 
-def steering(emotion: np.ndarray, strength: float) -> Tensor:
-    """Nats (N, 13) to add to each quality under the emotions (N, 6): strength · 4 · P(an emotion that allows it)."""
-    return torch.from_numpy(emotion.astype(np.float32) @ ALLOWED_MATRIX) * (STEERING_NATS * strength)
+def steering(emotion: np.ndarray, strength: float, *, minor: bool) -> Tensor:
+    """Nats (N, 157) to add to each chord under the emotions (N, 6): strength · 4 · P(an emotion that allows it).
+
+    Only chords of the key are raised: asking for major qualities should bring C and F, not turn A minor into A major.
+    """
+    by_quality = emotion.astype(np.float32) @ ALLOWED_MATRIX
+    by_chord = np.concatenate([np.zeros_like(by_quality[:, :1]), np.tile(by_quality, 12)], axis=1)
+    return torch.from_numpy(by_chord * IN_KEY[minor]) * (STEERING_NATS * strength)
+
+
+SCALES = (frozenset((0, 2, 4, 5, 7, 9, 11)), frozenset((0, 2, 4, 5, 7, 8, 9, 11)))  # C major; A minor with its G sharp
+IN_KEY = tuple(
+    np.array([set(Chord.from_id(chord).pitch_classes) <= scale for chord in range(N_CHORDS)], np.float32)
+    for scale in SCALES
+)
+"""By mode: 1 for each of the 157 chords all of whose tones are in C major, or in A minor."""
 
 
 @dataclass(frozen=True)

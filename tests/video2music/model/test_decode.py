@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.affect import EMOTIONS
-from video2music.chords import END, PAD, QUALITIES, Chord
+from video2music.chords import END, PAD, Chord
 from video2music.model import decode
 from video2music.model.affect import ALLOWED
 
@@ -90,19 +90,23 @@ def test_within_one_window_the_history_makes_no_difference_to_a_plain_loop(tiny_
     assert [chord.id for chord in greedy] == ids[1:]
 
 
+C_MAJOR, A_MINOR = {0, 2, 4, 5, 7, 9, 11}, {9, 11, 0, 2, 4, 5, 7, 8}
+
+
+@pytest.mark.parametrize(("minor", "scale"), [(False, C_MAJOR), (True, A_MINOR)])
 @pytest.mark.parametrize("emotion", [name for name in EMOTIONS if ALLOWED[name]])
-def test_steering_raises_the_probability_of_what_the_emotion_allows_on_every_root(emotion):
+def test_steering_raises_the_chords_of_the_key_that_the_emotion_allows(emotion, minor, scale):
     rows = np.eye(6)[[EMOTIONS.index(emotion)]]
     logits = torch.randn(159, generator=torch.Generator().manual_seed(0))
-    steered = decode.Steer(decode.steering(rows, 0.5))(logits, [])
-    for chord_id in range(1, 157):
-        gain = 2.0 if QUALITIES[(chord_id - 1) % 13] in ALLOWED[emotion] else 0.0
-        assert (steered - logits)[chord_id].item() == pytest.approx(gain, abs=1e-5)
-    assert torch.equal(steered[[0, END, PAD]], logits[[0, END, PAD]])
+    gains = decode.Steer(decode.steering(rows, 0.5, minor=minor))(logits, []) - logits
+    for chord_id in range(159):
+        chord = Chord.from_id(chord_id) if chord_id < END else None
+        wanted = chord and chord.quality in ALLOWED[emotion] and set(chord.pitch_classes) <= scale
+        assert gains[chord_id].item() == pytest.approx(2.0 if wanted else 0.0, abs=1e-5)
 
 
 def test_no_strength_steers_nothing():
-    assert not decode.steering(np.eye(6), 0.0).any()
+    assert not decode.steering(np.eye(6), 0.0, minor=False).any()
 
 
 @given(st.lists(st.floats(-20, 20), min_size=159, max_size=159), st.floats(0.05, 1))
