@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import gradio as gr
 
@@ -43,7 +44,6 @@ STAGES = MappingProxyType({
     "render": "Playing the instruments",
     "mux": "Putting the music under the picture",
 })  # fmt: skip
-THEME = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))  # no web fonts
 
 
 def score(
@@ -70,10 +70,10 @@ def score(
             key=None if key == ANY_KEY else key,
             seed=int(seed or 0),
         )
-        result = compose(Path(clip), folder, options, progress=_bar(progress))
+        result = compose(Path(clip), folder, options, progress=bar(progress))
     except Exception as error:  # the page's outer edge
         forget(str(folder))
-        raise gr.Error(_sentence(error), title="This did not work", duration=None) from error
+        raise gr.Error(_sentence(error, Path(clip)), title="This did not work", duration=None) from error
     return str(result.video), str(result.video), str(result.midi), str(result.audio), str(folder)
 
 
@@ -107,13 +107,19 @@ def build() -> gr.Blocks:
     return page
 
 
+def serve(page: gr.Blocks, **options: Any) -> None:
+    """Serve a page with the fonts of the visitor's machine; `options` are those of gradio's launch."""
+    theme = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
+    page.launch(theme=theme, footer_links=[], ssr_mode=False, **options)
+
+
 def main() -> None:
     """Serve the page on this machine until stopped."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    build().launch(theme=THEME, footer_links=[])
+    serve(build())
 
 
-def _bar(progress: gr.Progress) -> Callable[[str, float], None]:
+def bar(progress: Callable[..., object]) -> Callable[[str, float], None]:
     """The pipeline's stages as one bar that names the stage."""
     order = list(STAGES)
 
@@ -123,9 +129,10 @@ def _bar(progress: gr.Progress) -> Callable[[str, float], None]:
     return tell
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, clip: Path) -> str:
+    """What to tell the visitor, who knows the clip by its name and not by where the server keeps it."""
     if isinstance(error, UserError):
-        return str(error)
+        return str(error).replace(str(clip), clip.name)
     log.error("unforeseen", exc_info=error)
     return f"Something unforeseen happened ({type(error).__name__}): the terminal that serves this page says more."
 
