@@ -1,14 +1,17 @@
 """MIDI to sound: a .mid is rendered through a SoundFont in blocks of about a second, whatever its length.
 
-FluidSynth plays where libfluidsynth can be loaded; symusic's own synthesizer (notes and pedal only, no room) elsewhere.
+FluidSynth plays where libfluidsynth can be loaded; elsewhere symusic's own synthesizer, which knows notes only (the
+pedal is put into their lengths here) and no room.
 Both give the same samples for the same file on one machine. Events fall on FluidSynth's own grid of 64 frames, 1.5 ms
 at 44.1 kHz; see https://www.fluidsynth.org/api/.
 """
 
 import ctypes
-import importlib.util
+import importlib
 import io
 import logging
+import math
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -23,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import SoundError
+from emotion.soundfont import checked, find_soundfont, in_tune
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +35,7 @@ GRID = 64  # frames that FluidSynth computes at once
 DRUM_CHANNEL = 9  # counted from 0; General MIDI's channel 10
 
 # Linear. FluidSynth's default of .2 is meant for 16-bit output that must not clip; here samples are floats.
-GAIN = 0.6
-SYMUSIC_GAIN = 0.33  # brings symusic's notes to the same level
+GAIN = 0.8
 SUSTAIN, PEDAL_DOWN = 64, 64
 CHUNK_S = 10.0  # of music that symusic renders at once
 LONGEST_NOTE_S = 60.0  # for symusic, so that its memory stays bounded
@@ -51,8 +54,6 @@ _SETTINGS = MappingProxyType({
     "synth.reverb.width": 0.7,
     "synth.reverb.level": 0.5,
 })  # fmt: skip
-
-_FONTS = ("/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/soundfonts/FluidR3_GM.sf2")
 
 Samples = NDArray[np.float32]
 
@@ -84,23 +85,13 @@ def render(
     Raises SoundError before the first block.
     """
     performance = read(midi)
-    font = find_soundfont() if soundfont is None else _checked(soundfont)
+    font = find_soundfont() if soundfont is None else checked(soundfont)
     frames = round(duration_s * sample_rate)
     library = _fluidsynth()
     if library is None:
         log.warning("libfluidsynth is not installed: symusic's plainer synthesizer plays instead")
         return _in_blocks(_play_symusic(performance, font, sample_rate), frames, sample_rate)
     return _play_fluidsynth(FluidSynth(library, font, sample_rate, performance.drums), performance, frames, sample_rate)
-
-
-def find_soundfont() -> Path:
-    """FluidR3 of Debian's fluid-soundfont-gm where it is installed, else TimGM6mb out of pretty_midi."""
-    package = importlib.util.find_spec("pretty_midi")
-    inside = [Path(folder, "TimGM6mb.sf2") for folder in (package and package.submodule_search_locations) or ()]
-    for path in [*map(Path, _FONTS), *inside]:
-        if path.is_file():
-            return path
-    raise SoundError("no SoundFont is installed: install the package fluid-soundfont-gm, or pretty_midi anew")
 
 
 def synthesizer() -> str:
@@ -111,17 +102,6 @@ def synthesizer() -> str:
     numbers = [ctypes.c_int() for _ in range(3)]
     library.fluid_version(*numbers)
     return "FluidSynth " + ".".join(str(number.value) for number in numbers)
-
-
-def _checked(soundfont: Path) -> Path:
-    try:
-        with soundfont.open("rb") as file:
-            head = file.read(12)
-    except OSError as error:
-        raise SoundError(f"the SoundFont {soundfont} cannot be opened: {error.strerror or error}") from None
-    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-        raise SoundError(f"{soundfont} is not a SoundFont: give a file such as FluidR3_GM.sf2")
-    return soundfont
 
 
 def read(midi: Path) -> Performance:
@@ -331,9 +311,8 @@ def _tones(performance: Performance) -> list[_Tone]:
     hands = [_Hand(drums) for drums in performance.drums]
     for event in performance.events:
         hands[event.part].play(event)
-    end_s = performance.events[-1].time_s if performance.events else 0.0
     for hand in hands:
-        hand.lift(end_s)
+        hand.lift(math.inf)
     return sorted((tone for hand in hands for tone in hand.tones), key=lambda tone: (tone.start_s, tone.pitch))
 
 
@@ -399,20 +378,29 @@ def _play_symusic(performance: Performance, soundfont: Path, sample_rate: int) -
     """Chunks of CHUNK_S, each rendered alone; what rings on is added to the next ones."""
     import symusic
 
-    synth = symusic.Synthesizer(str(soundfont), sample_rate=sample_rate)
-    chunk = round(CHUNK_S * sample_rate)
-    waiting = _tones(performance)[::-1]
-    ringing = np.zeros((0, 2), np.float32)
-    start_s = 0.0
-    while waiting or len(ringing):
-        tones = []
-        while waiting and waiting[-1].start_s < start_s + CHUNK_S:
-            tones.append(waiting.pop())
-        if tones:
-            ringing = _add(ringing, synth.render(_symusic_score(tones, start_s), stereo=True).T * SYMUSIC_GAIN)
-        yield _padded(ringing[:chunk], chunk)
-        ringing = ringing[chunk:]
-        start_s += CHUNK_S
+    with tempfile.TemporaryDirectory(prefix="soundfont-") as folder:
+        synth = symusic.Synthesizer(str(in_tune(soundfont, Path(folder, "copy.sf2"))), sample_rate=sample_rate)
+        chunk = round(CHUNK_S * sample_rate)
+        waiting = _tones(performance)[::-1]
+        ringing = np.zeros((0, 2), np.float32)
+        start_s = 0.0
+        while waiting or len(ringing):
+            tones = []
+            while waiting and waiting[-1].start_s < start_s + CHUNK_S:
+                tones.append(waiting.pop())
+            for velocity, same in _by_velocity(tones).items():
+                loudness = GAIN * (velocity / 127) ** 2  # the SoundFont curve, 40 dB a decade: symusic has none
+                ringing = _add(ringing, synth.render(_symusic_score(same, start_s), stereo=True).T * loudness)
+            yield _padded(ringing[:chunk], chunk)
+            ringing = ringing[chunk:]
+            start_s += CHUNK_S
+
+
+def _by_velocity(tones: Sequence[_Tone]) -> dict[int, list[_Tone]]:
+    groups: dict[int, list[_Tone]] = defaultdict(list)
+    for tone in tones:
+        groups[tone.velocity].append(tone)
+    return groups
 
 
 def _symusic_score(tones: Sequence[_Tone], start_s: float) -> Any:
