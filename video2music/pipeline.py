@@ -1,6 +1,7 @@
 """One clip in, a scored clip out: the only module that knows the order of the rooms."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ from emotion.values import AffectCurve
 from video2music import arrange, features, form, manifest, media, midi, mix, mux
 from video2music.chords import Chord, lab_lines, parse_sequence
 from video2music.composition import Composition
-from video2music.errors import OptionError
 from video2music.model import amt, decode, regressor
 from video2music.model.picture import Picture, at_steps, over_stretches
 from video2music.output import Output, claim, workshop
 from video2music.styles import Style, load_style
 from video2music.target import emotion_rows, target
 from video2music.values import Form, Key, Marker, Options, Result
+
+log = logging.getLogger(__name__)
 
 STAGES = ("watch", "form", "chords", "dynamics", "arrange", "render", "mux")
 Progress = Callable[[str, float], None]
@@ -165,7 +167,7 @@ def _chords(model: amt.AMT, picture: Picture, plan: Form, key: Key, options: Opt
     ]
     primer = [chord.transpose(-key.shift) for chord in parse_sequence(options.primer)] if options.primer else []
     if len(primer) > steps:
-        raise OptionError(f"the primer has {len(primer)} chords, but the clip has room for {steps}: leave some out")
+        log.warning("the primer has %d chords, but the clip has room for %d: the rest is left out", len(primer), steps)
     generator = torch.Generator().manual_seed(options.seed)
     return tuple(decode.compose(model, picture, minor=minor, filters=rules, generator=generator, primer=primer))
 

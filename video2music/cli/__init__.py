@@ -23,15 +23,20 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 
 
+def _tell_version(wished: bool) -> None:
+    if wished:
+        typer.echo(video2music.__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def configure(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_tell_version)
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more on stderr.")] = False,
 ) -> None:
     """Set up logging; commands print their results themselves."""
-    if version:
-        typer.echo(video2music.__version__)
-        raise typer.Exit
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     ours = logging.DEBUG if verbose else logging.INFO
     for name in ("video2music", "emotion"):

@@ -62,5 +62,5 @@ def test_with_nothing_to_copy_the_vocabulary_speaks(pointer):
 
 def test_what_followed_the_longest_match_is_copied(pointer):
     pointer.by_match.data += 8
-    found, _ = mixture(pointer, [4, 0, 1, 2, 0, 1])   # after 0, 1 there came 2
+    found, _ = mixture(pointer, [4, 0, 1, 2, 0, 1])  # after 0, 1 there came 2
     assert found[0, -1].argmax() == 2
