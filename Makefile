@@ -90,8 +90,9 @@ $(VENV)/.system: | $(BIN)/python
 		missing=$$($(BIN)/python -c "$$missing_packages" | tr '\n' ' '); \
 	fi; \
 	if [ -n "$$missing" ]; then \
-		echo "going on without the system packages $$missing(sudo apt-get install $$missing):"; \
-		echo "music is then played by symusic's synthesizer or with pretty_midi's smaller SoundFont."; \
+		echo "going on without the system packages" $$missing; \
+		echo "  libfluidsynth3: symusic's plainer synthesizer plays; fluid-soundfont-gm: a smaller SoundFont plays;"; \
+		echo "  libgl1, libglib2.0-0: OpenCV cannot start. To have them: sudo apt-get install" $$missing; \
 	fi
 	@touch $@
 
