@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from video2music.chords import END, VOCABULARY_SIZE, Chord
+from video2music.data.batches import batch_of
 from video2music.data.muvi_sync import MAX_SECONDS, Song
 from video2music.evaluate import metrics
 from video2music.evaluate.report import Songs
 from video2music.model.amt import AMT
 from video2music.model.picture import MODALITIES
-from video2music.train.songs import batch_of
 
 HITS = (1, 3, 5)
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from video2music.data.batches import picture_of
 from video2music.data.muvi_sync import Song
 from video2music.evaluate import metrics
 from video2music.evaluate.report import Songs
 from video2music.model.picture import MODALITIES
 from video2music.model.regressor import Regressor
-from video2music.train.songs import picture_of
 
 
 @torch.inference_mode()

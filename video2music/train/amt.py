@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from emotion.affect import EMOTIONS
 from video2music.chords import N_CHORDS, PAD, QUALITIES
+from video2music.data.batches import Batch, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song, load_split
 from video2music.evaluate import chords, report
 from video2music.model.affect import ALLOWED_MATRIX
@@ -20,7 +21,6 @@ from video2music.model.amt import AMT, CONFIGS, save
 from video2music.model.picture import Picture
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
-from video2music.train.songs import Batch, drop_modalities, shuffled, statistics
 
 log = logging.getLogger(__name__)
 

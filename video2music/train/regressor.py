@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from video2music.data.batches import Batch, batch_of, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song, load_split
 from video2music.evaluate import dynamics, report
 from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
-from video2music.train.songs import Batch, batch_of, drop_modalities, shuffled, statistics
 
 RECIPE = Recipe(epochs=20, batch=16, rate=1e-3, warmup_steps=50, decay=0.05, patience=5)
 CORRELATION_WEIGHT = 0.3

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from video2music.chords import END, PAD, Chord
+from video2music.data.batches import batch_of
 from video2music.data.muvi_sync import load_song, load_split
 from video2music.errors import DataError
-from video2music.train.songs import batch_of
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from video2music.chords import PAD, Chord
+from video2music.data.batches import batch_of, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song
 from video2music.model.amt import AMT, CONFIGS
 from video2music.model.picture import collate
 from video2music.train import amt
 from video2music.train.fit import Recipe, fit
-from video2music.train.songs import batch_of, drop_modalities, shuffled, statistics
 
 LOOP = [Chord.parse(name).id for name in ("C", "C", "G", "G", "A:min", "A:min", "F", "F")]
 
