@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import SoundError
+from emotion.performance import Event, Performance, read
 from emotion.soundfont import checked, find_soundfont, in_tune
 
 log = logging.getLogger(__name__)
 
 SAMPLE_RATE = 44_100
 GRID = 64  # frames that FluidSynth computes at once
-DRUM_CHANNEL = 9  # counted from 0; General MIDI's channel 10
 
 # Linear. FluidSynth's default of .2 is meant for 16-bit output that must not clip; here samples are floats.
 GAIN = 0.8
@@ -56,24 +56,6 @@ _SETTINGS = MappingProxyType({
 })  # fmt: skip
 
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Event:
-    """A channel message: `kind` as mido names it, `values` its data in order; `part` counts instruments from 0."""
-
-    time_s: float
-    part: int
-    kind: str
-    values: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Performance:
-    """What a .mid plays: events in order of time, and which parts are drum kits."""
-
-    events: tuple[Event, ...]
-    drums: tuple[bool, ...]
 
 
 def render(
@@ -102,78 +84,6 @@ def synthesizer() -> str:
     numbers = [ctypes.c_int() for _ in range(3)]
     library.fluid_version(*numbers)
     return "FluidSynth " + ".".join(str(number.value) for number in numbers)
-
-
-def read(midi: Path) -> Performance:
-    """The channel messages of a .mid in seconds. Raises SoundError.
-
-    A channel is one part, except where several tracks set different programs on it: MIDI has 16 channels and
-    writers with more instruments use some twice, so each such track is a part of its own.
-    """
-    import mido
-
-    try:
-        file = mido.MidiFile(midi, clip=True)
-        if file.type == 2 or file.ticks_per_beat <= 0:
-            raise SoundError(f"the MIDI file {midi} counts time in a way that is not supported: save it as type 0 or 1")
-        messages = sorted(_messages(file), key=lambda item: item[0])
-    except (OSError, EOFError, ValueError, LookupError) as error:
-        raise SoundError(f"{midi} is not a MIDI file that can be read ({error}): give a .mid") from None
-    parts = _Parts(messages)
-    clock = _Clock(file.ticks_per_beat)
-    events = []
-    for tick, track, message in messages:
-        time_s = clock.at(tick)
-        if message.type == "set_tempo":
-            clock.change(message.tempo)
-        elif message.type in _SENDS:
-            data = message.bytes()[1:] if message.type != "pitchwheel" else (message.pitch + 8192,)
-            events.append(Event(time_s, parts.of(track, message.channel), message.type, tuple(data)))
-    return Performance(tuple(events), parts.drums)
-
-
-def _messages(file: Any) -> Iterator[tuple[int, int, Any]]:
-    for index, track in enumerate(file.tracks):
-        tick = 0
-        for message in track:
-            tick += message.time
-            yield tick, index, message
-
-
-class _Clock:
-    """Seconds of rising ticks under a tempo that changes."""
-
-    def __init__(self, ticks_per_beat: int) -> None:
-        self._ticks_per_beat = ticks_per_beat
-        self._tick, self._time_s, self._tempo_us = 0, 0.0, 500_000  # 120 beats a minute unless the file says otherwise
-
-    def at(self, tick: int) -> float:
-        self._time_s += (tick - self._tick) * self._tempo_us * 1e-6 / self._ticks_per_beat
-        self._tick = tick
-        return self._time_s
-
-    def change(self, tempo_us: int) -> None:
-        self._tempo_us = tempo_us
-
-
-class _Parts:
-    """Numbers the parts of a file by track and channel."""
-
-    def __init__(self, messages: Sequence[tuple[int, int, Any]]) -> None:
-        programs: dict[int, dict[int, int]] = defaultdict(dict)
-        for _, track, message in messages:
-            if message.type == "program_change":
-                programs[message.channel].setdefault(track, message.program)
-        self._shared_twice = {channel for channel, first in programs.items() if len(set(first.values())) > 1}
-        self._numbers: dict[tuple[int, int], int] = {}
-
-    def of(self, track: int, channel: int) -> int:
-        key = channel, track if channel in self._shared_twice else -1
-        return self._numbers.setdefault(key, len(self._numbers))
-
-    @property
-    def drums(self) -> tuple[bool, ...]:
-        return tuple(channel == DRUM_CHANNEL for channel, _ in self._numbers)
 
 
 # What each message calls in libfluidsynth, with the synthesizer, the channel and the message's values.
