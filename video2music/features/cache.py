@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,10 @@ def save(features: VideoFeatures, path: Path) -> None:
             np.savez_compressed(file, **arrays)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise Video2MusicError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> VideoFeatures:

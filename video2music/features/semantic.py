@@ -96,7 +96,7 @@ class Clip:
 
     @property
     def _scale(self) -> float:
-        return math.exp(float(self._model.logit_scale))
+        return math.exp(float(self._model.logit_scale.detach()))
 
     def _text(self, words: Sequence[str]) -> Floats:
         """Text embeddings (n, D), normalised."""
@@ -122,7 +122,7 @@ def load(path: Path, *, semantic: bool, device: str = "cpu") -> Clip:
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
-            f"the weights {path} cannot be read ({reason}): delete them and download them anew"
+            f"the weights {path} cannot be read ({reason}): delete the file and download it anew"
         ) from None
     if semantic and model.text_projection.shape[1] != SEMANTIC_WIDTH:
         raise EncoderError(

@@ -1,0 +1,131 @@
+"""Fetching weights from a server of the test's own: whole, wrong, broken off, unreachable."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from video2music.errors import EncoderError
+from video2music.features import download
+from video2music.features.download import Weights, fetch, weights_path
+
+BYTES = bytes(range(256)) * 12_000
+SHA256 = hashlib.sha256(BYTES).hexdigest()
+UNREACHABLE = "http://127.0.0.1:9"
+
+
+class Server(BaseHTTPRequestHandler):
+    body = BYTES
+    promised = len(BYTES)
+    asked: list[str] = []  # noqa: RUF012 shared on purpose
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_response(200)
+        if self.promised:
+            self.send_header("Content-Length", str(self.promised))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *args):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A handler class whose answers a test may change, and its address."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    handler = type("Handler", (Server,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        handler.address = f"http://127.0.0.1:{running.server_port}"
+        yield handler
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def offer(monkeypatch, tmp_path):
+    """offer(*hosts): the only weights are SHA256's at these hosts, and the cache is empty."""
+    monkeypatch.setenv("V2M_CACHE", str(tmp_path / "cache"))
+
+    def put(*hosts):
+        monkeypatch.setattr(download, "WEIGHTS", {"clip-small": Weights("small.pt", SHA256, 3, hosts)})
+
+    return put
+
+
+def left_behind(tmp_path):
+    return [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_weights_arrive_whole_with_progress(server, offer, tmp_path):
+    offer(server.address)
+    told = []
+    path = fetch("clip-small", on_progress=told.append)
+    assert path == weights_path("clip-small")
+    assert path.read_bytes() == BYTES
+    assert server.asked == [f"/clip/models/{SHA256}/small.pt"]
+    assert told == sorted(told)
+    assert len(told) > 1
+    assert told[-1] == 1
+    assert left_behind(tmp_path) == ["small.pt"]
+
+
+def test_weights_that_are_here_are_not_fetched_again(server, offer):
+    offer(server.address)
+    fetch("clip-small")
+    fetch("clip-small")
+    assert len(server.asked) == 1
+
+
+def test_a_wrong_checksum_leaves_nothing_behind(server, offer, tmp_path):
+    server.body = BYTES[:-1] + b"\0"
+    offer(server.address)
+    with pytest.raises(EncoderError, match="checksum"):
+        fetch("clip-small")
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("promised", [len(BYTES), 0])
+def test_a_download_that_breaks_off_leaves_nothing_behind(server, offer, tmp_path, promised):
+    server.body, server.promised = BYTES[:1_500_000], promised
+    offer(server.address)
+    with pytest.raises(EncoderError, match="broke off" if promised else "checksum"):
+        fetch("clip-small")
+    assert left_behind(tmp_path) == []
+
+
+def test_no_connection_is_one_sentence_that_says_what_to_do(offer, tmp_path):
+    offer(UNREACHABLE)
+    with pytest.raises(EncoderError) as refused:
+        fetch("clip-small")
+    assert "video2music download clip-small" in str(refused.value)
+    assert "--encoder color" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert left_behind(tmp_path) == []
+
+
+def test_the_second_host_is_tried_when_the_first_fails(server, offer):
+    offer(UNREACHABLE, server.address)
+    assert fetch("clip-small").read_bytes() == BYTES
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(server, offer, tmp_path):
+    (tmp_path / "cache").write_text("in the way")
+    offer(server.address)
+    with pytest.raises(EncoderError, match="cannot be had"):
+        fetch("clip-small")
+
+
+def test_color_has_nothing_to_download():
+    with pytest.raises(EncoderError, match="clip and clip-small"):
+        fetch("color")
+
+
+def test_the_published_addresses_carry_their_checksum():
+    for weights in download.WEIGHTS.values():
+        assert len(weights.sha256) == 64
+        assert all(weights.sha256 in url and url.startswith("https://") for url in weights.urls)

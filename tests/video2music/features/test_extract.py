@@ -1,0 +1,235 @@
+"""The one pass: upright pictures, flat memory, the cache, clips of every kind."""
+
+import shutil
+import weakref
+
+import numpy as np
+import pytest
+
+from emotion.errors import UserError
+from video2music import features, media
+from video2music.errors import EncoderError, MediaError, Video2MusicError
+from video2music.features import encoders, extract
+from video2music.features.reading import Reading
+from video2music.values import Cut, VideoFeatures
+
+
+class Watcher:
+    """An encoder that remembers the pictures it was shown."""
+
+    def __init__(self):
+        self.pictures = []
+
+    def look(self, picture):
+        self.pictures.append(picture.copy())
+        return np.array([picture.mean()], np.float32)
+
+    def embed(self, looks):
+        return np.stack(looks)
+
+    def read(self, rows, motion, scene_offset):
+        return Reading(np.full((len(rows), 6), 1 / 6, np.float32), np.zeros((len(rows), 2), np.float32))
+
+
+@pytest.fixture
+def watcher(monkeypatch):
+    shown = Watcher()
+    kind = encoders.Kind("nothing", lambda: True, lambda: "weights-1", lambda device, on_progress: shown)
+    monkeypatch.setattr(encoders, "ENCODERS", {"watcher": kind})
+    return shown
+
+
+@pytest.fixture
+def video(write_video, textures):
+    """4.5 s of four scenes."""
+    return write_video([textures(index // 24) for index in range(90)], [index / 20 for index in range(90)])
+
+
+@pytest.fixture
+def count_decodes(monkeypatch):
+    passes = []
+    decode = media.frames
+
+    def counting(path):
+        passes.append(path)
+        yield from decode(path)
+
+    monkeypatch.setattr(media, "frames", counting)
+    return passes
+
+
+def same(one: VideoFeatures, other: VideoFeatures) -> bool:
+    rows = ("emotion", "motion", "scene_offset", "affect")
+    return (one.duration_s, one.encoder, one.cuts) == (other.duration_s, other.encoder, other.cuts) and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in rows
+    )
+
+
+def test_the_duration_is_the_end_of_the_last_frame(video):
+    seen = extract(video, encoder="color", cache=False)
+    assert seen.duration_s == pytest.approx(4.5, abs=0.01)
+    assert len(seen) == 5
+
+
+def test_the_encoder_is_shown_the_first_frame_of_each_second(video, watcher, textures):
+    extract(video, encoder="watcher", cache=False)
+    assert len(watcher.pictures) == 5
+    for second, picture in enumerate(watcher.pictures):
+        assert np.array_equal(picture, textures(second * 20 // 24))
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_the_encoder_is_shown_upright_pictures(video, watcher, textures, monkeypatch, rotation):
+    probe = media.probe
+
+    def turned(path):
+        return media.Clip(**{**vars(probe(path)), "rotation": rotation})
+
+    monkeypatch.setattr(media, "probe", turned)
+    extract(video, encoder="watcher", cache=False)
+    assert np.array_equal(watcher.pictures[0], np.rot90(textures(0), -rotation // 90))
+
+
+def test_a_turned_clip_is_watched_upright(shared, watcher):
+    extract(shared / "clips/edge/rot90.mp4", encoder="watcher", cache=False)
+    clip = media.probe(shared / "clips/edge/rot90.mp4")
+    assert watcher.pictures[0].shape == (clip.height, clip.width, 3)
+
+
+def test_no_more_than_a_handful_of_frames_is_alive_at_once(write_video, textures, watcher, monkeypatch):
+    alive, most = weakref.WeakSet(), []
+    decode = media.frames
+
+    def counting(path):
+        for frame in decode(path):
+            alive.add(frame)
+            most.append(len(alive))
+            yield frame
+            del frame
+
+    monkeypatch.setattr(media, "frames", counting)
+    path = write_video([textures(index // 10) for index in range(200)], [index / 20 for index in range(200)])
+    extract(path, encoder="watcher", cache=False)
+    assert max(most) <= 4
+    assert max(most[150:]) <= max(most[:50])
+
+
+def test_one_decode_pass_is_enough(video, count_decodes):
+    extract(video, encoder="color", cache=False)
+    assert count_decodes == [video]
+
+
+def test_the_cache_spares_the_decoding(video, tmp_path, count_decodes):
+    first = extract(video, encoder="color", cache=tmp_path / "cache")
+    again = extract(video, encoder="color", cache=tmp_path / "cache")
+    assert len(count_decodes) == 1
+    assert same(first, again)
+
+
+def test_the_cache_knows_a_clip_by_its_content(video, tmp_path, count_decodes):
+    extract(video, encoder="color", cache=tmp_path / "cache")
+    renamed = shutil.copy(video, tmp_path / "another name.mkv")
+    extract(renamed, encoder="color", cache=tmp_path / "cache")
+    assert len(count_decodes) == 1
+
+
+def test_other_content_under_the_same_name_is_watched_anew(write_video, textures, tmp_path, count_decodes):
+    for number in (0, 1):
+        path = write_video([textures(number)] * 20, [index / 20 for index in range(20)])
+        extract(path, encoder="color", cache=tmp_path / "cache")
+    assert len(count_decodes) == 2
+
+
+def test_other_weights_watch_anew(video, tmp_path, watcher, count_decodes, monkeypatch):
+    for weights in ("weights-1", "weights-2"):
+        kind = encoders.Kind("nothing", lambda: True, lambda found=weights: found, lambda *_: watcher)
+        monkeypatch.setattr(encoders, "ENCODERS", {"watcher": kind})
+        extract(video, encoder="watcher", cache=tmp_path / "cache")
+    assert len(count_decodes) == 2
+
+
+def test_the_default_cache_is_the_users(video, own_cache, count_decodes):
+    extract(video, encoder="color")
+    extract(video, encoder="color")
+    assert len(count_decodes) == 1
+    assert list((own_cache / "features").glob("*.npz"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not really", None])
+def test_a_damaged_cache_is_computed_again(video, tmp_path, count_decodes, damage):
+    first = extract(video, encoder="color", cache=tmp_path / "cache")
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-40] if damage is None else damage)
+    assert same(extract(video, encoder="color", cache=tmp_path / "cache"), first)
+    assert len(count_decodes) == 2
+    assert same(features.load(kept), first)
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(video, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert len(extract(video, encoder="color", cache=tmp_path / "file" / "cache")) == 5
+
+
+def test_saved_features_come_back_whole(tmp_path):
+    rng = np.random.default_rng(0)
+    seen = VideoFeatures(
+        duration_s=2.4,
+        encoder="clip",
+        emotion=np.full((3, 6), 1 / 6, np.float32),
+        motion=rng.random(3, np.float32),
+        scene_offset=np.arange(3, dtype=np.float32),
+        affect=rng.random((3, 2), np.float32),
+        cuts=(Cut(1.25, 7.5),),
+        semantic=rng.random((3, 768), np.float32),
+    )
+    features.save(seen, tmp_path / "seen.npz")
+    found = features.load(tmp_path / "seen.npz")
+    assert same(found, seen)
+    assert np.array_equal(found.semantic, seen.semantic)
+    assert [path.name for path in tmp_path.iterdir()] == ["seen.npz"]
+
+
+def test_nothing_pickled_is_ever_read(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("a pickle was opened",))
+
+    with (tmp_path / "trap.npz").open("wb") as file:
+        np.savez(file, format=np.array([Trap()], dtype=object))
+    with pytest.raises(Video2MusicError, match="holds no features"):
+        features.load(tmp_path / "trap.npz")
+
+
+def test_progress_rises_to_one(video):
+    told = []
+    extract(video, encoder="color", cache=False, on_progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) > 20
+
+
+def test_an_unknown_encoder_is_refused_with_the_known_ones(video):
+    with pytest.raises(EncoderError, match="clip-small, color, auto"):
+        extract(video, encoder="clop")
+
+
+def test_a_file_that_is_no_video_is_refused(tmp_path):
+    (tmp_path / "no.mp4").write_text("no video")
+    with pytest.raises(MediaError):
+        extract(tmp_path / "no.mp4", encoder="color")
+
+
+def test_every_clip_gives_sound_features_or_one_sentence(shared):
+    watched = 0
+    for path in sorted((shared / "clips/edge").iterdir()):
+        try:
+            seen = extract(path, encoder="color", cache=False)
+        except UserError as error:
+            assert str(error).strip()
+            assert "\n" not in str(error)
+            continue
+        watched += 1
+        assert len(seen) == max(1, int(np.ceil(seen.duration_s - 1e-6)))
+        assert np.isfinite(seen.motion).all()
+        assert np.abs(seen.affect).max() <= 1
+    assert watched >= 10

@@ -1,0 +1,227 @@
+"""CLIP through its real loading path: a tiny one of the same class, trained here to name colours."""
+
+import math
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from emotion.affect import EMOTIONS, expected_place
+from video2music.errors import EncoderError
+from video2music.features import download, encoders, extract, semantic
+from video2music.features.cache import file_sha256
+from video2music.features.download import Weights
+
+torch = pytest.importorskip("torch")
+LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
+
+
+@pytest.fixture(scope="session")
+def open_clip():
+    """Beside a torch from another index torchvision lacks two schemas; with them open_clip can be imported."""
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            LIBRARY.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return pytest.importorskip("open_clip")
+
+
+def tiny_clip(open_clip, *, embed_dim, trained):
+    """A CLIP of OpenAI's form, 32 px; if trained, it names the self-test's colours at the scale of 100."""
+    torch.manual_seed(0)
+    model = open_clip.CLIP(
+        embed_dim,
+        vision_cfg=open_clip.CLIPVisionCfg(layers=1, width=64, patch_size=16, image_size=32),
+        text_cfg=open_clip.CLIPTextCfg(layers=1, width=64, heads=1),
+        quick_gelu=True,
+    )
+    if trained:
+        model.logit_scale.data.fill_(math.log(100))
+        teach_colours(open_clip, model)
+    return model.eval()
+
+
+def teach_colours(open_clip, model):
+    squares = torch.stack(
+        [torch.tensor(rgb)[:, None, None].expand(3, 32, 32) / 255 for rgb in semantic.COLOURS.values()]
+    )
+    mean, deviation = (
+        torch.tensor(values)[:, None, None] for values in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    )
+    words = open_clip.tokenize(list(semantic.COLOURS))
+    model.logit_scale.requires_grad_(False)
+    optimizer = torch.optim.Adam([one for one in model.parameters() if one.requires_grad], lr=1e-3)
+    for _ in range(40):
+        images = torch.nn.functional.normalize(model.encode_image((squares - mean) / deviation), dim=-1)
+        texts = torch.nn.functional.normalize(model.encode_text(words), dim=-1)
+        loss = torch.nn.functional.cross_entropy(10 * images @ texts.T, torch.arange(len(words)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.5
+
+
+def publish(model, path):
+    """Save a CLIP as OpenAI did: a TorchScript archive that also carries a size beside the weights."""
+    model.register_buffer("input_resolution", torch.tensor(32))
+    model.attn_mask = model._buffers.pop("attn_mask")  # OpenAI's own code keeps no mask among the weights
+    inputs = torch.zeros(1, 3, 32, 32), torch.zeros(1, 77, dtype=torch.long)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(model, inputs, check_trace=False), str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def archives(open_clip, tmp_path_factory):
+    """Tiny archives by name: wide enough to be `clip`, small, and never trained."""
+    folder = tmp_path_factory.mktemp("archives")
+    settings = {"clip": (768, True), "clip-small": (64, True), "random": (64, False)}
+    return {
+        name: publish(tiny_clip(open_clip, embed_dim=width, trained=trained), folder / f"{name}.pt")
+        for name, (width, trained) in settings.items()
+    }
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def here(monkeypatch, tmp_path, archives):
+    """here(name, archive=...): puts a tiny archive where the weights of an encoder belong."""
+    monkeypatch.setenv("V2M_CACHE", str(tmp_path / "cache"))
+
+    def put(name, archive=None):
+        source = archives[archive or name]
+        weights = Weights(f"{name}.pt", file_sha256(source), 1, ("http://127.0.0.1:9",))
+        monkeypatch.setattr(download, "WEIGHTS", {**download.WEIGHTS, name: weights})
+        path = download.weights_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read_bytes())
+
+    return put
+
+
+def test_embeddings_are_open_clips_own_not_normalised(open_clip, archives, picture):
+    from PIL import Image
+
+    clip = semantic.load(archives["clip"], semantic=True)
+    found = clip.embed([clip.look(picture)])
+    plain = open_clip.openai.load_openai_model(str(archives["clip"]), precision="fp32", device="cpu")
+    preprocess = open_clip.image_transform(32, is_train=False)
+    with torch.inference_mode():
+        expected = plain.encode_image(preprocess(Image.fromarray(picture))[None]).numpy()
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert abs(np.linalg.norm(found) - 1) > 0.01
+
+
+def test_the_model_uses_quick_gelu(open_clip, archives):
+    clip = semantic.load(archives["clip"], semantic=True)
+    assert any(isinstance(module, open_clip.model.QuickGELU) for module in clip._model.modules())
+
+
+def test_emotions_are_the_softmax_of_the_scaled_logits_of_the_bare_words(open_clip, archives, picture):
+    clip = semantic.load(archives["clip-small"], semantic=False)
+    rows = clip.embed([clip.look(picture), clip.look(255 - picture)])
+    reading = clip.read(rows, np.zeros(2), np.zeros(2))
+    plain = open_clip.openai.load_openai_model(str(archives["clip-small"]), precision="fp32", device="cpu")
+    with torch.inference_mode():
+        words = plain.encode_text(open_clip.tokenize(["exciting", "fearful", "tense", "sad", "relaxing", "neutral"]))
+        images = torch.from_numpy(rows)
+        cosine = torch.nn.functional.cosine_similarity(images[:, None], words[None], dim=-1)
+        expected = (100 * cosine).softmax(-1).numpy()
+    assert reading.emotion == pytest.approx(expected, abs=1e-3)
+    assert reading.affect == pytest.approx(expected_place(reading.emotion), abs=1e-6)
+    assert len(EMOTIONS) == reading.emotion.shape[1]
+
+
+def test_only_the_large_clip_gives_semantic_rows(archives, picture):
+    large, small = (semantic.load(archives[name], semantic=name == "clip") for name in ("clip", "clip-small"))
+    rows = large.embed([large.look(picture)])
+    assert np.array_equal(large.read(rows, np.zeros(1), np.zeros(1)).semantic, rows)
+    rows = small.embed([small.look(picture)])
+    assert small.read(rows, np.zeros(1), np.zeros(1)).semantic is None
+
+
+def test_the_self_test_passes_weights_that_know_colours(archives):
+    semantic.load(archives["clip-small"], semantic=False).self_test()
+
+
+def test_the_self_test_refuses_random_weights(archives):
+    with pytest.raises(EncoderError, match="never trained"):
+        semantic.load(archives["random"], semantic=False).self_test()
+
+
+def test_the_self_test_refuses_random_weights_at_the_right_scale(archives):
+    clip = semantic.load(archives["random"], semantic=False)
+    clip._model.logit_scale.data.fill_(math.log(100))
+    with pytest.raises(EncoderError, match="know nothing"):
+        clip.self_test()
+
+
+def test_weights_of_the_wrong_width_are_refused_as_semantic_rows(archives):
+    with pytest.raises(EncoderError, match="768"):
+        semantic.load(archives["clip-small"], semantic=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive" * 100])
+def test_damaged_weights_are_one_sentence(tmp_path, open_clip, content):
+    path = tmp_path / "damaged.pt"
+    path.write_bytes(content)
+    with pytest.raises(EncoderError, match="cannot be read") as refused:
+        semantic.load(path, semantic=False)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_torchvision_that_does_not_fit_is_explained(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    with pytest.raises(EncoderError, match="torchvision does not fit") as refused:
+        semantic.load(tmp_path / "any.pt", semantic=False)
+    assert "--encoder color" in str(refused.value)
+
+
+def test_download_tests_what_it_fetched(here):
+    here("clip-small")
+    assert semantic.download("clip-small") == download.weights_path("clip-small")
+    here("clip-small", archive="random")
+    with pytest.raises(EncoderError, match="never trained"):
+        semantic.download("clip-small")
+
+
+def test_a_clip_is_watched_with_its_embeddings(here, write_video, textures):
+    here("clip")
+    path = write_video([textures(index // 20) for index in range(60)], [index / 20 for index in range(60)])
+    seen = extract(path, encoder="clip", cache=False)
+    assert seen.encoder == "clip"
+    assert seen.semantic.shape == (3, 768)
+    clip = semantic.load(download.weights_path("clip"), semantic=True)
+    assert seen.semantic == pytest.approx(clip.embed([clip.look(textures(number)) for number in range(3)]), abs=1e-4)
+
+
+def test_auto_takes_the_best_whose_weights_are_here(here):
+    assert [choice.name for choice in encoders.choose("auto")] == ["color"]
+    here("clip-small")
+    assert [choice.name for choice in encoders.choose("auto")] == ["clip-small", "color"]
+    here("clip")
+    assert [choice.name for choice in encoders.choose("auto")] == ["clip", "clip-small", "color"]
+
+
+def test_auto_says_in_one_line_which_and_why(here):
+    line = str(encoders.choose("auto")[0])
+    assert line.startswith("encoder color: ")
+    assert "video2music download clip-small" in line
+    assert "\n" not in line
+    here("clip")
+    assert str(encoders.choose("auto")[0]).startswith("encoder clip: its weights are here")
+
+
+def test_auto_falls_back_where_clip_cannot_be_loaded(here, write_video, textures, caplog):
+    here("clip-small")
+    download.weights_path("clip-small").write_bytes(b"damaged")
+    path = write_video([textures(0)] * 20, [index / 20 for index in range(20)])
+    assert extract(path, encoder="auto", cache=False).encoder == "color"
+    assert "clip-small is passed over" in caplog.text
+    with pytest.raises(EncoderError):
+        extract(path, encoder="clip-small", cache=False)
