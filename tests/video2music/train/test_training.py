@@ -30,7 +30,7 @@ def song(index: int, seconds: int = 24) -> Song:
 
 
 SONGS = [song(index) for index in range(8)]
-RECIPE = Recipe(epochs=12, batch=4, rate=5e-3, warmup_steps=4)
+RECIPE = Recipe(epochs=20, batch=4, rate=5e-3, warmup_steps=4)
 
 
 def run(folder, epochs_now=None, monkeypatch=None):
