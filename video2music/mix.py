@@ -112,10 +112,12 @@ def _exactly(blocks: Iterable[Samples], frames: int, sample_rate: int) -> Iterat
     """The blocks, cut or filled with silence to `frames` frames in all."""
     left = frames
     for block in blocks:
+        part = block[:left]
+        left -= len(part)
+        if len(part):
+            yield part
         if not left:
             return
-        yield block[:left]
-        left -= len(block[:left])
     while left:
         length = min(left, sample_rate)
         yield np.zeros((length, 2), np.float32)
