@@ -9,7 +9,7 @@ import heapq
 import logging
 import os
 import wave
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -46,6 +46,7 @@ AUDIO_BITS_PER_SECOND = 192_000
 MOST_OVERHANG_S = 0.02  # an AAC packet (21 to 23 ms) decodes whole: a last one that overhangs by more is left out
 FASTSTART_BYTES = 256 << 20  # moving the index to the front rewrites the file, which is cheap up to about here
 BLOCK_S = 1.0
+MOST_REORDERED = 16  # pictures; no codec reorders more
 _FINE = Fraction(1, 1000)  # seconds, the clock of Matroska
 
 _BOOKKEEPING = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})  # of the container it was
@@ -137,8 +138,15 @@ def _copy(source: InputContainer, result: OutputContainer, path: Path, first: Vi
         except (ValueError, av.FFmpegError):
             log.warning("%s: its subtitles do not fit into %s and are left out", path, result.format.name)
     _take_over_texts(source, result, start_s)
-    read = packets(source, [source.streams[index] for index in lanes], path)
-    return (lanes[packet.stream.index].place(packet) for packet in read if packet.size)
+    return _carried(packets(source, [source.streams[index] for index in lanes], path), lanes)
+
+
+def _carried(read: Iterable[Packet], lanes: Mapping[int, "_Lane"]) -> Iterator[Packet]:
+    for packet in read:
+        if packet.size:
+            yield from lanes[packet.stream.index].place(packet)
+    for lane in lanes.values():
+        yield from lane.rest()
 
 
 def _picture_copy(result: OutputContainer, picture: VideoStream) -> VideoStream:
@@ -180,11 +188,30 @@ class _Lane:
         self._copy = copy
         self._shift = -round(start_s / base)
         self._jump = round(NEW_TIMELINE_S / base)
+        self._early: list[Packet] = []
         self._last: int | None = None
         self._next = 0
 
-    def place(self, packet: Packet) -> Packet:
-        """The same packet with stamps that a muxer takes: dts rising, pts never before dts."""
+    def place(self, packet: Packet) -> Iterator[Packet]:
+        """The packets that can go now, with stamps that a muxer takes: dts rising, pts never before dts.
+
+        Matroska says no dts for the first packets of a picture with B-frames; they wait for the first that has one.
+        """
+        if packet.dts is None and self._last is None and len(self._early) < MOST_REORDERED:
+            self._early.append(packet)
+            return
+        dts = packet.dts
+        for early in reversed(self._early):
+            early.dts = dts = None if dts is None else dts - (early.duration or 1)
+        yield from self.rest()
+        yield self._stamped(packet)
+
+    def rest(self) -> Iterator[Packet]:
+        """The packets that still wait."""
+        while self._early:
+            yield self._stamped(self._early.pop(0))
+
+    def _stamped(self, packet: Packet) -> Packet:
         stamp = packet.pts if packet.dts is None else packet.dts
         dts = self._next if stamp is None else stamp + self._shift
         if self._last is not None:
