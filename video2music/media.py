@@ -5,6 +5,7 @@ Muxing is next door in `video2music.mux`. Every failure is a MediaError: one pla
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ NEW_TIMELINE_S = 1.0  # a step back further than this starts the clock anew; a s
 # Files that FFmpeg opens, but that are no video: pictures, text drawn as terminal art, lists that name other files.
 _NO_VIDEO = frozenset({"image2", "tty", "concat", "hls", "applehttp", "dash", "sdp", "ffmetadata"})
 _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"RIFF"), (0, b"OggS"), (0, b"FLV"))
+
+_MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")  # as in 00:00:07.800000000
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,11 @@ def open_clip(path: Path) -> InputContainer:
     """Open a file for reading; the caller closes it. Raises MediaError."""
     _refuse_no_file(path)
     try:
-        # The prefix keeps names like `rtmp:x` or `-i` from being read as anything but a file's name; metadata in other
-        # encodings than UTF-8 must come back as the bytes they were.
-        container = av.open(url(path), metadata_errors="surrogateescape")
+        # The white list keeps a playlist in disguise from the network; metadata in other encodings than UTF-8 must come
+        # back as the bytes they were.
+        container = av.open(
+            url(path), container_options={"protocol_whitelist": "file"}, metadata_errors="surrogateescape"
+        )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_unreadable(path, error)) from None
     name = container.format.name
@@ -224,8 +229,13 @@ def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Ite
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """Length of the picture; only where that is not told, of the file, which its sound may make longer."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
+    told = _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if told:
+        hours, minutes, seconds = map(float, told.groups())
+        return 3600 * hours + 60 * minutes + seconds
     return container.duration / av.time_base if container.duration else None
 
 
