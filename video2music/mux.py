@@ -199,17 +199,21 @@ class _Lane:
         """
         if packet.dts is None and self._last is None and len(self._early) < MOST_REORDERED:
             self._early.append(packet)
-            return
-        dts = packet.dts
-        for early in reversed(self._early):
-            early.dts = dts = None if dts is None else dts - (early.duration or 1)
-        yield from self.rest()
-        yield self._stamped(packet)
+        else:
+            yield from self.rest(packet.dts)
+            yield self._stamped(packet)
 
-    def rest(self) -> Iterator[Packet]:
-        """The packets that still wait."""
-        while self._early:
-            yield self._stamped(self._early.pop(0))
+    def rest(self, before: int | None = None) -> Iterator[Packet]:
+        """The packets that still wait; the times they are shown at, in order, are moved back to make their dts."""
+        early, self._early = self._early, []
+        shown = [packet.pts for packet in early if packet.pts is not None]
+        if len(shown) == len(early) > 0:
+            rising = sorted(shown)
+            late = max(one - other for one, other in zip(rising, shown, strict=True))
+            late = late if before is None else max(late, rising[-1] + 1 - before)
+            for packet, stamp in zip(early, rising, strict=True):
+                packet.dts = stamp - late
+        yield from map(self._stamped, early)
 
     def _stamped(self, packet: Packet) -> Packet:
         stamp = packet.pts if packet.dts is None else packet.dts

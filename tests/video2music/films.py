@@ -3,6 +3,7 @@
 import hashlib
 import wave
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def film(
     rotation: int = 0,
     aspect: Fraction | None = None,
     tag: str | None = None,
+    colour: tuple[int, int] | None = None,
     options: dict[str, str] | None = None,
     texts: dict[str, str] | None = None,
     chapters: Sequence[tuple[int, int, str]] = (),
@@ -45,6 +47,8 @@ def film(
             stream.codec_context.sample_aspect_ratio = aspect
         if tag:
             stream.codec_context.codec_tag = tag
+        if colour:
+            stream.codec_context.colorspace, stream.codec_context.color_primaries = colour
         container.set_chapters([_chapter(number, *chapter) for number, chapter in enumerate(chapters)])
         for index, time_ms in enumerate(times_ms):
             grey = np.full((size[1], size[0], 3), brightness(index), np.uint8)
@@ -92,9 +96,9 @@ def _clock(time_ms: int) -> str:
 
 
 def clicks(path: Path, seconds: float, *, rate: int = 44_100, channels: int = 2) -> Path:
-    """A 16-bit WAV of silence with one loud millisecond at its beginning and one at its end."""
+    """A 16-bit WAV of silence with a loud millisecond at its beginning and one that is over 5 ms before its end."""
     samples = np.zeros((round(seconds * rate), channels), "<i2")
-    samples[: rate // 1000] = samples[-(rate // 1000) :] = 30_000
+    samples[: rate // 1000] = samples[-6 * rate // 1000 : -5 * rate // 1000] = 30_000
     with wave.open(str(path), "wb") as wav:
         wav.setnchannels(channels)
         wav.setsampwidth(2)
@@ -111,8 +115,12 @@ def packet_hashes(path: Path) -> list[str]:
 
 def picture_times(path: Path) -> list[float]:
     """When each picture is shown, on the file's own clock, by PyAV's plain decoding."""
+    times = []
     with av.open(f"file:{path.absolute()}") as container:
-        return [float(frame.time) for frame in container.decode(video=0)]
+        for packet in container.demux(video=0):
+            with suppress(av.error.InvalidDataError):
+                times += [float(frame.time) for frame in packet.decode()]
+    return times
 
 
 def sound(path: Path) -> tuple[float, np.ndarray, int]:
