@@ -16,7 +16,7 @@ EMOTIONS = ("exciting", "fearful", "tense", "sad", "relaxing", "neutral")  # the
 QUADRANTS = ("q1", "q2", "q3", "q4")  # +V+A, -V+A, -V-A, +V-A
 
 RADIUS = 0.8
-TEMPERATURE = 0.15  # squared units of the plane; the six emotions' mean entropy is then near MuVi-Sync's 1.30 nats
+TEMPERATURE = 0.4  # squared units of the plane: a wish is then about as sure of itself as MuVi-Sync's pictures are
 
 
 def _on_circle(degrees: float) -> tuple[float, float]:

@@ -160,6 +160,7 @@ def _chords(model: amt.AMT, picture: Picture, plan: Form, key: Key, options: Opt
     rules: list[decode.LogitFilter] = [
         decode.OnlyChords(),
         decode.Steer(decode.steering(picture.emotion[0].numpy(), options.strength, minor=minor)),
+        decode.Variety(),
         decode.MaxRepeat(options.max_repeat),
         decode.Cadence(steps, minor),
         decode.Temperature(options.temperature),

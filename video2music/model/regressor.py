@@ -65,18 +65,33 @@ class Regressor(nn.Module):
 def dynamics(model: Regressor, picture: Picture, *, arousal: np.ndarray, strength: float) -> Dynamics:
     """Density and loudness to play at each of N steps, pulled by the target's arousal (N,).
 
-    A regression to the mean would play everything alike, so predictions are widened to the deviation of real music
-    (`spread`, measured on val). The pull adds strength · 2 · arousal standard deviations: at strength .5 and arousal
-    ±.6 that is ±.6, about the distance between calm and energetic songs in MuVi-Sync.
+    A song begins and ends softly, and the model has learnt that well; a short clip would be all beginning and end. So
+    the clip is heard as the middle of a longer one, mirrored at both sides. A regression to the mean would play
+    everything alike, so predictions are widened about the clip's own mean to the deviation of real music (`spread`,
+    measured on val). The pull adds strength · 3 · arousal standard deviations.
     """
-    scores = (model.scores(picture) * model.spread)[0].numpy()
-    scores = scores + 2 * strength * arousal[:, None]
+    steps = picture.mask.shape[1]
+    heard = model.scores(_mirrored(picture, MARGIN))[0, MARGIN : MARGIN + steps]
+    level = heard.mean(0)
+    scores = (level + (heard - level) * model.spread).numpy() + PULL * strength * arousal[:, None]
     values = model.target_mean.numpy() + scores * model.target_scale.numpy()
     density, loudness = np.clip(values, LOWEST, HIGHEST).astype(np.float32).T
     return Dynamics(density, loudness)
 
 
+MARGIN = 100  # steps, about seconds: beginnings and ends of MuVi-Sync's songs are felt for less
+PULL = 3.0
 LOWEST, HIGHEST = (1.0, 0.02), (30.0, 0.5)  # density in notes and loudness in RMS that hold 98 % of MuVi-Sync's seconds
+
+
+def _mirrored(picture: Picture, margin: int) -> Picture:
+    """The steps with `margin` more on both sides, going back and forth over the clip."""
+    steps = picture.mask.shape[1]
+    there_and_back = torch.arange(-margin, steps + margin) % (2 * steps)
+    order = torch.where(there_and_back < steps, there_and_back, 2 * steps - 1 - there_and_back)
+    rows = (picture.semantic, picture.emotion, picture.movement, picture.mask)
+    semantic, emotion, moved, mask = (tensor[:, order] for tensor in rows)
+    return Picture(semantic, emotion, moved, picture.present, mask)
 
 
 def load(folder: Path = WEIGHTS) -> tuple[Regressor, checkpoint.Checkpoint]:

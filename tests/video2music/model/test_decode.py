@@ -52,6 +52,13 @@ def test_a_chord_never_repeats_longer_than_max_repeat(tiny_amt, picture):
     assert longest == 4
 
 
+def test_variety_lowers_only_what_fills_the_last_steps():
+    history = [7, 5, 5, 5, 5, 9, 9, 5, 7]
+    change = decode.Variety()(torch.zeros(159), history)
+    assert change[5].item() == pytest.approx(-8 * (5 / 8 - 1 / 4))
+    assert not change[torch.arange(159) != 5].any()
+
+
 def _runs(chords):
     from itertools import groupby
 
