@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -111,13 +111,13 @@ def _fluidsynth() -> ctypes.CDLL | None:
     """libfluidsynth as pyfluidsynth finds it, its complaints sent to our log; None where it is not installed."""
     try:
         with redirect_stdout(io.StringIO()):  # with CI in the environment the import prints
-            module: ModuleType = importlib.import_module("fluidsynth")
-    except (ImportError, OSError, AttributeError):
+            library = ctypes.CDLL(importlib.import_module("fluidsynth").lib)
+        for name, result, *arguments in _PROTOTYPES:
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (ImportError, OSError, AttributeError) as error:  # missing, broken, or older than version 2
+        log.debug("libfluidsynth: %s", error)
         return None
-    library: ctypes.CDLL = ctypes.CDLL(module.lib)
-    for name, result, *arguments in _PROTOTYPES:
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
     for level in range(5):  # panic to debug
         library.fluid_set_log_function(level, _to_log, None)
     return library

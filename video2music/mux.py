@@ -55,18 +55,19 @@ _APPLE_TAGS = frozenset({"hvc1", "dvh1"})  # Apple's players refuse the same pic
 
 @dataclass(frozen=True)
 class Target:
-    """A container that a scored clip may come in: FFmpeg's muxer, suffix, audio codec and its rates."""
+    """A container that a scored clip may come in: FFmpeg's muxer, suffix, audio codec, its rates and options."""
 
     muxer: str
     suffix: str
     codec: str = "aac"
     rates: tuple[int, ...] = (44_100, 48_000)
+    options: tuple[tuple[str, str], ...] = (("aac_coder", "fast"),)  # three times faster, and closer at this bit rate
 
 
 MP4 = Target("mp4", ".mp4")
 MOV = Target("mov", ".mov")
 MKV = Target("matroska", ".mkv")
-WEBM = Target("webm", ".webm", "libopus", (48_000,))
+WEBM = Target("webm", ".webm", "libopus", (48_000,), ())
 
 
 def mux(video: Path, audio_wav: Path, out: Path, *, duration_s: float) -> Path:
@@ -280,7 +281,9 @@ class Music:
         with _open_wav(self.path) as wav:
             rate = wav.getframerate()
         rate = rate if rate in target.rates else target.rates[-1]
-        stream = result.add_stream(target.codec, rate=rate, layout="stereo", bit_rate=AUDIO_BITS_PER_SECOND)
+        stream = result.add_stream(
+            target.codec, rate=rate, layout="stereo", bit_rate=AUDIO_BITS_PER_SECOND, options=dict(target.options)
+        )
         return cast(AudioStream, stream)
 
     def packets(self, stream: AudioStream) -> Iterator[Packet]:
