@@ -85,7 +85,7 @@ def whole_clip(clip: Path, work: Path) -> Row:
 
 
 def chords() -> Row:
-    """Seconds for 300 chords: shipped, the paper's dimensions, and the paper's without a cache as the reference does."""
+    """Seconds for 300 chords: shipped, the paper's dimensions, and those without a cache as in the reference."""
     import torch
 
     from video2music.model import amt, decode

@@ -35,7 +35,7 @@ SAMPLE_RATE = 44_100
 GRID = 64  # frames that FluidSynth computes at once
 
 # Linear. FluidSynth's default of .2 is meant for 16-bit output that must not clip; here samples are floats.
-GAIN = 0.8
+GAIN = 1.2
 SUSTAIN, PEDAL_DOWN = 64, 64
 CHUNK_S = 10.0  # of music that symusic renders at once
 LONGEST_NOTE_S = 60.0  # for symusic, so that its memory stays bounded
