@@ -73,7 +73,7 @@ class State:
     `advance` changes it in place.
     """
 
-    def __init__(self, caches: tuple[LayerCache, ...], memory_mask: Tensor, minor: Tensor, width: int) -> None:
+    def __init__(self, caches: tuple[LayerCache, ...], memory_mask: Tensor | None, minor: Tensor, width: int) -> None:
         self.caches, self.memory_mask, self.minor = caches, memory_mask, minor
         self.history = History(len(minor), minor.device)
         self.pointer_keys = torch.zeros(len(minor), 0, width, device=minor.device)
@@ -99,14 +99,14 @@ class RelativeSelfAttention(nn.Module):
     ) -> Tensor:
         """x (B, L, width) are the steps from `start` on; with a cache they also see the steps before.
 
-        `matches` (B, N_FEATURES, L, steps) tells how well the past matches each of them.
+        `matches` (B, L, steps, N_FEATURES) tells how well the past matches each of them.
         """
         queries, keys, values = (_split(part, self.heads) for part in self.inputs(x).chunk(3, dim=-1))
         if cache is not None:
             keys, values = cache.append(keys, values, start)
         bias = self._bias(queries, keys.shape[2], start)
         if self.by_match is not None and matches is not None:
-            bias = bias + torch.einsum("hf,bfqk->bhqk", self.by_match, matches)
+            bias = bias + (matches @ self.by_match.T).permute(0, 3, 1, 2)
         dropout = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, dropout_p=dropout)
         return self.output(_join(mixed))
@@ -115,7 +115,7 @@ class RelativeSelfAttention(nn.Module):
         """(B, heads, L, keys): relative logits at the scale of the others, minus infinity on what is still to come."""
         scale = 1 / math.sqrt(queries.shape[-1])
         if queries.shape[2] == 1:
-            return (queries @ self.table[:n_keys].flip(0).T) * scale
+            return (queries @ self.table[:n_keys].T).flip(-1) * scale
         steps = torch.arange(start, start + queries.shape[2], device=queries.device)[:, None]
         distance = steps - torch.arange(n_keys, device=queries.device)
         by_distance = (queries * scale) @ self.table[:n_keys].T
@@ -138,7 +138,7 @@ class CrossAttention(nn.Module):
         keys, values = self.memory(memory).chunk(2, dim=-1)
         return _split(keys, self.heads), _split(values, self.heads)
 
-    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         dropout = self.dropout if self.training else 0.0
         queries = _split(self.query(x), self.heads)
         mixed = functional.scaled_dot_product_attention(queries, *memory, attn_mask=mask, dropout_p=dropout)
@@ -165,7 +165,7 @@ class DecoderLayer(nn.Module):
         self,
         x: Tensor,
         memory: tuple[Tensor, Tensor],
-        mask: Tensor,
+        mask: Tensor | None,
         matches: Tensor | None,
         cache: LayerCache | None = None,
         start: int = 0,
@@ -226,7 +226,8 @@ class AMT(nn.Module):
         """Read the video once; `advance` then writes chord by chord."""
         limit = self.config.max_steps
         caches = tuple(LayerCache(seen, limit) for seen in self._project(self.encode(picture)))
-        return State(caches, picture.mask[:, None, None, :], minor, self.config.width)
+        mask = None if picture.mask.all() else picture.mask[:, None, None, :]
+        return State(caches, mask, minor, self.config.width)
 
     def advance(self, state: State, chords: Tensor) -> Tensor:
         """Logits (B, L, 159) after the next inputs (B, L), which follow those the state has seen."""

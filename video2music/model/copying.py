@@ -24,7 +24,7 @@ class History:
         self._row = torch.zeros(batch, 0, dtype=torch.long, device=device)
 
     def extend(self, chords: Tensor) -> Tensor:
-        """Add inputs (B, L); returns the match features (B, N_FEATURES, L, steps) of the new ones with all so far."""
+        """Add inputs (B, L); returns the match features (B, L, steps, N_FEATURES) of the new ones with all so far."""
         start, ids = self.ids.shape[1], torch.cat([self.ids, chords], dim=1)
         row = functional.pad(self._row, (0, chords.shape[1]))
         rows = []
@@ -37,13 +37,22 @@ class History:
 
 
 def match_features(ending: Tensor) -> Tensor:
-    """Features (B, N_FEATURES, L, K) of the history that position i shares with what came before p.
+    """Features (B, L, K, N_FEATURES) of the history that position i shares with what came before p.
 
     `ending` (B, L, K) is the length of the history that ends at i and, the same, at p; before p it ends at p - 1.
     """
     before = functional.pad(ending[:, :, :-1], (1, 0)).clamp(max=LONGEST)
-    steps = [(before >= threshold).float() for threshold in THRESHOLDS]
-    return torch.stack([*steps, torch.log1p(before.float()) / math.log1p(LONGEST)], dim=1)
+    return _FEATURES.to(ending.device)[before]
+
+
+def _features_of_lengths() -> Tensor:
+    """(LONGEST + 1, N_FEATURES): whether a length reaches each threshold, and its logarithm over the longest's."""
+    length = torch.arange(LONGEST + 1.0)
+    reached = [(length >= threshold).float() for threshold in THRESHOLDS]
+    return torch.stack([*reached, torch.log1p(length) / math.log1p(LONGEST)], dim=1)
+
+
+_FEATURES = _features_of_lengths()
 
 
 class Pointer(nn.Module):
@@ -64,11 +73,11 @@ class Pointer(nn.Module):
         the inputs. Position 0 is the start and nothing to copy.
         """
         queries = self.query(x) / math.sqrt(x.shape[-1])
-        scores = queries @ keys.transpose(1, 2) + torch.einsum("f,bfqk->bqk", self.by_match, matches)
+        scores = queries @ keys.transpose(1, 2) + matches @ self.by_match
         positions = torch.arange(ids.shape[1], device=ids.device)
         distance = positions[-x.shape[1] :, None] - positions
         scores = scores + self.by_distance[distance.clamp(min=0)]
         scores = scores.masked_fill((distance < 0) | (positions == 0), -math.inf)
         shares = torch.cat([queries @ self.sentinel[:, None], scores], dim=-1).log_softmax(-1)
-        copied = shares[..., 1:].exp() @ functional.one_hot(ids, logits.shape[-1]).to(x.dtype)
+        copied = torch.zeros_like(logits).scatter_add(-1, ids[:, None].expand_as(scores), shares[..., 1:].exp())
         return torch.logaddexp(shares[..., :1] + logits.log_softmax(-1), copied.clamp(min=1e-9).log())

@@ -141,7 +141,8 @@ class TopP:
 
     def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
         ordered, order = logits.sort(descending=True)
-        before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
+        probability = ordered.softmax(-1)
+        before = probability.cumsum(-1) - probability
         logits = logits.clone()
         logits[order[before >= self.mass]] = -math.inf
         return logits
@@ -191,6 +192,6 @@ class _Window:
 def _filtered(logits: Tensor, history: Sequence[int], filters: Iterable[LogitFilter]) -> Tensor:
     for apply in filters:
         kept = apply(logits, history)
-        if kept.isfinite().any():
+        if kept.max() > -math.inf:
             logits = kept
     return logits
