@@ -55,7 +55,7 @@ class LayerCache:
 
     def __init__(self, memory: tuple[Tensor, Tensor], max_steps: int) -> None:
         batch, heads, _, width = memory[0].shape
-        self.memory = memory
+        self.memory = memory[0].contiguous(), memory[1].contiguous()
         self.keys = memory[0].new_empty(batch, heads, max_steps, width)
         self.values = torch.empty_like(self.keys)
 
@@ -101,7 +101,7 @@ class RelativeSelfAttention(nn.Module):
 
         `matches` (B, L, steps, N_FEATURES) tells how well the past matches each of them.
         """
-        queries, keys, values = (_split(part, self.heads) for part in self.inputs(x).chunk(3, dim=-1))
+        queries, keys, values = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         if cache is not None:
             keys, values = cache.append(keys, values, start)
         bias = self._bias(queries, keys.shape[2], start)
@@ -170,9 +170,12 @@ class DecoderLayer(nn.Module):
         cache: LayerCache | None = None,
         start: int = 0,
     ) -> Tensor:
-        x = self.norms[0](x + self.dropout(self.self_attention(x, matches, cache, start)))
-        x = self.norms[1](x + self.dropout(self.cross_attention(x, memory, mask)))
-        return self.norms[2](x + self.dropout(self.feedforward(x)))
+        x = self.norms[0](x + self._dropped(self.self_attention(x, matches, cache, start)))
+        x = self.norms[1](x + self._dropped(self.cross_attention(x, memory, mask)))
+        return self.norms[2](x + self._dropped(self.feedforward(x)))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return self.dropout(x) if self.training else x
 
 
 class AMT(nn.Module):
