@@ -17,7 +17,8 @@ from video2music.values import Cut, Dynamics, Form, Key, Section
 class Composition:
     """Chords (one a step of the form, in C major or A minor), dynamics, and what they were made for.
 
-    `cuts` are the clip's, `encoder` is what watched it.
+    `cuts` are the clip's, `encoder` is what watched it, `weights` are the sha256 of every model that had a part, by
+    name, and `style` is the TOML text to play it in.
     """
 
     key: Key
@@ -27,6 +28,8 @@ class Composition:
     target: AffectCurve
     cuts: tuple[Cut, ...]
     encoder: str
+    weights: Mapping[str, str]
+    style: str
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers; `from_json` gives the same floats back."""
@@ -38,6 +41,8 @@ class Composition:
             "target": _lists(asdict(self.target)),
             "cuts": [asdict(cut) for cut in self.cuts],
             "encoder": self.encoder,
+            "weights": dict(self.weights),
+            "style": self.style,
         }
 
     @classmethod
@@ -52,6 +57,8 @@ class Composition:
                 AffectCurve(**found["target"]),
                 tuple(Cut(**cut) for cut in found["cuts"]),
                 str(found["encoder"]),
+                dict(found["weights"]),
+                str(found["style"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
             raise ManifestError(

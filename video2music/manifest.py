@@ -15,7 +15,7 @@ from video2music.errors import ManifestError
 from video2music.values import Options
 
 VERSION = 1
-PACKAGES = ("video2music", "torch", "numpy", "av", "opencv-python", "scenedetect", "pretty_midi", "pyfluidsynth")
+PACKAGES = ("video2music", "torch", "numpy", "av", "opencv-python", "scenedetect", "mido", "pyfluidsynth", "symusic")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Replay:
 
 
 def build(clip: Path, composition: Composition, options: Options, **more: Any) -> dict[str, Any]:
-    """The manifest as plain data. `more` may tell of encoder, weights, synthesizer, files and seconds a stage."""
+    """The manifest as plain data. `more` may tell of the sound, the files and the seconds a stage."""
     return {
         "version": VERSION,
         "input": {"path": str(clip.resolve()), "sha256": file_sha256(clip)},

@@ -14,14 +14,13 @@ import torch
 
 from emotion import sound
 from emotion.values import AffectCurve
-from video2music import arrange, features, form, manifest, media, midi, mix, mux
+from video2music import arrange, features, form, manifest, media, midi, mix, mux, styles
 from video2music.chords import Chord, lab_lines, parse_sequence
 from video2music.composition import Composition
 from video2music.model import amt, decode, regressor
 from video2music.model.picture import Picture, at_steps, over_stretches
 from video2music.output import Output, claim, workshop
-from video2music.styles import Style, load_style
-from video2music.target import emotion_rows, target
+from video2music.target import emotion_rows, from_wish, target
 from video2music.values import Form, Key, Marker, Options, Result
 
 log = logging.getLogger(__name__)
@@ -51,19 +50,28 @@ def compose(
     clip = Path(clip)
     options = replay.options if replay else options or Options()
     clock = Clock(progress)
-    style = load_style(options.style)
-    media.probe(clip)
     if replay:
         replay.check(clip)
+    else:
+        check(options)
+    media.probe(clip)
     output = claim(Path(out), clip, name=name, overwrite=overwrite)
-    composition = replay.composition if replay else watch_and_write(clip, options, style, clock)
+    composition = replay.composition if replay else watch_and_write(clip, options, clock)
     with workshop(output) as folder:
-        video = play(clip, composition, options, style, folder / output.stem, clock)
+        video = play(clip, composition, options, folder / output.stem, clock)
     return _result(output, video.name, composition.form.duration_s, clock.seconds)
 
 
-def watch_and_write(clip: Path, options: Options, style: Style, clock: "Clock") -> Composition:
+def check(options: Options) -> None:
+    """Refuse wishes that name what is not there, before a long clip is watched. Raises UserError."""
+    features.encoders.choose(options.encoder)
+    styles.load_style(options.style)
+    from_wish(options, seconds=1)
+
+
+def watch_and_write(clip: Path, options: Options, clock: "Clock") -> Composition:
     """Watch the clip; form, chords and dynamics for what was seen."""
+    style = styles.read(options.style)
     with clock.stage("watch") as tell:
         seen = features.extract(clip, encoder=options.encoder, on_progress=tell)
     models = load_models()
@@ -71,21 +79,28 @@ def watch_and_write(clip: Path, options: Options, style: Style, clock: "Clock") 
     key = _key(options, aim)
     emotion = emotion_rows(seen, aim)
     with clock.stage("form"):
-        plan = form.plan(seen.duration_s, seen.cuts, arousal=float(aim.arousal.mean()), style=style)
+        plan = form.plan(
+            seen.duration_s,
+            seen.cuts,
+            arousal=float(aim.arousal.mean()),
+            style=styles.parse(style, where=options.style),
+        )
         picture = at_steps(seen, plan.steps_s, plan.step_ends_s, emotion)
     with clock.stage("chords"):
         chords = _chords(models.amt, picture, plan, key, options)
     with clock.stage("dynamics"):
         arousal = over_stretches(aim.points, plan.steps_s, plan.step_ends_s)[:, 1]
         dynamics = regressor.dynamics(models.regressor, picture, arousal=arousal, strength=options.strength)
-    return Composition(key, plan, chords, dynamics, aim, seen.cuts, seen.encoder)
+    weights = {seen.encoder: features.encoders.ENCODERS[seen.encoder].weights(), **models.sha256}
+    return Composition(key, plan, chords, dynamics, aim, seen.cuts, seen.encoder, weights, style)
 
 
-def play(clip: Path, composition: Composition, options: Options, style: Style, stem: Path, clock: "Clock") -> Path:
+def play(clip: Path, composition: Composition, options: Options, stem: Path, clock: "Clock") -> Path:
     """Arrange, render and mux a composition into files that begin with `stem`; returns the scored video."""
     paths = {kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in _SUFFIXES.items()}
     plan, key = composition.form, composition.key
     with clock.stage("arrange"):
+        style = styles.parse(composition.style, where="of the manifest")
         rng = np.random.default_rng([options.seed, _ARRANGER_DRAW])
         cuts = [Marker(cut.time_s, "cut") for cut in composition.cuts]
         score = arrange.arrange(composition.chords, composition.dynamics, plan, style, key=key, rng=rng, markers=cuts)
@@ -101,7 +116,6 @@ def play(clip: Path, composition: Composition, options: Options, style: Style, s
         clip,
         composition,
         options,
-        weights=load_models().sha256,
         sound={"synthesizer": sound.synthesizer(), "soundfont": sound.find_soundfont().name, **vars(mixed)},
         files=sorted(path.name for path in [*paths.values(), scored]),
         seconds=clock.seconds,
@@ -161,8 +175,8 @@ def _chords(model: amt.AMT, picture: Picture, plan: Form, key: Key, options: Opt
         decode.OnlyChords(),
         decode.Steer(decode.steering(picture.emotion[0].numpy(), options.strength, minor=minor)),
         decode.Variety(),
-        decode.MaxRepeat(options.max_repeat),
         decode.Cadence(steps, minor),
+        decode.MaxRepeat(options.max_repeat),
         decode.Temperature(options.temperature),
         decode.TopP(options.top_p),
     ]

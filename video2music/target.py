@@ -63,7 +63,7 @@ def read_curve(path: Path, seconds: int) -> AffectCurve:
     if np.abs([valence, arousal]).max() > 1:
         raise OptionError(f"the curve {path} leaves the plane: valence and arousal lie between -1 and 1")
     seconds_s = np.arange(seconds)
-    return AffectCurve(np.interp(seconds_s, times, valence), np.interp(seconds_s, times, arousal), path.name)
+    return AffectCurve(np.interp(seconds_s, times, valence), np.interp(seconds_s, times, arousal), f"file {path.name}")
 
 
 def _constant(place: tuple[float, float], seconds: int, source: str) -> AffectCurve:

@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.affect import EMOTIONS, PLACES
-from video2music.chords import ROOTS, ChordError, parse_note
+from video2music.chords import ROOTS, ChordError, parse_note, parse_sequence
 from video2music.errors import KeyNameError, OptionError, Video2MusicError
 
 Floats = NDArray[np.float32]
+
+
+def _finite(what: str, **numbers: Any) -> None:
+    """Raise Video2MusicError unless every number is one."""
+    for name, values in numbers.items():
+        if not np.isfinite(values).all():
+            raise Video2MusicError(f"{what}: {name} must be made of finite numbers, but is {values}")
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,9 @@ class Cut:
 
     time_s: float
     strength: float
+
+    def __post_init__(self) -> None:
+        _finite("cut", time_s=self.time_s, strength=self.strength)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +64,7 @@ class VideoFeatures:
             found = getattr(self, name).shape
             if found != shape or not rows:
                 raise Video2MusicError(f"video features: {name} has the shape {found}, {shape} was expected")
+        _finite("video features", duration_s=self.duration_s, **{name: getattr(self, name) for name in shapes})
         if not np.allclose(self.emotion.sum(1), 1, atol=1e-3):
             raise Video2MusicError("video features: the six emotions of a second must sum to 1")
 
@@ -110,6 +121,11 @@ class Section:
     end_s: float
     tempo: float
 
+    def __post_init__(self) -> None:
+        _finite("section", start_s=self.start_s, end_s=self.end_s, tempo=self.tempo)
+        if not (0 <= self.start_s < self.end_s and self.tempo > 0):
+            raise Video2MusicError(f"not a section: {self}")
+
 
 @dataclass(frozen=True, eq=False)
 class Form:
@@ -132,6 +148,9 @@ class Form:
     cut_errors_ms: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        _finite(
+            "form", **{name: getattr(self, name) for name in ("duration_s", "end_s", "beats_s", "bars_s", "steps_s")}
+        )
         for name in ("beats_s", "bars_s", "steps_s"):
             onsets = getattr(self, name)
             if not len(onsets) or (np.diff(onsets) <= 0).any() or onsets[0] < 0 or onsets[-1] >= self.end_s:
@@ -164,6 +183,7 @@ class Dynamics:
             raise Video2MusicError(
                 f"dynamics: density {self.density.shape} and loudness {self.loudness.shape} must be rows of one length"
             )
+        _finite("dynamics", density=self.density, loudness=self.loudness)
 
     def __len__(self) -> int:
         return len(self.density)
@@ -236,6 +256,8 @@ class Options:
     max_repeat    how many steps one chord may last
     style         a name from video2music/styles or the path of a TOML file
     seed          of every draw
+
+    Raises OptionError, KeyNameError or ChordError.
     """
 
     encoder: str = "auto"
@@ -264,19 +286,25 @@ class Options:
             raise OptionError("a point on the plane needs both valence and arousal, each from -1 to 1")
         if self.emotion is not None and self.emotion not in PLACES:
             raise OptionError(f"unknown emotion {self.emotion!r}: choose one of {', '.join(PLACES)}")
+        if self.key is not None:
+            Key.parse(self.key)
+        if self.primer is not None:
+            parse_sequence(self.primer)
         for name, low, high in _RANGES:
             given = getattr(self, name)
+            if isinstance(low, int) and isinstance(high, int) and not isinstance(given, int | None):
+                raise OptionError(f"{name} must be a whole number, but is {given!r}")
             if given is not None and not low <= given <= high:
                 raise OptionError(f"{name} must lie between {low:g} and {high:g}, but is {given:g}")
 
 
 _RANGES = (
-    ("valence", -1, 1),
-    ("arousal", -1, 1),
-    ("strength", 0, 1),
+    ("valence", -1.0, 1.0),
+    ("arousal", -1.0, 1.0),
+    ("strength", 0.0, 1.0),
     ("seed", 0, 2**63 - 1),
-    ("temperature", 0, 5),
-    ("top_p", 0.01, 1),
+    ("temperature", 0.0, 5.0),
+    ("top_p", 0.01, 1.0),
     ("max_repeat", 1, 1000),
 )
 

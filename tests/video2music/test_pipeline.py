@@ -9,7 +9,7 @@ import pretty_midi
 import pytest
 
 from tests.video2music.conftest import decoded_sound, picture_packets
-from video2music import Options, compose, manifest
+from video2music import Options, UserError, compose, manifest, styles
 from video2music.chords import Chord
 from video2music.errors import ManifestError, OptionError
 from video2music.pipeline import STAGES
@@ -40,7 +40,8 @@ def test_the_manifest_tells_how_the_piece_was_made(scored):
     told = json.loads(scored.manifest.read_text())
     assert told["version"] == 1 and told["seed"] == 0 and told["encoder"] == "color"
     assert len(told["chords"]) == len(told["form"]["steps_s"]) == len(told["dynamics"]["density"])
-    assert all(len(sha) == 64 for sha in told["weights"].values()) and {"amt", "regressor"} <= set(told["weights"])
+    assert set(told["weights"]) == {"color", "amt", "regressor"}
+    assert all(len(sha) == 64 for sha in told["weights"].values())
     assert set(told["seconds"]) <= set(STAGES) and {"watch", "chords", "render"} <= set(told["seconds"])
     assert len(told["target"]["valence"]) == 6
     assert set(told["files"]) == {path.name for path in scored.manifest.parent.iterdir()}
@@ -81,6 +82,41 @@ def test_one_seed_gives_the_same_bytes_and_another_does_not(clip, scored, tmp_pa
 def test_a_manifest_plays_the_same_piece_again(clip, scored, tmp_path):
     again = compose(clip, tmp_path, replay=manifest.read(scored.manifest))
     assert again.midi.read_bytes() == scored.midi.read_bytes()
+
+
+def test_a_piece_in_a_style_of_ones_own_is_played_again_whatever_became_of_the_file(clip, tmp_path):
+    style = tmp_path / "mine.toml"
+    style.write_text(styles.read("strings"))
+    first = compose(clip, tmp_path / "first", Options(encoder="color", style=str(style)))
+    style.unlink()
+    again = compose(clip, tmp_path / "again", replay=manifest.read(first.manifest))
+    assert again.midi.read_bytes() == first.midi.read_bytes()
+
+
+def test_what_a_replay_tells_of_its_weights_is_what_composed(clip, scored, tmp_path):
+    told = json.loads(scored.manifest.read_text())
+    told["weights"]["amt"] = "0" * 64
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(told))
+    again = compose(clip, tmp_path / "again", replay=manifest.read(changed))
+    assert json.loads(again.manifest.read_text())["weights"]["amt"] == "0" * 64
+
+
+@pytest.mark.parametrize("wish", [{"encoder": "eyes"}, {"curve": "nowhere.csv"}, {"style": "polka"}])
+def test_wishes_are_refused_before_the_clip_is_watched(clip, tmp_path, wish):
+    told = []
+    with pytest.raises(UserError):
+        compose(clip, tmp_path, Options(**wish), progress=lambda stage, fraction: told.append(stage))
+    assert not told
+
+
+def test_a_broken_manifest_is_refused_in_a_sentence(scored, tmp_path):
+    whole = json.loads(scored.manifest.read_text())
+    for name, damage in {"dynamics": {"density": [1]}, "chords": ["X"], "form": {}, "options": {"seed": 0.5}}.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(whole | {name: damage}))
+        with pytest.raises(ManifestError):
+            manifest.read(path)
 
 
 def test_a_manifest_of_another_clip_is_refused(scored, tmp_path):

@@ -43,6 +43,13 @@ def test_a_curve_is_linear_between_its_rows(seen, tmp_path):
     np.testing.assert_allclose(aim.arousal, [1, 1, 1, 0, -1, -1, -1, -1])
 
 
+def test_a_curve_called_picture_is_a_wish_all_the_same(seen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "picture").write_text("t_s,valence,arousal\n0,-.7,-.4\n")
+    rows = emotion_rows(seen, target(seen, Options(curve="picture")))
+    assert (rows.argmax(1) == EMOTIONS.index("sad")).all()
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "t_s,valence\n1,2\n", "t_s,valence,arousal\n", "t_s,valence,arousal\n0,a,b\n", "t_s,valence,arousal\n0,2,0\n",

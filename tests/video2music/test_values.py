@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from emotion.errors import UserError
-from video2music.errors import KeyNameError, OptionError
-from video2music.values import Key, Note, Options, VideoFeatures
+from video2music.errors import KeyNameError
+from video2music.values import Cut, Dynamics, Form, Key, Note, Options, Section, VideoFeatures
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,14 @@ def test_nonsense_is_no_key(text):
         {"valence": -2, "arousal": 0},
         {"temperature": -1},
         {"seed": -1},
+        {"seed": 1.5},
+        {"strength": float("nan")},
+        {"key": "H minor"},
+        {"primer": "Am X"},
     ],
 )
 def test_wishes_that_cannot_be_granted_are_refused(wish):
-    with pytest.raises(OptionError):
+    with pytest.raises(UserError):
         Options(**wish)
 
 
@@ -55,3 +59,24 @@ def test_features_of_unequal_length_are_refused():
 def test_a_note_cannot_end_before_it_starts():
     with pytest.raises(UserError):
         Note(1.0, 1.0, 60, 64)
+
+
+NAN = float("nan")
+BEATS = np.array([0.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Cut(NAN, 3.0),
+        lambda: Section(0.0, 1.0, 0.0),
+        lambda: Section(1.0, 1.0, 100.0),
+        lambda: Dynamics(np.array([NAN]), np.array([0.1])),
+        lambda: Form(2.0, NAN, BEATS, BEATS, BEATS, ()),
+        lambda: Form(2.0, 1.5, BEATS[::-1], BEATS, BEATS, ()),
+        lambda: VideoFeatures(1.0, "x", np.full((1, 6), 1 / 6), np.array([NAN]), np.zeros(1), np.zeros((1, 2))),
+    ],
+)
+def test_values_cannot_hold_nonsense(make):
+    with pytest.raises(UserError):
+        make()

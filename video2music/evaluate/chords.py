@@ -9,7 +9,7 @@ from video2music.chords import END, VOCABULARY_SIZE, Chord
 from video2music.data.batches import batch_of
 from video2music.data.muvi_sync import MAX_SECONDS, Song
 from video2music.evaluate import metrics
-from video2music.evaluate.report import Songs
+from video2music.evaluate.report import Songs, by_metric
 from video2music.model.amt import AMT
 from video2music.model.picture import MODALITIES
 
@@ -28,7 +28,7 @@ def amt(model: AMT, songs: Sequence[Song], *, hide: Sequence[str] = (), batch: i
         picture = tensors.picture._replace(present=tensors.picture.present & ~hidden)
         logits = model(tensors.previous[:, :limit], tensors.minor, picture).numpy()
         rows += [_song_row(song, logits[index]) for index, song in enumerate(some)]
-    return _columns(rows)
+    return by_metric(rows)
 
 
 def repeat_previous(songs: Sequence[Song]) -> Songs:
@@ -41,7 +41,7 @@ def repeat_previous(songs: Sequence[Song]) -> Songs:
         logits = np.tile(order, (len(song) + 1, 1))
         logits[np.arange(1, len(song) + 1), song.chords] = len(fallback) + 1
         rows.append(_song_row(song, logits))
-    return _columns([{name: value for name, value in row.items() if name != "nll"} for row in rows])
+    return by_metric([{name: value for name, value in row.items() if name != "nll"} for row in rows])
 
 
 def _song_row(song: Song, logits: np.ndarray) -> dict[str, float]:
@@ -52,7 +52,3 @@ def _song_row(song: Song, logits: np.ndarray) -> dict[str, float]:
         **{f"hits@{k}": metrics.hits(logits, targets, k) for k in HITS},
         "nll": metrics.nll(logits, targets),
     }
-
-
-def _columns(rows: Sequence[dict[str, float]]) -> Songs:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -8,7 +8,7 @@ import torch
 from video2music.data.batches import picture_of
 from video2music.data.muvi_sync import Song
 from video2music.evaluate import metrics
-from video2music.evaluate.report import Songs
+from video2music.evaluate.report import Songs, by_metric
 from video2music.model.picture import MODALITIES
 from video2music.model.regressor import Regressor
 
@@ -23,13 +23,13 @@ def regressor(model: Regressor, songs: Sequence[Song], *, hide: Sequence[str] = 
         picture = picture_of(some)
         predicted = model(picture._replace(present=picture.present & ~hidden)).numpy()
         rows += [_song_row(song, predicted[index, : len(song)]) for index, song in enumerate(some)]
-    return _columns(rows)
+    return by_metric(rows)
 
 
 def constant(mean: np.ndarray, songs: Sequence[Song]) -> Songs:
     """Figures of saying the same density and loudness (2,) in every real second."""
     rows = [_song_row(song, np.tile(mean, (len(song), 1))) for song in songs]
-    return _columns([{name: value for name, value in row.items() if not name.endswith("_r")} for row in rows])
+    return by_metric([{name: value for name, value in row.items() if not name.endswith("_r")} for row in rows])
 
 
 def _song_row(song: Song, predicted: np.ndarray) -> dict[str, float]:
@@ -40,7 +40,3 @@ def _song_row(song: Song, predicted: np.ndarray) -> dict[str, float]:
         row[f"{name}_rmse"] = metrics.rmse(said, truth)
         row[f"{name}_r"] = metrics.correlation(said, truth)
     return row
-
-
-def _columns(rows: Sequence[dict[str, float]]) -> Songs:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -65,11 +65,22 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def by_metric(rows: Sequence[Mapping[str, float]]) -> Songs:
+    """The figures of each song as columns."""
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
 def commit() -> str | None:
-    """The commit of the source tree that runs, None where it is no git checkout."""
+    """The commit that the source tree was checked out at, None where it is no git checkout."""
     git = Path(__file__).resolve().parents[2] / ".git"
     try:
         head = (git / "HEAD").read_text().strip()
-        return (git / head.removeprefix("ref: ")).read_text().strip() if head.startswith("ref: ") else head
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if (git / name).is_file():
+            return (git / name).read_text().strip()
+        packed = (line.split() for line in (git / "packed-refs").read_text().splitlines())
+        return next((words[0] for words in packed if words[1:] == [name]), None)
     except OSError:
         return None

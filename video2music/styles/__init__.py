@@ -108,20 +108,31 @@ def names() -> tuple[str, ...]:
 
 
 def load_style(name_or_path: str) -> Style:
-    """Read a style by its name or from a TOML file of the user's. Raises StyleError."""
+    """A style by its name or from a TOML file of the user's. Raises StyleError."""
+    return parse(read(name_or_path), where=name_or_path)
+
+
+def read(name_or_path: str) -> str:
+    """The TOML text of a style. Raises StyleError."""
     path = FOLDER / f"{name_or_path}.toml" if name_or_path in names() else Path(name_or_path)
     if not path.is_file():
         raise StyleError(
             f"no style {name_or_path!r}: choose one of {', '.join(names())} or give the path of a TOML file"
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise StyleError(f"the style {path} cannot be read: {error}") from None
+
+
+def parse(text: str, *, where: str) -> Style:
+    """A style from TOML text; `where` names it in errors. Raises StyleError."""
     try:
-        return _style(table)
+        return _style(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise StyleError(f"the style {where} cannot be read: {error}") from None
     except StyleError as error:
-        raise StyleError(f"the style {path} is wrong: {error}") from None
+        raise StyleError(f"the style {where} is wrong: {error}") from None
 
 
 # A reader takes a value and the words that say where it stands, and gives the checked value or raises StyleError.

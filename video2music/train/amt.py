@@ -45,8 +45,9 @@ def train(data: Path, out: Path, *, config: str = "shipped", recipe: Recipe = RE
         recipe=recipe,
         n_batches=-(-len(songs) // recipe.batch),
         folder=out,
+        dimensions=asdict(model.config),
     )
-    reports = [_report(model, load_split(data, split), split, recipe.seed) for split in ("val", "test")]
+    reports = [_report(model, load_split(data, split), split, recipe.seed, config) for split in ("val", "test")]
     training = {
         "recipe": asdict(recipe),
         "affective_weight": AFFECTIVE_WEIGHT,
@@ -92,11 +93,11 @@ def _validate(model: AMT, songs: Sequence[Song]) -> float:
     return float(np.mean([with_all["nll"], without["nll"]]))
 
 
-def _report(model: AMT, songs: Sequence[Song], split: str, seed: int) -> dict[str, Any]:
+def _report(model: AMT, songs: Sequence[Song], split: str, seed: int, name: str) -> dict[str, Any]:
     rows = {
         "repeat previous": chords.repeat_previous(songs),
-        "shipped": chords.amt(model, songs),
-        "shipped, no semantic rows": chords.amt(model, songs, hide=("semantic",)),
-        "shipped, no video": chords.amt(model, songs, hide=("semantic", "emotion", "movement")),
+        name: chords.amt(model, songs),
+        f"{name}, no semantic rows": chords.amt(model, songs, hide=("semantic",)),
+        f"{name}, no video": chords.amt(model, songs, hide=("semantic", "emotion", "movement")),
     }
     return report.build("chords", "muvi_sync", split, [seed], {name: [songs] for name, songs in rows.items()})

@@ -5,16 +5,19 @@ goes on from there.
 """
 
 import copy
+import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from video2music.errors import DataError
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +44,20 @@ def fit(
     recipe: Recipe,
     n_batches: int,
     folder: Path,
+    dimensions: Mapping[str, Any],
 ) -> list[dict[str, float]]:
     """Train in place and leave the weights of the epoch with the lowest `validate()`; returns a row an epoch.
 
     `batches(generator)` gives one epoch, `loss(batch, generator)` a scalar; all randomness comes from the generator and
-    torch's own seed, both set from the recipe.
+    torch's own seed, both set from the recipe. A folder that holds another run (another recipe, other `dimensions` of
+    the model) is refused with a DataError.
     """
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_cosine(recipe, recipe.epochs * n_batches))
-    history, best = _resume(folder / "resume.pt", model, optimizer, schedule, generator)
+    run = json.dumps({"recipe": asdict(recipe), "dimensions": dict(dimensions)})
+    history, best = _resume(folder / "resume.pt", run, model, optimizer, schedule, generator)
     for epoch in range(len(history), recipe.epochs):
         if _stale(history, recipe.patience):
             break
@@ -65,7 +71,7 @@ def fit(
         seconds = time.perf_counter() - started
         history.append({"epoch": epoch, "loss": sum(losses) / len(losses), "validation": figure, "seconds": seconds})
         log.info("epoch %(epoch)d  loss %(loss).4f  validation %(validation).4f  %(seconds).0f s", history[-1])
-        _save(folder / "resume.pt", model, optimizer, schedule, generator, history, best)
+        _save(folder / "resume.pt", run, model, optimizer, schedule, generator, history, best)
     model.load_state_dict(best)
     model.eval()
     return history
@@ -94,19 +100,25 @@ def _stale(history: list[dict[str, float]], patience: int) -> bool:
     return len(figures) > patience and min(figures[-patience:]) > min(figures)
 
 
-def _save(path: Path, model, optimizer, schedule, generator, history, best) -> None:
+def _save(path: Path, run: str, model, optimizer, schedule, generator, history, best) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
     random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
-    torch.save({**state, **random, "history": history, "best": best}, partial)
+    torch.save({**state, **random, "history": history, "best": best, "run": run}, partial)
     partial.replace(path)
 
 
-def _resume(path: Path, model, optimizer, schedule, generator) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+def _resume(
+    path: Path, run: str, model, optimizer, schedule, generator
+) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
     if not path.is_file():
         return [], copy.deepcopy(model.state_dict())
     state = torch.load(path, weights_only=True)
+    if state["run"] != run:
+        raise DataError(
+            f"{path.parent} holds another run ({state['run']}): give another -o, or remove it to start anew"
+        )
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])

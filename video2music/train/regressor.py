@@ -39,6 +39,7 @@ def train(data: Path, out: Path, *, recipe: Recipe = RECIPE) -> dict[str, Any]:
         recipe=recipe,
         n_batches=-(-len(songs) // recipe.batch),
         folder=out,
+        dimensions=asdict(model.config),
     )
     model.spread.copy_(_spread(model, validation))
     reports = [_report(model, truth.mean(0), load_split(data, split), split, recipe.seed) for split in ("val", "test")]

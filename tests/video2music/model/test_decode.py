@@ -82,6 +82,12 @@ def test_the_piece_ends_on_the_tonic_after_a_chord_that_leads_to_it(tiny_amt, pi
     assert chords[-2].root in ({4, 2, 7} if minor else {7, 5})
 
 
+def test_the_piece_ends_on_the_tonic_even_after_a_primer_that_never_leaves_it(tiny_amt, picture):
+    rules = (decode.OnlyChords(), decode.Cadence(8, True), decode.MaxRepeat(4))
+    chords = compose(tiny_amt, picture(8), *rules, primer=[Chord.parse("A:min")] * 7)
+    assert str(chords[-1]) == "A:min"
+
+
 def test_a_long_clip_is_written_in_windows_that_carry_their_history(tiny_amt, picture):
     steps = tiny_amt.config.max_steps * 2 + 17
     chords = compose(tiny_amt, picture(steps), *RULES, decode.Cadence(steps, True))

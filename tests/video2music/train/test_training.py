@@ -9,6 +9,7 @@ import torch
 from video2music.chords import PAD, Chord
 from video2music.data.batches import batch_of, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song
+from video2music.errors import DataError
 from video2music.model.amt import AMT, CONFIGS
 from video2music.model.picture import collate
 from video2music.train import amt
@@ -33,7 +34,7 @@ SONGS = [song(index) for index in range(8)]
 RECIPE = Recipe(epochs=20, batch=4, rate=5e-3, warmup_steps=4)
 
 
-def run(folder, epochs_now=None, monkeypatch=None):
+def run(folder, epochs_now=None, recipe=RECIPE):
     torch.manual_seed(0)
     model = AMT(CONFIGS["tiny"])
     model.picture.set_statistics(statistics(SONGS))
@@ -54,9 +55,10 @@ def run(folder, epochs_now=None, monkeypatch=None):
         epochs,
         lambda batch, generator: amt.loss(model, batch, generator),
         validate,
-        recipe=replace(RECIPE),
+        recipe=recipe,
         n_batches=2,
         folder=folder,
+        dimensions={"name": "tiny"},
     )
     return model, history
 
@@ -74,6 +76,13 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
     assert [row["validation"] for row in parts_history] == [row["validation"] for row in whole_history]
     for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, epochs_now=1)
+    with pytest.raises(DataError, match="another run"):
+        run(tmp_path, recipe=replace(RECIPE, seed=1))
 
 
 def test_the_affective_loss_counts_real_positions_only():
