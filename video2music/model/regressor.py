@@ -81,7 +81,10 @@ def dynamics(model: Regressor, picture: Picture, *, arousal: np.ndarray, strengt
 
 MARGIN = 100  # steps, about seconds: beginnings and ends of MuVi-Sync's songs are felt for less
 PULL = 3.0
-LOWEST, HIGHEST = (1.0, 0.02), (30.0, 0.5)  # density in notes and loudness in RMS that hold 98 % of MuVi-Sync's seconds
+LOWEST, HIGHEST = (
+    (3.0, 0.03),
+    (30.0, 0.5),
+)  # notes and RMS: below there is hardly any music, above hardly any in MuVi-Sync
 
 
 def _mirrored(picture: Picture, margin: int) -> Picture:
