@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
 from emotion.errors import CheckpointError
+from emotion.files import whole_file
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -57,12 +58,10 @@ def save(
 ) -> None:
     """Write config and tensors; each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / (WEIGHTS + ".partial")
-    partial.write_bytes(serialize({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}))
-    partial.replace(folder / WEIGHTS)
-    partial = folder / (CONFIG + ".partial")
-    partial.write_text(json.dumps({"kind": kind, "version": version, **config}, indent=2) + "\n")
-    partial.replace(folder / CONFIG)
+    with whole_file(folder / WEIGHTS) as partial:
+        partial.write_bytes(serialize({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}))
+    with whole_file(folder / CONFIG) as partial:
+        partial.write_text(json.dumps({"kind": kind, "version": version, **config}, indent=2) + "\n")
 
 
 def module_tensors(module: "Module") -> dict[str, np.ndarray]:

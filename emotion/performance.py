@@ -9,6 +9,7 @@ from typing import Any
 from emotion.errors import SoundError
 
 DRUM_CHANNEL = 9  # counted from 0; General MIDI's channel 10
+SUSTAIN, PEDAL_DOWN = 64, 64  # controller of the sustain pedal; this value and above is down
 PLAYED = frozenset({"note_on", "note_off", "control_change", "program_change", "pitchwheel", "aftertouch", "polytouch"})
 
 

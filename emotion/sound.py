@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import SoundError
-from emotion.performance import Event, Performance, read
+from emotion.performance import PEDAL_DOWN, SUSTAIN, Event, Performance, read
 from emotion.soundfont import checked, find_soundfont, in_tune
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ GRID = 64  # frames that FluidSynth computes at once
 
 # Linear. FluidSynth's default of .2 is meant for 16-bit output that must not clip; here samples are floats.
 GAIN = 1.2
-SUSTAIN, PEDAL_DOWN = 64, 64
 CHUNK_S = 10.0  # of music that symusic renders at once
 LONGEST_NOTE_S = 60.0  # for symusic, so that its memory stays bounded
 

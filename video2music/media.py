@@ -4,11 +4,9 @@ Muxing is next door in `video2music.mux`. Every failure is a MediaError: one pla
 """
 
 import logging
-import os
 import re
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,11 +18,13 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from emotion import files
 from video2music.errors import MediaError
 
 log = logging.getLogger(__name__)
 
 DEFAULT_FPS = 25.0
+LONGEST_S = 6 * 3600.0  # of a clip; a WAV counts its bytes in 32 bits, which is 6.7 hours of music
 NEW_TIMELINE_S = 1.0  # a step back further than this starts the clock anew; a smaller one is a frame out of place
 
 # Files that FFmpeg opens, but that are no video: pictures, text drawn as terminal art, lists that name other files.
@@ -65,15 +65,18 @@ class Frame:
 
 
 def probe(path: Path) -> Clip:
-    """Read the header and the first picture of a clip. Raises MediaError."""
+    """Read the header and the first picture of a clip. Raises MediaError, also when it says to be over LONGEST_S."""
     with open_clip(path) as container:
         stream = picture_stream(container, path)
+        duration_s = _duration(container, stream)
+        if duration_s is not None and stream.start_time is not None:  # without a clock the length is FFmpeg's guess
+            _bounded(duration_s, path)
         picture = first_picture(container, path)
         rotation = turn(picture)
         width, height = picture.width, picture.height
         return Clip(
             path=path,
-            duration_s=_duration(container, stream),
+            duration_s=duration_s,
             width=height if rotation % 180 else width,
             height=width if rotation % 180 else height,
             rotation=rotation,
@@ -87,7 +90,7 @@ def frames(path: Path) -> Iterator[Frame]:
     """Decode a clip once, in order of time, holding two pictures at most.
 
     Times rise strictly whatever the file's own say; damaged packets are skipped with a warning. Raises MediaError when
-    no picture at all can be decoded.
+    no picture at all can be decoded, and at a picture shown beyond LONGEST_S, which a damaged time stamp may ask for.
     """
     with open_clip(path) as container:
         stream = picture_stream(container, path)
@@ -96,13 +99,14 @@ def frames(path: Path) -> Iterator[Frame]:
         clock = _Clock(step)
         waiting: tuple[float, VideoFrame] | None = None
         for picture in _pictures(container, stream, path):
-            time_s = clock.place(picture.time)
+            time_s = _bounded(clock.place(picture.time), path)
             if waiting is not None:
                 yield Frame(waiting[0], time_s, waiting[1])
             waiting = time_s, picture
         if waiting is None:
             raise _nothing_decodes(path)
-        yield Frame(waiting[0], waiting[0] + (_shown_for(waiting[1]) or step), waiting[1])
+        end_s = waiting[0] + (_shown_for(waiting[1]) or step)
+        yield Frame(waiting[0], _bounded(end_s, path), waiting[1])
 
 
 class _Clock:
@@ -177,22 +181,12 @@ def turn(picture: VideoFrame) -> int:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A partial file beside `path` to write to; it takes its place when all went well and is gone otherwise.
-
-    A disk that is full or not ours to write becomes a MediaError.
-    """
-    partial = path.with_name(f".{os.getpid()}-{threading.get_ident():x}{path.suffix}.partial")
+    """`emotion.files.whole_file`, where an error of the disk or of FFmpeg becomes a MediaError."""
     try:
-        yield partial
-        partial.replace(path)
+        with files.whole_file(path) as partial:
+            yield partial
     except (OSError, av.FFmpegError) as error:
-        reason = error.strerror or str(error)
-        raise MediaError(
-            f"{path.name} cannot be written ({reason}): make room on the disk or choose another folder"
-        ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        raise MediaError(files.failure(error, path, called=path.name)) from None
 
 
 def first_picture(container: InputContainer, path: Path) -> VideoFrame:
@@ -237,6 +231,16 @@ def _duration(container: InputContainer, stream: VideoStream) -> float | None:
         hours, minutes, seconds = map(float, told.groups())
         return 3600 * hours + 60 * minutes + seconds
     return container.duration / av.time_base if container.duration else None
+
+
+def _bounded(time_s: float, path: Path) -> float:
+    """`time_s` itself. Raises MediaError beyond LONGEST_S."""
+    if time_s > LONGEST_S:
+        raise MediaError(
+            f"{path} lasts {time_s / 3600:.1f} hours by its own clock, and {LONGEST_S / 3600:.0f} hours is the most: "
+            "cut it into parts, or copy it anew if its clock is wrong"
+        )
+    return time_s
 
 
 def _shown_for(picture: VideoFrame) -> float:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion.files import failure, whole_file
+from emotion.performance import DRUM_CHANNEL, PEDAL_DOWN, SUSTAIN
 from video2music.errors import MediaError, Video2MusicError
 from video2music.values import MODES, Key, Marker, Note, Pedal, Score, Section, Track
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     import pretty_midi
 
 TICKS_PER_BEAT = 960
-DRUM_CHANNEL = 9  # counted from 0; General MIDI's channel 10
-SUSTAIN = 64  # controller of the sustain pedal; 64 and above is down
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _SIGNATURES = {
     "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
@@ -42,13 +42,11 @@ def write(score: Score, path: Path) -> None:
     file.tracks += [
         _played(track, channel, clock) for track, channel in zip(score.tracks, _channels(score), strict=True)
     ]
-    partial = path.with_name(path.name + ".partial")
     try:
-        file.save(partial)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            file.save(partial)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise MediaError(f"the MIDI file {path} cannot be written: {error.strerror or error}") from None
+        raise MediaError(failure(error, path, called=f"the MIDI file {path.name}")) from None
 
 
 def read(path: Path) -> Score:
@@ -169,7 +167,9 @@ def _metas(file: "mido.MidiFile", kind: str) -> "Iterator[tuple[int, mido.MetaMe
 def _heard(instrument: "pretty_midi.Instrument") -> Track:
     played = [note for note in instrument.notes if note.end > note.start and note.velocity]
     notes = [Note(float(note.start), float(note.end), note.pitch, note.velocity) for note in played]
-    pedals = [Pedal(float(c.time), down=c.value >= 64) for c in instrument.control_changes if c.number == SUSTAIN]
+    pedals = [
+        Pedal(float(c.time), down=c.value >= PEDAL_DOWN) for c in instrument.control_changes if c.number == SUSTAIN
+    ]
     return Track(instrument.name, int(instrument.program), tuple(sorted(notes)), instrument.is_drum, tuple(pedals))
 
 

@@ -15,11 +15,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.files import PARTIAL
+from emotion.sound import SAMPLE_RATE
 from video2music.media import whole_file
 
 log = logging.getLogger(__name__)
 
-SAMPLE_RATE = 44_100
 CEILING_DB = -1.0
 FAINTEST_RMS_DB = -40.0  # a quieter piece is raised to this, as far as the ceiling lets it
 SILENCE_DB = -120.0  # stands for no sound at all
@@ -58,7 +59,7 @@ def master(
     frames = round(duration_s * sample_rate)
     faded = _faded(_exactly(blocks, frames, sample_rate), frames, sample_rate, fade_out_s)
     with whole_file(out) as partial:
-        waiting = partial.with_suffix(".raw")
+        waiting = partial.with_suffix(f".raw{PARTIAL}")
         try:
             with waiting.open("wb") as file:
                 level = _measure(faded, file)

@@ -87,6 +87,21 @@ def test_times_rise_whatever_the_file_says(stamps: list[float | None], placed: l
     assert [clock.place(stamp) for stamp in stamps] == pytest.approx(placed)
 
 
+def test_a_jump_of_the_clock_is_not_believed_without_limit(tmp_path: Path) -> None:
+    jump_ms = 100_000_000
+    path = film(tmp_path / "a.mkv", times_ms=[*range(0, 400, 40), *range(jump_ms, jump_ms + 400, 40)])
+    with pytest.raises(MediaError, match=r"a\.mkv lasts 27\.8 hours.* 6 hours is the most"):
+        media.probe(path)
+    with pytest.raises(MediaError, match=r"a\.mkv lasts 27\.8 hours"):
+        list(media.frames(path))
+
+
+def test_hours_of_video_are_no_jump(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", times_ms=[0, 3_600_000, 21_000_000])
+    assert media.probe(path).duration_s == pytest.approx(21_000, abs=1)
+    assert [round(start) for start, _ in spans(path)] == [0, 3600, 21_000]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_only_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / name

@@ -8,13 +8,13 @@ import hashlib
 import logging
 import os
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
 from emotion.checkpoint import file_sha256
+from emotion.files import failure, whole_file
 from video2music.errors import Video2MusicError
 from video2music.values import Cut, VideoFeatures
 
@@ -46,17 +46,12 @@ def save(features: VideoFeatures, path: Path) -> None:
     arrays["duration_s"] = np.float64(features.duration_s)
     arrays["encoder"] = np.array(features.encoder)
     arrays["format"] = np.array(FORMAT)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with whole_file(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        partial.replace(path)
     except OSError as error:
-        raise Video2MusicError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        raise Video2MusicError(failure(error, path)) from None
 
 
 def load(path: Path) -> VideoFeatures:

@@ -7,7 +7,6 @@ checksum.
 import hashlib
 import http.client
 import logging
-import os
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from emotion.files import whole_file
 from video2music.errors import EncoderError
 from video2music.features.cache import cache_folder
 
@@ -81,16 +81,12 @@ class _WrongBytesError(Exception):
 
 def _fetch_one(url: str, path: Path, weights: Weights, on_progress: OnProgress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    try:
+    with whole_file(path) as partial:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, partial.open("wb") as file:
             total = int(answer.headers.get("Content-Length") or weights.megabytes * 10**6)
             found = _copy(answer, file, total, on_progress)
         if found != weights.sha256:
             raise _WrongBytesError(f"the checksum is {found[:12]}, but {weights.sha256[:12]} was published")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _copy(source: http.client.HTTPResponse, file: BinaryIO, total: int, on_progress: OnProgress) -> str:

@@ -1,0 +1,61 @@
+"""Files that appear whole or not at all, and the sentence for one that cannot be made."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+
+PARTIAL = ".partial"  # in the name of every file and folder that is not whole yet
+
+_ONLY_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})  # no reading fails with these
+_ROOM, _LEAVE = "make room on the disk", "choose a folder that you may write to"
+_ADVICE = MappingProxyType({
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EACCES: _LEAVE,
+    errno.EPERM: _LEAVE,
+    errno.EROFS: _LEAVE,
+})  # fmt: skip
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A partial file of a unique name beside `path` to write to; it replaces `path` when all went well.
+
+    It is gone when anything failed, and what was at `path` is then untouched. OSErrors pass through: see `failure`.
+    """
+    partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")  # short, whatever the length of the final name
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def failure(error: Exception, path: Path, *, called: str | None = None) -> str:
+    """One sentence for an error of the system while `path` was made: what, why, and what to do where that is known.
+
+    `called` names the path to the reader, who may not know where it lies. Another file that the error names, such as
+    the source of a copy, could not be read, and is told of instead.
+    """
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    code, filename = getattr(error, "errno", None), getattr(error, "filename", None)
+    if filename and not _belongs(filename, path):
+        return f"{_plain(filename)} cannot be read ({reason})"
+    done = "written" if filename or code in _ONLY_WRITING else "finished"  # nameless errors may come from a source
+    advice = _ADVICE.get(code or 0)
+    return f"{called or path} cannot be {done} ({reason})" + (f": {advice}" if advice else "")
+
+
+def _belongs(filename: str | bytes, path: Path) -> bool:
+    """Whether a file is `path`, a partial one, something in it or a folder that leads to it."""
+    other, target = Path(_plain(filename)).absolute(), path.absolute()
+    return PARTIAL in str(other) or other.is_relative_to(target) or target.is_relative_to(other)
+
+
+def _plain(filename: str | bytes) -> str:
+    return os.fsdecode(filename).removeprefix("file:")  # as FFmpeg is told names
