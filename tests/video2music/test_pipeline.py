@@ -1,6 +1,7 @@
 """The whole way from a clip to a scored clip, with the shipped weights."""
 
 import json
+import shutil
 from itertools import pairwise
 
 import mido
@@ -165,6 +166,18 @@ def test_progress_names_every_stage_in_order(clip, tmp_path):
     compose(clip, tmp_path, COLOR, progress=lambda stage, fraction: told.append((stage, fraction)))
     assert list(dict.fromkeys(stage for stage, _ in told)) == list(STAGES)
     assert all(0 <= fraction <= 1 for _, fraction in told)
+
+
+def test_a_clip_finds_its_own_folder_again_and_another_of_its_name_gets_another(clip, tmp_path):
+    namesake = tmp_path / "elsewhere" / clip.name
+    namesake.parent.mkdir()
+    shutil.copy(clip, namesake)
+    first = compose(clip, tmp_path / "out", COLOR)
+    again = compose(clip, tmp_path / "out", COLOR, overwrite=True)
+    other = compose(namesake, tmp_path / "out", COLOR, overwrite=True)
+    assert again.video == first.video
+    assert other.video.parent.name.startswith("three scenes-") and first.video.is_file()
+    assert compose(namesake, tmp_path / "out", COLOR, overwrite=True).video == other.video
 
 
 def test_a_finished_folder_is_not_replaced_unasked(clip, scored):
