@@ -51,12 +51,16 @@ CONFIGS: Mapping[str, AMTConfig] = MappingProxyType({
 
 
 class LayerCache:
-    """Keys and values of one decoder layer, each (B, heads, steps, head width), written in place as steps arrive."""
+    """Keys and values of one decoder layer, each (B, heads, steps, head width), written in place as steps arrive.
 
-    def __init__(self, memory: tuple[Tensor, Tensor], max_steps: int) -> None:
+    `distances` (max_steps, head width) is the layer's table of relative positions, scaled, the present step last.
+    """
+
+    def __init__(self, memory: tuple[Tensor, Tensor], distances: Tensor) -> None:
         batch, heads, _, width = memory[0].shape
         self.memory = memory[0].contiguous(), memory[1].contiguous()
-        self.keys = memory[0].new_empty(batch, heads, max_steps, width)
+        self.distances = distances
+        self.keys = memory[0].new_empty(batch, heads, len(distances), width)
         self.values = torch.empty_like(self.keys)
 
     def append(self, keys: Tensor, values: Tensor, start: int) -> tuple[Tensor, Tensor]:
@@ -89,6 +93,7 @@ class RelativeSelfAttention(nn.Module):
     def __init__(self, config: AMTConfig) -> None:
         super().__init__()
         self.heads, self.dropout = config.heads, config.dropout
+        self.scale = 1 / math.sqrt(config.head_width)
         self.inputs = nn.Linear(config.width, 3 * config.width)
         self.output = nn.Linear(config.width, config.width)
         self.table = nn.Parameter(torch.randn(config.max_steps, config.head_width) * 0.02)  # row d: d steps back
@@ -104,21 +109,25 @@ class RelativeSelfAttention(nn.Module):
         queries, keys, values = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         if cache is not None:
             keys, values = cache.append(keys, values, start)
-        bias = self._bias(queries, keys.shape[2], start)
+        if cache is not None and x.shape[1] == 1:
+            bias = queries @ cache.distances[-keys.shape[2] :].T
+        else:
+            bias = self._bias(queries, keys.shape[2], start)
         if self.by_match is not None and matches is not None:
             bias = bias + (matches @ self.by_match.T).permute(0, 3, 1, 2)
         dropout = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, dropout_p=dropout)
         return self.output(_join(mixed))
 
+    def distances(self) -> Tensor:
+        """The table, scaled as logits are, its last row the distance 0."""
+        return (self.table * self.scale).flip(0)
+
     def _bias(self, queries: Tensor, n_keys: int, start: int) -> Tensor:
         """(B, heads, L, keys): relative logits at the scale of the others, minus infinity on what is still to come."""
-        scale = 1 / math.sqrt(queries.shape[-1])
-        if queries.shape[2] == 1:
-            return (queries @ self.table[:n_keys].T).flip(-1) * scale
         steps = torch.arange(start, start + queries.shape[2], device=queries.device)[:, None]
         distance = steps - torch.arange(n_keys, device=queries.device)
-        by_distance = (queries * scale) @ self.table[:n_keys].T
+        by_distance = queries @ (self.table[:n_keys] * self.scale).T
         bias = by_distance.gather(-1, distance.clamp(min=0).expand(*queries.shape[:2], -1, -1))
         return bias.masked_fill(distance < 0, -math.inf)
 
@@ -227,8 +236,9 @@ class AMT(nn.Module):
 
     def start(self, picture: Picture, minor: Tensor) -> State:
         """Read the video once; `advance` then writes chord by chord."""
-        limit = self.config.max_steps
-        caches = tuple(LayerCache(seen, limit) for seen in self._project(self.encode(picture)))
+        memory = self._project(self.encode(picture))
+        tables = [cast(DecoderLayer, layer).self_attention.distances() for layer in self.layers]
+        caches = tuple(map(LayerCache, memory, tables))
         mask = None if picture.mask.all() else picture.mask[:, None, None, :]
         return State(caches, mask, minor, self.config.width)
 
