@@ -16,7 +16,8 @@ SEMANTIC, EMOTION, MOVEMENT = range(3)
 class Picture(NamedTuple):
     """A batch of videos, T steps each.
 
-    rows     semantic (B, T, 768), emotion (B, T, 6), movement (B, T, 2) as `movement` makes it
+    rows     semantic (B, T, 768), emotion (B, T, 6), movement (B, T, 2) as `movement` makes it; a modality that no
+             video of the batch has is (B, T, 0), because an hour of zeros is a lot of memory
     present  (B, 3) bool: which of the modalities are there
     mask     (B, T) bool: true on real steps, false on padding
     """
@@ -50,12 +51,13 @@ def movement(motion: np.ndarray, scene_offset: np.ndarray) -> np.ndarray:
 def collate(videos: Sequence[tuple[np.ndarray | None, np.ndarray, np.ndarray]]) -> Picture:
     """Pad videos, each (semantic (T, 768) or None, emotion (T, 6), movement (T, 2)), to one batch with its mask."""
     lengths = [len(emotion) for _, emotion, _ in videos]
-    semantic, emotion, moved = (torch.zeros(len(videos), max(lengths), width) for width in MODALITIES.values())
+    present = torch.tensor([[values is not None for values in video] for video in videos])
+    widths = [width * bool(there.any()) for width, there in zip(MODALITIES.values(), present.T, strict=True)]
+    semantic, emotion, moved = (torch.zeros(len(videos), max(lengths), width) for width in widths)
     for row, video in enumerate(videos):
         for column, values in zip((semantic, emotion, moved), video, strict=True):
             if values is not None:
                 column[row, : len(values)] = torch.from_numpy(values.astype(np.float32))
-    present = torch.tensor([[values is not None for values in video] for video in videos])
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     return Picture(semantic, emotion, moved, present, mask)
 
@@ -111,7 +113,11 @@ class PictureInput(nn.Module):
     def forward(self, picture: Picture) -> Tensor:
         parts = []
         for index, (name, linear) in enumerate(zip(MODALITIES, self.linear, strict=True)):
-            scored = (getattr(picture, name) - self.get_buffer(f"{name}_mean")) * self.get_buffer(f"{name}_scale")
+            rows = getattr(picture, name)
+            if not rows.shape[-1]:
+                parts.append(self.absent[index].expand(*rows.shape[:2], -1))
+                continue
+            scored = (rows - self.get_buffer(f"{name}_mean")) * self.get_buffer(f"{name}_scale")
             here = picture.present[:, index, None, None]
             parts.append(torch.where(here, linear(scored), self.absent[index]))
         return torch.stack(parts).sum(0)
