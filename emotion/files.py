@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 PARTIAL = ".partial"  # in the name of every file and folder that is not whole yet
 
-_ONLY_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})  # no reading fails with these
+_EITHER = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN})  # of an open file, read or written
 _ROOM, _LEAVE = "make room on the disk", "choose a folder that you may write to"
 _ADVICE = MappingProxyType({
     errno.ENOSPC: _ROOM,
@@ -46,7 +46,7 @@ def failure(error: Exception, path: Path, *, called: str | None = None) -> str:
     code, filename = getattr(error, "errno", None), getattr(error, "filename", None)
     if filename and not _belongs(filename, path):
         return f"{_plain(filename)} cannot be read ({reason})"
-    done = "written" if filename or code in _ONLY_WRITING else "finished"  # nameless errors may come from a source
+    done = "finished" if filename is None and code in _EITHER else "written"  # a source may have failed, not `path`
     advice = _ADVICE.get(code or 0)
     return f"{called or path} cannot be {done} ({reason})" + (f": {advice}" if advice else "")
 

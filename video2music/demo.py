@@ -8,13 +8,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import UserError
+from emotion.files import failure
+from video2music.errors import MediaError, OptionError
+from video2music.output import claim
+
+if TYPE_CHECKING:
+    from video2music.pipeline import Progress
+    from video2music.values import Result
 
 Floats = NDArray[np.floating[Any]]  # float32 throughout, for speed
 Picture = NDArray[np.uint8]
@@ -26,6 +33,7 @@ WIDTH, HEIGHT = 640, 360
 W, H = WIDTH // 2, HEIGHT // 2  # the size that is drawn
 ROWS, COLUMNS = np.mgrid[0:H, 0:W].astype(np.float32)
 
+NAME = "demo"
 USAGE = "usage: python -m video2music.demo OUT.mp4"
 
 
@@ -34,6 +42,42 @@ def draw(path: Path) -> Path:
     from video2music.encode import encode
 
     return encode(pictures(), path, fps=FPS, size=(WIDTH, HEIGHT))
+
+
+def score(out: Path, *, seed: int = 0, progress: "Progress | None" = None) -> "Result":
+    """Draw the clip as `out/demo/demo.mp4` and score it in that folder; a former demo's score there is replaced.
+
+    `progress(stage, fraction)` is told of the drawing and of what `compose` tells. Raises UserError, also when the
+    folder holds anything but a former demo.
+    """
+    from video2music.pipeline import compose
+    from video2music.values import Options
+
+    clip = _place(out)
+    new = not clip.exists()
+    if new:
+        if progress:
+            progress("draw", 0.0)
+        draw(clip)
+    try:
+        return compose(clip, out, Options(seed=seed), name=NAME, overwrite=True, progress=progress)
+    except BaseException:  # a clip without its score would be taken for somebody's own
+        if new:
+            clip.unlink()
+        raise
+
+
+def _place(out: Path) -> Path:
+    """Where the clip goes, in a folder that is there and nobody else's."""
+    clip = out / NAME / f"{NAME}.mp4"
+    output = claim(out, clip, name=NAME, overwrite=True)
+    try:
+        clip.parent.mkdir(parents=True, exist_ok=True)
+        if any(clip.parent.iterdir()) and output.owner() != str(clip.resolve()):
+            raise OptionError(f"{clip.parent} is there already and holds no former demo: choose another -o")
+    except OSError as error:
+        raise MediaError(failure(error, clip.parent)) from None
+    return clip
 
 
 def pictures() -> Iterator[Picture]:

@@ -9,8 +9,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from video2music import __version__
+from video2music import __version__, demo
+from video2music.cli import app
 
 COLOR = ("--encoder", "color")
 
@@ -140,6 +142,102 @@ def test_doctor_names_what_it_looked_at():
     done = run("doctor", "--json", "-")
     names = " ".join(finding["name"] for finding in json.loads(done.stdout)["findings"]).lower()
     assert all(word in names for word in ("torch", "soundfont", "python"))
+
+
+@pytest.mark.parametrize("command", [("features", "CLIP"), ("generate", "CLIP", "-o", "out"), ("demo", "-o", "out")])
+@pytest.mark.parametrize("target", [".", "/proc/report.json", "/proc/nowhere/report.json", "x" * 300])
+def test_a_report_that_cannot_be_written_is_told_before_the_work(clip, tmp_path, command, target):
+    arguments = [clip if word == "CLIP" else word for word in command]
+    told = plainly(run(*arguments, "--json", target, cwd=tmp_path))
+    assert target in told and "partial" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_may_go_into_a_folder_that_is_not_there_yet(tmp_path):
+    assert run("doctor", "--json", tmp_path / "new" / "report.json").returncode == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.json"]
+
+
+def test_a_report_may_go_into_a_pipe():
+    done = run("doctor", "--json", "/dev/stdout")
+    assert done.stdout.startswith("{") and json.JSONDecoder().raw_decode(done.stdout)[0]["findings"]
+
+
+def test_a_name_that_is_no_text_is_printed_as_it_is(clip, tmp_path):
+    shutil.copy(clip, os.fsencode(tmp_path) + b"/caf\xe9 [b].mp4")
+    command = [
+        sys.executable,
+        "-m",
+        "video2music",
+        "generate",
+        b"caf\xe9 [b].mp4",
+        "-o",
+        "out",
+        *COLOR,
+        "--json",
+        "r.json",
+    ]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=strict, timeout=300, check=True)
+    assert done.stdout == b"out/caf\xe9 [b]/caf\xe9 [b].scored.mp4\n"
+    assert b"error" not in done.stderr
+    (row,) = json.loads((tmp_path / "r.json").read_text())["clips"]
+    assert (tmp_path / row["video"]).is_file()
+
+
+def test_a_name_of_only_dots_stays_in_the_folder(clip, tmp_path):
+    shutil.copy(clip, tmp_path / "...mp4")
+    done = run("generate", "./...mp4", "-o", "new/out", *COLOR, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["new/out/clip/clip.scored.mp4"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """The demo clip with a fifth of a second of each scene."""
+    monkeypatch.setattr(demo, "SCENES", tuple((scene, 5) for scene, _ in demo.SCENES))
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(word) for word in arguments])
+
+
+def test_the_demo_keeps_its_clip_beside_its_score_and_replaces_only_its_own(brief, tmp_path):
+    (tmp_path / "demo.mp4").write_text("mine")
+    done = invoke("demo", "-o", tmp_path, "--json", tmp_path / "report.json")
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads((tmp_path / "report.json").read_text())["clips"]
+    assert row["video"] == str(tmp_path / "demo" / "demo.scored.mp4") and row["video"] in done.output
+    names = {f"demo.{suffix}" for suffix in ("mp4", "scored.mp4", "mid", "wav", "chords.lab", "json")}
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == names
+    first = (tmp_path / "demo" / "demo.mid").read_bytes()
+    assert invoke("demo", "-o", tmp_path, "--seed", 1).exit_code == 0
+    assert (tmp_path / "demo" / "demo.mid").read_bytes() != first
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == names
+    assert (tmp_path / "demo.mp4").read_text() == "mine"
+
+
+def test_the_demo_leaves_anybody_elses_folder_alone(brief, tmp_path):
+    mine = tmp_path / "demo" / "demo.mp4"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    done = invoke("demo", "-o", tmp_path)
+    assert done.exit_code == 1 and "holds no former demo" in done.output
+    assert mine.read_text() == "mine" and len(list(mine.parent.iterdir())) == 1
+
+
+def test_a_demo_that_broke_can_be_tried_again(brief, tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("video2music.midi.write", lambda *_: 1 / 0)
+        assert invoke("demo", "-o", tmp_path).exit_code == 1
+    assert list((tmp_path / "demo").iterdir()) == []
+    assert invoke("demo", "-o", tmp_path).exit_code == 0
+
+
+def test_a_download_reports_where_the_weights_are(monkeypatch, tmp_path):
+    monkeypatch.setattr("video2music.features.semantic.download", lambda name, on_progress: tmp_path / f"{name}.pt")
+    done = invoke("download", "clip-small", "--json", "-")
+    assert json.loads(done.stdout) == {"encoder": "clip-small", "weights": str(tmp_path / "clip-small.pt")}
 
 
 def test_an_unknown_encoder_cannot_be_downloaded():

@@ -1,6 +1,9 @@
 """The command line: one file a command. Heavy imports stay inside the commands, so that --help answers at once."""
 
+import codecs
+import io
 import logging
+import sys
 from typing import Annotated
 
 import typer
@@ -45,4 +48,13 @@ def configure(
 
 def main() -> None:
     """Run the command line."""
+    _print_any_name()
     app()
+
+
+def _print_any_name() -> None:
+    """Names of files are bytes and need not be text: they are printed as they are, or else escaped, and never fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = codecs.lookup(stream.encoding).name == "utf-8"
+            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

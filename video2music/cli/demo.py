@@ -5,24 +5,24 @@ from typing import Annotated
 
 import typer
 
-from video2music.cli.report import failing_plainly, progress_bar
+from video2music.cli.report import JsonOption, failing_plainly, plain, progress_bar, write_json
 
 
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where to put it.")] = Path("out"),
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The result goes to DIR/demo/.")] = Path(
+        "out"
+    ),
     seed: Annotated[int, typer.Option(help="Another seed, another piece.")] = 0,
+    json_file: JsonOption = None,
 ) -> None:
     """Draw a clip of three scenes, score it and say where the result lies."""
     with failing_plainly():
-        from video2music.demo import draw
-        from video2music.pipeline import compose
-        from video2music.values import Options
+        from video2music.demo import score
 
-        out.mkdir(parents=True, exist_ok=True)
         with progress_bar("demo") as tell:
-            tell("draw", 0.0)
-            clip = draw(out / "demo.mp4")
-            result = compose(clip, out, Options(seed=seed), overwrite=True, progress=tell)
-        typer.echo(f"scored video  {result.video}")
-        typer.echo(f"music         {result.audio}")
-        typer.echo(f"MIDI          {result.midi}")
+            result = score(out, seed=seed, progress=tell)
+        write_json(json_file, {"clips": [plain(result)]})
+        if json_file != "-":
+            typer.echo(f"scored video  {result.video}")
+            typer.echo(f"music         {result.audio}")
+            typer.echo(f"MIDI          {result.midi}")

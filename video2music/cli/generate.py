@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotion.affect import PLACES
-from video2music.cli.report import JsonOption, failing_plainly, progress_bar, sentence, write_json
+from video2music.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
 from video2music.errors import OptionError
 from video2music.values import Options
 
@@ -79,7 +79,7 @@ def _score_all(
     clips: Sequence[Path], out: Path, options: Options, replay: "Replay | None", *, overwrite: bool, quiet: bool
 ) -> list[dict[str, Any]]:
     """A row for each clip: what was made, or the sentence that says why not."""
-    from video2music.output import names
+    from video2music.output import names, stem_of
     from video2music.pipeline import compose
 
     rows = []
@@ -92,15 +92,16 @@ def _score_all(
                     out,
                     options,
                     replay=replay,
-                    name=None if name == clip.stem else name,
+                    name=None if name == stem_of(clip) else name,
                     overwrite=overwrite,
                     progress=tell,
                 )
-            row |= {name: str(value) if isinstance(value, Path) else value for name, value in vars(result).items()}
-            if not quiet:
-                typer.echo(result.video)
+            row |= plain(result)
         except Exception as error:  # one bad clip never stops the others
             row["error"] = sentence(error)
             typer.echo(f"error: {row['error']}", err=True)
+        else:
+            if not quiet:
+                typer.echo(result.video)
         rows.append(row)
     return rows
