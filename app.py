@@ -1,6 +1,8 @@
 """The page: upload a clip, say how it should feel, watch it with music composed for it. Widgets and wording only."""
 
 import logging
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -73,7 +75,7 @@ def score(
         result = compose(Path(clip), folder, options, progress=bar(progress))
     except Exception as error:  # the page's outer edge
         forget(str(folder))
-        raise gr.Error(_sentence(error, Path(clip)), title="This did not work", duration=None) from error
+        raise gr.Error(_sentence(error, Path(clip), folder), title="This did not work", duration=None) from error
     return str(result.video), str(result.video), str(result.midi), str(result.audio), str(folder)
 
 
@@ -129,10 +131,14 @@ def bar(progress: Callable[..., object]) -> Callable[[str, float], None]:
     return tell
 
 
-def _sentence(error: Exception, clip: Path) -> str:
-    """What to tell the visitor, who knows the clip by its name and not by where the server keeps it."""
+_FOR_A_COMMAND = re.compile(r":[^:]*(?<![\w-])--?[a-z].*", re.DOTALL)  # advice that names an option
+
+
+def _sentence(error: Exception, clip: Path, folder: Path) -> str:
+    """What to tell the visitor, who knows the clip by its name and not by where the server keeps it and its score."""
     if isinstance(error, UserError):
-        return str(error).replace(str(clip), clip.name)
+        told = str(error).replace(str(clip), "\0").replace(f"{folder}{os.sep}", "").replace(str(folder), "the result")
+        return _FOR_A_COMMAND.sub("", told).replace("\0", clip.name)
     log.error("unforeseen", exc_info=error)
     return f"Something unforeseen happened ({type(error).__name__}): the terminal that serves this page says more."
 

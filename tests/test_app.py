@@ -14,7 +14,7 @@ from gradio_client.exceptions import AppError
 import app
 from emotion.affect import PLACES
 from tests.video2music.conftest import decoded_sound, draw_clip, picture_packets
-from video2music import Options, compose, pipeline
+from video2music import Options, UserError, compose, pipeline
 
 WISH = ("sad", 0.8, "A minor", 7)
 
@@ -127,6 +127,26 @@ def test_what_nobody_foresaw_is_a_sentence_too(monkeypatch, clip, tmp_path):
     with pytest.raises(gr.Error, match="ZeroDivisionError"):
         app.score(str(clip), *WISH, None)
     assert list(tmp_path.iterdir()) == []
+
+
+RUN = Path("/tmp/video2music-x1")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("{clip} is empty (0 bytes): copy it again", "my -o clip.mp4 is empty (0 bytes): copy it again"),
+        ("{run}/my -o clip cannot be written (No space left on device): make room on the disk",
+         "my -o clip cannot be written (No space left on device): make room on the disk"),
+        ("{run}/a is there already: say --overwrite to replace it, or choose another -o", "a is there already"),
+        ("{run} is in the way: it is a file; choose another -o", "the result is in the way"),
+        ("no CLIP (host: gone): check the connection or use --encoder color", "no CLIP (host: gone)"),
+        ("a well-lit clip: not 3-d at all", "a well-lit clip: not 3-d at all"),
+    ],
+)  # fmt: skip
+def test_the_visitor_is_told_neither_folders_of_the_server_nor_options(sentence, told):
+    clip = Path("/tmp/gradio/9f/my -o clip.mp4")
+    assert app._sentence(UserError(sentence.format(clip=clip, run=RUN)), clip, RUN) == told
 
 
 def test_a_visitors_next_run_throws_the_former_away(monkeypatch, tmp_path):
