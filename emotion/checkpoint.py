@@ -64,9 +64,10 @@ def save(
         partial.write_text(json.dumps({"kind": kind, "version": version, **config}, indent=2) + "\n")
 
 
-def module_tensors(module: "Module") -> dict[str, np.ndarray]:
-    """The weights of a torch module as float16 arrays, ready to save."""
-    return {name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in module.state_dict().items()}
+def save_module(module: "Module", folder: Path, *, kind: str, config: Mapping[str, Any]) -> None:
+    """Write a torch module's weights as float16."""
+    tensors = {name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in module.state_dict().items()}
+    save(folder, kind=kind, config=config, tensors=tensors)
 
 
 def fill(module: "Module", found: Checkpoint) -> None:

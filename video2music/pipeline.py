@@ -21,7 +21,7 @@ from video2music.model import amt, decode, regressor
 from video2music.model.picture import Picture, at_steps, over_stretches
 from video2music.output import Output, claim, workshop
 from video2music.target import emotion_rows, from_wish, target
-from video2music.values import Form, Key, Marker, Options, Result
+from video2music.values import Form, Key, Marker, Options, Result, Score
 
 log = logging.getLogger(__name__)
 
@@ -98,20 +98,14 @@ def watch_and_write(clip: Path, options: Options, clock: "Clock") -> Composition
 def play(clip: Path, composition: Composition, options: Options, stem: Path, clock: "Clock") -> Path:
     """Arrange, render and mux a composition into files that begin with `stem`; returns the scored video."""
     paths = {kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in _SUFFIXES.items()}
-    plan, key = composition.form, composition.key
+    duration_s = composition.form.duration_s
     with clock.stage("arrange"):
-        style = styles.parse(composition.style, where="of the manifest")
-        rng = np.random.default_rng([options.seed, _ARRANGER_DRAW])
-        cuts = [Marker(cut.time_s, "cut") for cut in composition.cuts]
-        score = arrange.arrange(composition.chords, composition.dynamics, plan, style, key=key, rng=rng, markers=cuts)
-        midi.write(score, paths["midi"])
-        sounding = [chord.transpose(key.shift) for chord in composition.chords]
-        paths["chords"].write_text(lab_lines(sounding, plan.steps_s, plan.step_ends_s))
+        midi.write(score_of(composition, seed=options.seed), paths["midi"])
+        paths["chords"].write_text(_chord_names(composition))
     with clock.stage("render"):
-        blocks = sound.render(paths["midi"], duration_s=plan.duration_s)
-        mixed = mix.master(blocks, paths["audio"], duration_s=plan.duration_s)
+        mixed = mix.master(sound.render(paths["midi"], duration_s=duration_s), paths["audio"], duration_s=duration_s)
     with clock.stage("mux"):
-        scored = mux.mux(clip, paths["audio"], stem.with_name(f"{stem.name}.scored"), duration_s=plan.duration_s)
+        scored = mux.mux(clip, paths["audio"], stem.with_name(f"{stem.name}.scored"), duration_s=duration_s)
     told = manifest.build(
         clip,
         composition,
@@ -122,6 +116,25 @@ def play(clip: Path, composition: Composition, options: Options, stem: Path, clo
     )
     paths["manifest"].write_text(json.dumps(told, indent=1) + "\n")
     return scored
+
+
+def score_of(composition: Composition, *, seed: int) -> Score:
+    """The notes of a composition, in its own style."""
+    return arrange.arrange(
+        composition.chords,
+        composition.dynamics,
+        composition.form,
+        styles.parse(composition.style, where="of the manifest"),
+        key=composition.key,
+        rng=np.random.default_rng([seed, _ARRANGER_DRAW]),
+        markers=[Marker(cut.time_s, "cut") for cut in composition.cuts],
+    )
+
+
+def _chord_names(composition: Composition) -> str:
+    """The chords in the sounding key as lines of a .lab file."""
+    sounding = [chord.transpose(composition.key.shift) for chord in composition.chords]
+    return lab_lines(sounding, composition.form.steps_s, composition.form.step_ends_s)
 
 
 _SUFFIXES = {"midi": "mid", "audio": "wav", "chords": "chords.lab", "manifest": "json"}

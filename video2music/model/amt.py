@@ -275,8 +275,7 @@ def load(folder: Path = WEIGHTS) -> tuple[AMT, checkpoint.Checkpoint]:
 
 def save(model: AMT, folder: Path, **card: object) -> None:
     """Write config and weights (float16) to `folder`, with anything else the config should tell."""
-    config = {"model": asdict(model.config), **card}
-    checkpoint.save(folder, kind=KIND, config=config, tensors=checkpoint.module_tensors(model))
+    checkpoint.save_module(model, folder, kind=KIND, config={"model": asdict(model.config), **card})
 
 
 def _parts() -> tuple[Tensor, Tensor]:

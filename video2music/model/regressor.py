@@ -107,5 +107,4 @@ def load(folder: Path = WEIGHTS) -> tuple[Regressor, checkpoint.Checkpoint]:
 
 def save(model: Regressor, folder: Path, **card: object) -> None:
     """Write config and weights (float16) to `folder`, with anything else the config should tell."""
-    config = {"model": asdict(model.config), **card}
-    checkpoint.save(folder, kind=KIND, config=config, tensors=checkpoint.module_tensors(model))
+    checkpoint.save_module(model, folder, kind=KIND, config={"model": asdict(model.config), **card})

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from emotion.files import whole_file
 from video2music.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -102,11 +103,10 @@ def _stale(history: list[dict[str, float]], patience: int) -> bool:
 
 def _save(path: Path, run: str, model, optimizer, schedule, generator, history, best) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
     random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
-    torch.save({**state, **random, "history": history, "best": best, "run": run}, partial)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        torch.save({**state, **random, "history": history, "best": best, "run": run}, partial)
 
 
 def _resume(
