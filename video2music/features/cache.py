@@ -7,7 +7,6 @@ as absent.
 import hashlib
 import logging
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,11 @@ from video2music.values import Cut, VideoFeatures
 
 log = logging.getLogger(__name__)
 
-RECIPE = 1  # to be raised whenever the same clip would give other features
+RECIPE = 2  # to be raised whenever the same clip would give other features
 FORMAT = 1
 
 _ROWS = ("emotion", "motion", "scene_offset", "affect")
+_NAMES = frozenset({*_ROWS, "semantic", "cuts", "duration_s", "encoder", "format"})
 
 
 def cache_folder() -> Path:
@@ -57,9 +57,9 @@ def save(features: VideoFeatures, path: Path) -> None:
 def load(path: Path) -> VideoFeatures:
     """Read what `save` wrote. Raises Video2MusicError."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if int(arrays["format"]) != FORMAT:
-                raise Video2MusicError(f"{path} holds features of another version: watch the clip again")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if int(arrays["format"]) != FORMAT or not _NAMES.issuperset(arrays.files):
+                raise Video2MusicError("they are of another version")
             return VideoFeatures(
                 duration_s=float(arrays["duration_s"]),
                 encoder=str(arrays["encoder"]),
@@ -67,17 +67,16 @@ def load(path: Path) -> VideoFeatures:
                 semantic=arrays.get("semantic"),
                 **{name: arrays[name] for name in _ROWS},
             )
-    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise Video2MusicError(f"{path} holds no features ({type(error).__name__}): watch the clip again") from None
+    except Exception as error:  # a damaged archive fails in every way that zip, zlib, numpy and `values` know
+        reason = error if isinstance(error, Video2MusicError) else type(error).__name__
+        raise Video2MusicError(f"{path} holds no features that can be used ({reason}): watch the clip again") from None
 
 
 def recall(path: Path) -> VideoFeatures | None:
     """Cached features, None where there are none that can be read."""
-    if not path.is_file():
-        return None
     try:
-        return load(path)
-    except Video2MusicError as error:
+        return load(path) if path.is_file() else None
+    except (Video2MusicError, OSError) as error:
         log.warning("cached features are thrown away: %s", error)
         return None
 

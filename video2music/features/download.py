@@ -1,7 +1,7 @@
 """Weights of the CLIP encoders: what they are, where they lie, and how they get there.
 
-They are fetched only when somebody asks for them by name. A file under its final name was whole and had the right
-checksum.
+They are fetched only when somebody asks for them by name. A file under its final name was whole, had the right
+checksum and stood the test of whoever fetched it.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from video2music.features.cache import cache_folder
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[float], None]  # the fraction that is done, 0 to 1
+Test = Callable[[Path], None]  # raises EncoderError for a file that is no good
 
 BLOCK = 1 << 20
 TIMEOUT_S = 30
@@ -52,8 +53,12 @@ def weights_path(name: str) -> Path:
     return cache_folder() / "weights" / WEIGHTS[name].file
 
 
-def fetch(name: str, *, on_progress: OnProgress | None = None) -> Path:
-    """The weights of an encoder, downloaded if they are not here yet. Raises EncoderError."""
+def fetch(name: str, *, test: Test, on_progress: OnProgress | None = None) -> Path:
+    """The weights of an encoder, downloaded if they are not here yet.
+
+    `test` is given the file that has come, before it gets its final name; what it refuses is removed. Raises
+    EncoderError.
+    """
     if name not in WEIGHTS:
         raise EncoderError(f"nothing to download for {name!r}: {' and '.join(WEIGHTS)} have weights to fetch")
     path = weights_path(name)
@@ -64,7 +69,7 @@ def fetch(name: str, *, on_progress: OnProgress | None = None) -> Path:
     failures = []
     for url in weights.urls:
         try:
-            _fetch_one(url, path, weights, on_progress or _quietly)
+            _fetch_one(url, path, weights, test, on_progress or _quietly)
         except (OSError, http.client.HTTPException, _WrongBytesError) as error:
             failures.append(f"{url.split('/')[2]}: {error or type(error).__name__}")
         else:
@@ -79,7 +84,7 @@ class _WrongBytesError(Exception):
     """What came is not what was published."""
 
 
-def _fetch_one(url: str, path: Path, weights: Weights, on_progress: OnProgress) -> None:
+def _fetch_one(url: str, path: Path, weights: Weights, test: Test, on_progress: OnProgress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, partial.open("wb") as file:
@@ -87,6 +92,10 @@ def _fetch_one(url: str, path: Path, weights: Weights, on_progress: OnProgress) 
             found = _copy(answer, file, total, on_progress)
         if found != weights.sha256:
             raise _WrongBytesError(f"the checksum is {found[:12]}, but {weights.sha256[:12]} was published")
+        try:
+            test(partial)
+        except EncoderError as error:
+            raise EncoderError(f"the weights {weights.file} came whole but are not kept: {error}") from None
 
 
 def _copy(source: http.client.HTTPResponse, file: BinaryIO, total: int, on_progress: OnProgress) -> str:

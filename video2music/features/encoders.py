@@ -67,7 +67,7 @@ def _why(name: str, missing: list[str]) -> str:
 def _load_clip(name: str, device: str, on_progress: download.OnProgress | None) -> Encoder:
     from video2music.features import semantic
 
-    path = download.fetch(name, on_progress=on_progress)
+    path = semantic.obtain(name, on_progress=on_progress)
     return semantic.load(path, semantic=semantic.gives_semantic(name), device=device)
 
 

@@ -7,6 +7,7 @@ scaled image-text logits over the six bare words (Kang, Poria, Herremans, "Video
 import math
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from emotion.affect import EMOTIONS, expected_place
 from video2music.errors import EncoderError
-from video2music.features.download import OnProgress, fetch
+from video2music.features.download import WEIGHTS, OnProgress, fetch, weights_path
 from video2music.features.pixels import Pixels
 from video2music.features.reading import Reading
 from video2music.values import Floats
@@ -39,11 +40,31 @@ NO_TORCHVISION = (
 def download(name: str, *, on_progress: OnProgress | None = None) -> Path:
     """Fetch the weights of `clip` or `clip-small`, see that they know something, and tell where they lie.
 
-    `on_progress` is told the fraction that has come. Raises EncoderError.
+    Weights that were here before are put to the test, too, and removed if they fail. `on_progress` is told the fraction
+    that has come. Raises EncoderError.
     """
-    path = fetch(name, on_progress=on_progress)
-    load(path, semantic=gives_semantic(name)).self_test()
+    was_here = name in WEIGHTS and weights_path(name).is_file()
+    path = obtain(name, on_progress=on_progress)
+    if was_here:
+        try:
+            _test(name, path)
+        except EncoderError as error:
+            path.unlink(missing_ok=True)
+            raise EncoderError(f"{error}; the file is removed: run 'video2music download {name}' again") from None
     return path
+
+
+def obtain(name: str, *, on_progress: OnProgress | None = None) -> Path:
+    """Where the weights of `clip` or `clip-small` lie, fetched if they are not here yet.
+
+    What was fetched must know something, or it is not kept. Raises EncoderError.
+    """
+    _import_open_clip()  # where this fails, hundreds of megabytes need not come first
+    return fetch(name, test=partial(_test, name), on_progress=on_progress)
+
+
+def _test(name: str, path: Path) -> None:
+    load(path, semantic=gives_semantic(name)).self_test()
 
 
 def gives_semantic(name: str) -> bool:
@@ -122,7 +143,7 @@ def load(path: Path, *, semantic: bool, device: str = "cpu") -> Clip:
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
-            f"the weights {path} cannot be read ({reason}): delete the file and download it anew"
+            f"the CLIP weights {path} cannot be read ({reason}): fetch them with 'video2music download'"
         ) from None
     if semantic and model.text_projection.shape[1] != SEMANTIC_WIDTH:
         raise EncoderError(

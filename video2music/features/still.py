@@ -56,11 +56,13 @@ def fit(picture: Picture) -> Picture:
 
 
 def _without_bars(picture: Picture) -> Picture:
-    lit = picture[::2, ::2].max(axis=2) > BLACK
-    if not lit.any():
+    sampled = np.ascontiguousarray(picture[::2, ::2])
+    rows = np.flatnonzero(sampled.reshape(len(sampled), -1).max(axis=1) > BLACK)
+    if not len(rows):
         return picture
-    (top, bottom), (left, right) = (np.flatnonzero(lit.any(axis=axis))[[0, -1]] for axis in (1, 0))
-    if bottom - top < lit.shape[0] / 2 or right - left < lit.shape[1] / 2:
+    columns = np.flatnonzero(sampled.max(axis=0).max(axis=1) > BLACK)
+    (top, bottom), (left, right) = rows[[0, -1]], columns[[0, -1]]
+    if bottom - top < sampled.shape[0] / 2 or right - left < sampled.shape[1] / 2:
         return picture  # a light spot in the dark, not bars
     return picture[2 * top : 2 * bottom + 2, 2 * left : 2 * right + 2]
 
@@ -106,21 +108,29 @@ def _layout(seen: _Seen) -> Numbers:
 
 
 def _palette(seen: _Seen) -> Numbers:
-    light, red, blue = (seen.lab[..., channel].astype(np.int32) for channel in range(3))
-    plane = np.clip((red - 56) // 12, 0, 11) * 12 + np.clip((blue - 56) // 12, 0, 11)
-    colours = np.bincount(plane.ravel(), minlength=144).reshape(12, 12).astype(np.float32) / plane.size
-    chroma = np.minimum(np.hypot(red - 128, blue - 128) / 10, 5).astype(np.int32)
+    light, red, blue = cv2.split(seen.lab)
+    place_of, chroma_of = _opponents()
+    opponents = red.astype(np.int32) * 256 + blue
+    colours = np.bincount(place_of[opponents].ravel(), minlength=144).reshape(12, 12).astype(np.float32) / red.size
     hue, saturation, value = seen.hsv
     vivid = saturation * value
     return np.concatenate([
         np.sqrt(cv2.GaussianBlur(colours, (3, 3), 0.7)).ravel(),
         _histogram_by_third(light // 32, 8),
-        _histogram_by_third(chroma, 6),
+        _histogram_by_third(chroma_of[opponents], 6),
         _histogram_by_third(np.minimum(hue / 30, 11).astype(np.int32), 12, vivid),
     ])  # fmt: skip
 
 
-def _histogram_by_third(codes: NDArray[np.int32], bins: int, weights: Numbers | None = None) -> NDArray[np.float64]:
+@cache
+def _opponents() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """For every pair of opponent colours, red * 256 + blue, its place on a 12 x 12 plane and its chroma 0..5."""
+    red, blue = np.divmod(np.arange(256 * 256, dtype=np.int32), 256)
+    place = np.clip((red - 56) // 12, 0, 11) * 12 + np.clip((blue - 56) // 12, 0, 11)
+    return place, np.minimum(np.hypot(red - 128, blue - 128) / 10, 5).astype(np.int32)
+
+
+def _histogram_by_third(codes: NDArray[np.integer], bins: int, weights: Numbers | None = None) -> NDArray[np.float64]:
     """Square-rooted histograms of integer codes for the top, middle and bottom, shape (3 * bins,)."""
     third = np.searchsorted(THIRDS, np.arange(HEIGHT), side="right")[:, None]
     counts = np.bincount(

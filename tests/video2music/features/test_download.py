@@ -57,6 +57,11 @@ def offer(monkeypatch, tmp_path):
     return put
 
 
+def get(name, *, on_progress=None):
+    """Fetch with a test that lets everything pass."""
+    return fetch(name, test=lambda path: None, on_progress=on_progress)
+
+
 def left_behind(tmp_path):
     return [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
@@ -64,7 +69,7 @@ def left_behind(tmp_path):
 def test_weights_arrive_whole_with_progress(server, offer, tmp_path):
     offer(server.address)
     told = []
-    path = fetch("clip-small", on_progress=told.append)
+    path = get("clip-small", on_progress=told.append)
     assert path == weights_path("clip-small")
     assert path.read_bytes() == BYTES
     assert server.asked == [f"/clip/models/{SHA256}/small.pt"]
@@ -76,8 +81,8 @@ def test_weights_arrive_whole_with_progress(server, offer, tmp_path):
 
 def test_weights_that_are_here_are_not_fetched_again(server, offer):
     offer(server.address)
-    fetch("clip-small")
-    fetch("clip-small")
+    get("clip-small")
+    get("clip-small")
     assert len(server.asked) == 1
 
 
@@ -85,8 +90,28 @@ def test_a_wrong_checksum_leaves_nothing_behind(server, offer, tmp_path):
     server.body = BYTES[:-1] + b"\0"
     offer(server.address)
     with pytest.raises(EncoderError, match="checksum"):
-        fetch("clip-small")
+        get("clip-small")
     assert left_behind(tmp_path) == []
+
+
+def test_what_fails_its_test_is_not_kept(server, offer, tmp_path):
+    offer(server.address)
+    tested = []
+
+    def refuse(path):
+        tested.append(path.read_bytes())
+        raise EncoderError("they know nothing")
+
+    with pytest.raises(EncoderError, match=r"small\.pt .*not kept: they know nothing"):
+        fetch("clip-small", test=refuse)
+    assert tested == [BYTES]
+    assert left_behind(tmp_path) == []
+
+
+def test_weights_that_are_here_are_not_tested_again(server, offer):
+    offer(server.address)
+    get("clip-small")
+    assert fetch("clip-small", test=pytest.fail) == weights_path("clip-small")
 
 
 @pytest.mark.parametrize("promised", [len(BYTES), 0])
@@ -94,14 +119,14 @@ def test_a_download_that_breaks_off_leaves_nothing_behind(server, offer, tmp_pat
     server.body, server.promised = BYTES[:1_500_000], promised
     offer(server.address)
     with pytest.raises(EncoderError, match="broke off" if promised else "checksum"):
-        fetch("clip-small")
+        get("clip-small")
     assert left_behind(tmp_path) == []
 
 
 def test_no_connection_is_one_sentence_that_says_what_to_do(offer, tmp_path):
     offer(UNREACHABLE)
     with pytest.raises(EncoderError) as refused:
-        fetch("clip-small")
+        get("clip-small")
     assert "video2music download clip-small" in str(refused.value)
     assert "--encoder color" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -110,19 +135,19 @@ def test_no_connection_is_one_sentence_that_says_what_to_do(offer, tmp_path):
 
 def test_the_second_host_is_tried_when_the_first_fails(server, offer):
     offer(UNREACHABLE, server.address)
-    assert fetch("clip-small").read_bytes() == BYTES
+    assert get("clip-small").read_bytes() == BYTES
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(server, offer, tmp_path):
     (tmp_path / "cache").write_text("in the way")
     offer(server.address)
     with pytest.raises(EncoderError, match="cannot be had"):
-        fetch("clip-small")
+        get("clip-small")
 
 
 def test_color_has_nothing_to_download():
     with pytest.raises(EncoderError, match="clip and clip-small"):
-        fetch("color")
+        get("color")
 
 
 def test_the_published_addresses_carry_their_checksum():

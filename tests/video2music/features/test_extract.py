@@ -9,7 +9,7 @@ import pytest
 from emotion.errors import UserError
 from video2music import features, media
 from video2music.errors import EncoderError, MediaError, Video2MusicError
-from video2music.features import encoders, extract
+from video2music.features import cache, encoders, extract
 from video2music.features.reading import Reading
 from video2music.values import Cut, VideoFeatures
 
@@ -165,14 +165,9 @@ def test_a_damaged_cache_is_computed_again(video, tmp_path, count_decodes, damag
     assert same(features.load(kept), first)
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(video, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    assert len(extract(video, encoder="color", cache=tmp_path / "file" / "cache")) == 5
-
-
-def test_saved_features_come_back_whole(tmp_path):
-    rng = np.random.default_rng(0)
-    seen = VideoFeatures(
+def clip_features(rng):
+    """Three seconds as the large CLIP sees them."""
+    return VideoFeatures(
         duration_s=2.4,
         encoder="clip",
         emotion=np.full((3, 6), 1 / 6, np.float32),
@@ -182,6 +177,43 @@ def test_saved_features_come_back_whole(tmp_path):
         cuts=(Cut(1.25, 7.5),),
         semantic=rng.random((3, 768), np.float32),
     )
+
+
+def test_whatever_the_damage_a_cached_file_is_absent_or_whole(tmp_path):
+    rng = np.random.default_rng(0)
+    path, seen = tmp_path / "seen.npz", clip_features(rng)
+    cache.save(seen, path)
+    whole = path.read_bytes()
+    absent = 0
+    for _ in range(1500):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, len(whole), rng.integers(1, 9)):
+            damaged[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        found = cache.recall(path)
+        absent += found is None
+        assert found is None or (same(found, seen) and np.array_equal(found.semantic, seen.semantic))
+    assert absent > 1000
+
+
+@pytest.mark.parametrize("broken", [{"emotion": np.ones((3, 6))}, {"motion": np.zeros(2)}, {"cuts": np.zeros((1, 3))}])
+def test_cached_values_that_are_no_features_are_absent(tmp_path, broken):
+    path = tmp_path / "seen.npz"
+    cache.save(clip_features(np.random.default_rng(0)), path)
+    with np.load(path) as arrays:
+        np.savez(path, **{**arrays, **broken})
+    assert cache.recall(path) is None
+    with pytest.raises(Video2MusicError, match="seen.npz holds no features"):
+        features.load(path)
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(video, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert len(extract(video, encoder="color", cache=tmp_path / "file" / "cache")) == 5
+
+
+def test_saved_features_come_back_whole(tmp_path):
+    seen = clip_features(np.random.default_rng(0))
     features.save(seen, tmp_path / "seen.npz")
     found = features.load(tmp_path / "seen.npz")
     assert same(found, seen)
