@@ -39,17 +39,20 @@ def build(
     task: str, data: str, split: str, seeds: Sequence[int], rows: Mapping[str, Sequence[Songs]]
 ) -> dict[str, Any]:
     """The report's JSON form; each row gives the songs' values of every seed."""
-    return {
-        "task": task,
-        "data": data,
-        "split": split,
-        "seeds": list(seeds),
-        "commit": commit(),
-        "rows": {
-            name: {metric: summary(np.stack([songs[metric] for songs in runs])) for metric in runs[0]}
-            for name, runs in rows.items()
-        },
+    summaries = {
+        name: {metric: summary(np.stack([songs[metric] for songs in runs])) for metric in runs[0]}
+        for name, runs in rows.items()
     }
+    return from_summaries(task, data, split, seeds, summaries)
+
+
+def from_summaries(
+    task: str, data: str, split: str, seeds: Sequence[int], rows: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """The same form for figures that are no mean over items: each row gives what `summary` would, a metric."""
+    return {
+        "task": task, "data": data, "split": split, "seeds": list(seeds), "commit": commit(), "rows": dict(rows),
+    }  # fmt: skip
 
 
 def table(report: Mapping[str, Any]) -> str:

@@ -25,6 +25,9 @@ KIND = "color"
 WEIGHTS = Path(__file__).parent.parent / "weights" / "color"
 
 OUTLIER = 4.0  # standard deviations; no number of a still counts as further out
+# Clips are taken to be cut as feature films are, a shot of 5 s (Cutting and others, i-Perception 2, 2011), until they
+# show otherwise: ten seconds without a cut are no sign of calm.
+SHOT_S = 5.0
 ENERGY_WINDOW_S = 9  # movement and cuts are averaged over this, as the loudness was that they were fitted on
 STILL_WINDOW_S = 5  # what a still says is averaged over this within its scene: people do not change mood by the frame
 BLOCK = 1024  # rows predicted at once
@@ -57,13 +60,17 @@ def squared_distances(points: Matrix, others: Matrix) -> Matrix:
     return np.maximum(norms - 2 * points @ others.T, 0)
 
 
-def movement(motion: NDArray, scene_offset: NDArray) -> Matrix:
-    """Log motion and cuts a second, both averaged over ENERGY_WINDOW_S, shape (T, 2)."""
+def motion_and_cut_rate(motion: NDArray, scene_offset: NDArray) -> Matrix:
+    """Log motion and cuts a second, both averaged over ENERGY_WINDOW_S, shape (T, 2).
+
+    The rate is what it would be with one more shot of SHOT_S: it leaves that prior as the clip grows longer.
+    """
     moved = np.log1p(np.asarray(motion, float))
     if len(moved) > 1:
         moved[0] = moved[1]  # second 0 has no frame before it, which does not mean that nothing moved
     starts = np.append(0.0, np.diff(scene_offset) <= 0)
-    return np.stack([running_mean(rows, ENERGY_WINDOW_S) for rows in (moved, starts)], axis=1)
+    moved, rate = (running_mean(rows, ENERGY_WINDOW_S) for rows in (moved, starts))
+    return np.stack([moved, (len(rate) * rate + 1) / (len(rate) + SHOT_S)], axis=1)
 
 
 def running_mean(rows: NDArray, window: int) -> Matrix:
@@ -102,7 +109,8 @@ class Color:
     def read(self, rows: Floats, motion: Floats, scene_offset: Floats) -> Reading:
         """Affect of each second; the emotions are those near it."""
         scores = mean_within_scenes(self.scores(rows), scene_offset)
-        scores[:, 1] = self._joined(scores[:, 1], self.energy(motion, scene_offset))
+        arousal = scores[:, 1] - self._config["neutral_arousal"]
+        scores[:, 1] = self._joined(arousal, self.energy(motion, scene_offset))
         affect = np.clip(scores * self._config["spread"], -1, 1).astype(np.float32)
         return Reading(emotions_at(affect, self._config["temperature"]), affect)
 
@@ -116,7 +124,7 @@ class Color:
         if len(motion) == 1:
             return np.zeros(1)  # a second alone tells nothing of movement
         fitted = self._config["energy"]
-        scaled = (movement(motion, scene_offset) - fitted["middle"]) / fitted["spread"]
+        scaled = (motion_and_cut_rate(motion, scene_offset) - fitted["middle"]) / fitted["spread"]
         return scaled @ np.array(fitted["weights"])
 
     def _predict(self, rows: NDArray) -> Matrix:

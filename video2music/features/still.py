@@ -108,7 +108,7 @@ def _layout(seen: _Seen) -> Numbers:
 
 
 def _palette(seen: _Seen) -> Numbers:
-    light, red, blue = cv2.split(seen.lab)
+    light, red, blue = (seen.lab[..., channel] for channel in range(3))
     place_of, chroma_of = _opponents()
     opponents = red.astype(np.int32) * 256 + blue
     colours = np.bincount(place_of[opponents].ravel(), minlength=144).reshape(12, 12).astype(np.float32) / red.size

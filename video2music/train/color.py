@@ -16,14 +16,15 @@ from emotion import checkpoint
 from emotion.affect import emotions_at
 from video2music.data import muvi_sync, oasis
 from video2music.errors import DataError
-from video2music.evaluate import report as evaluate
+from video2music.evaluate import report as reports
 from video2music.features import still
 from video2music.features.color import (
     ENERGY_WINDOW_S,
     KIND,
+    SHOT_S,
     Matrix,
     Scale,
-    movement,
+    motion_and_cut_rate,
     running_mean,
     squared_distances,
 )
@@ -37,10 +38,6 @@ RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 
 RESAMPLES = 1000
 
-# Loudness was z-scored in each video: it tells how energy changes, not where its middle lies. Music videos are cut
-# twice as fast as most, so the middle is a feature film's: a shot of 5 s (Cutting and others, i-Perception 2, 2011).
-MIDDLE_CUT_RATE = 1 / 5
-
 OASIS = (
     "OASIS (Kurdi, Lozano, Banaji, Behavior Research Methods 49, 2017): 841 thumbnails with mean ratings, open access. "
     "MuVi-Sync (Kang, Poria, Herremans 2024), split v1: motion, scene offset, loudness, emotions; the copy states no "
@@ -50,7 +47,9 @@ TEXT = card.Text(
     "color: valence and arousal without a download",
     "Two Gaussian kernel machines read numbers of colour, light, texture and composition of a still and give its "
     "valence and arousal. In a video, arousal is joined by the energy that motion and cuts speak of, and both are "
-    "averaged over 5 s within a scene. Predictions are expanded until they spread as the ratings of valence do.",
+    "averaged over 5 s within a scene. Predictions are expanded until they spread as the ratings of valence do. "
+    "Arousal 0 is that of a still which is neither pleasant nor unpleasant, with the motion and the cuts of a feature "
+    "film; a short clip is taken to be cut as such a film until it shows otherwise.",
     OASIS,
     "r is Pearson's correlation, with a 95 % bootstrap interval over stills or videos. On OASIS, held-out predictions "
     "of ten folds against the mean ratings, mean over seeds; width and ridge are chosen inside each fold. In `themes "
@@ -89,13 +88,14 @@ def train(data: Path, out: Path, *, muvi: Path | None = None, seeds: Sequence[in
     held_out = np.stack([predict_held_out(stills, random_folds(len(stills.ratings), seed)) for seed in seeds])
     apart = np.stack([predict_held_out(stills, themed_folds(stills.themes, seed)) for seed in seeds])
     rows = {"shipped": _r_row(stills, held_out), "shipped, themes apart": _r_row(stills, apart)}
-    report = _report("picture affect", "OASIS", "ten folds", seeds, rows)
+    report = reports.from_summaries("picture affect", "OASIS", "ten folds", seeds, rows)
     energy, energy_reports = fit_energy(root)
     config, tensors = fit_shipped(stills)
     predicted = held_out.reshape(-1, len(AXES))
     config |= {
         "arousal_r": rows["shipped"]["r_arousal"]["mean"],
         "energy": energy,
+        "neutral_arousal": neutral_arousal(stills.ratings),
         "predicted_spread": predicted.std(axis=0).tolist(),
         "spread": float(stills.ratings.std(axis=0).max()),
     }
@@ -191,27 +191,51 @@ def fit_shipped(stills: Stills) -> tuple[dict[str, Any], dict[str, NDArray]]:
     return config, {"support": support} | {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
 
 
+def neutral_arousal(ratings: Matrix) -> float:
+    """Where the middle of arousal lies, in standard deviations of the ratings (n, 2) from their mean.
+
+    OASIS's stills were chosen to move people: their mean lies above that of an ordinary picture. The middle is the mean
+    of the third of them that are nearest to neither pleasant nor unpleasant.
+    """
+    valence, arousal = ratings.T
+    neutral = np.argsort(np.abs(valence), kind="stable")[: len(ratings) // 3]
+    return float((arousal[neutral].mean() - arousal.mean()) / arousal.std())
+
+
 def fit_energy(root: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Least squares of loudness on movement, as a config whose output has spread 1, and reports on val and test."""
-    seen, heard, _ = _movement_and_loudness(root, "train")
+    seen, heard, videos = _movement_and_loudness(root, "train")
+    middle = usual_middle(seen, videos)
     mean, spread = seen.mean(axis=0), seen.std(axis=0)
     weights = np.linalg.lstsq((seen - mean) / spread, heard - heard.mean(), rcond=None)[0]
     weights /= ((seen - mean) / spread @ weights).std()
-    reports = []
+    judged = []
     for split in muvi_sync.SPLITS[1:]:
         seen, heard, videos = _movement_and_loudness(root, split)
         witnesses = {"shipped": (seen - mean) / spread @ weights, "motion": seen[:, 0], "cut rate": seen[:, 1]}
         rows = {name: {"r": correlation(rows[None], heard, videos)} for name, rows in witnesses.items()}
-        reports.append(_report("energy", "MuVi-Sync", split, [0], rows))
-    middle = [float(mean[0]), MIDDLE_CUT_RATE]
-    fitted = {"middle": middle, "spread": spread.tolist(), "weights": weights.tolist()}
-    return {**fitted, "r": reports[0]["rows"]["shipped"]["r"]["mean"]}, reports
+        judged.append(reports.from_summaries("energy", "MuVi-Sync", split, [0], rows))
+    fitted = {"middle": middle.tolist(), "spread": spread.tolist(), "weights": weights.tolist()}
+    return {**fitted, "r": judged[0]["rows"]["shipped"]["r"]["mean"]}, judged
+
+
+def usual_middle(seen: Matrix, video: NDArray[np.intp]) -> Matrix:
+    """Log motion and cut rate (2,) in the middle of what clips do, from those (n, 2) of music videos.
+
+    Loudness was z-scored in each video: it tells how energy changes, not where its middle lies. Music videos are cut
+    twice as fast as most clips and move more; the middle is a feature film's rate, and the motion that a line through
+    the videos' means gives at that rate.
+    """
+    counts = np.bincount(video)
+    moved, rate = (np.bincount(video, column) / counts for column in seen.T)
+    slope, at_no_cuts = np.polyfit(rate, moved, 1)
+    return np.array([at_no_cuts + slope / SHOT_S, 1 / SHOT_S])
 
 
 def _movement_and_loudness(root: Path, split: str) -> tuple[Matrix, Matrix, NDArray[np.intp]]:
     """Movement (n, 2) and loudness (n,) of all seconds of a split, and which video each belongs to."""
     songs = muvi_sync.load_split(root, split)
-    seen = [movement(song.motion, song.scene_offset) for song in songs]
+    seen = [motion_and_cut_rate(song.motion, song.scene_offset) for song in songs]
     heard = [running_mean(_z(song.loudness), ENERGY_WINDOW_S) for song in songs]
     return np.concatenate(seen), np.concatenate(heard), np.repeat(np.arange(len(songs)), [len(song) for song in songs])
 
@@ -262,12 +286,6 @@ def _r_row(stills: Stills, predicted: Matrix) -> dict[str, dict[str, Any]]:
     return {
         f"r_{name}": correlation(predicted[..., axis], stills.ratings[:, axis], each) for axis, name in enumerate(AXES)
     }
-
-
-def _report(task: str, data: str, split: str, seeds: Sequence[int], rows: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "task": task, "data": data, "split": split, "seeds": list(seeds), "commit": evaluate.commit(), "rows": rows,
-    }  # fmt: skip
 
 
 def _find_muvi_sync(data: Path) -> Path:

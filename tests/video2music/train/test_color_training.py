@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from emotion.affect import EMOTIONS
 from video2music.errors import DataError
+from video2music.evaluate import report as reports
 from video2music.features import still
 from video2music.features.color import Color, Scale, squared_distances
 from video2music.train import color
@@ -93,6 +94,23 @@ def test_the_interval_is_wider_where_rows_come_in_fewer_units():
     assert by_video["high"] - by_video["low"] > 1.5 * (by_row["high"] - by_row["low"])
 
 
+def test_figures_that_are_no_mean_make_the_same_report_as_others():
+    values = np.array([[0.1, 0.4], [0.3, 0.2]])
+    built = reports.build("task", "data", "split", (0, 1), {"one": [{"r": row} for row in values]})
+    assert reports.from_summaries("task", "data", "split", (0, 1), {"one": {"r": reports.summary(values)}}) == built
+
+
+def test_arousals_middle_is_that_of_the_third_nearest_to_neutral():
+    ratings = np.array([(-0.9, 0.6), (-0.1, -0.3), (0.0, -0.5), (0.8, 0.4), (0.5, 0.2), (-0.6, 0.2)])
+    assert color.neutral_arousal(ratings) == pytest.approx((-0.4 - 0.1) / ratings[:, 1].std())
+
+
+def test_the_usual_motion_is_what_videos_cut_as_films_are_would_show():
+    rates = np.array([0.1, 0.3, 0.5])
+    seen = np.stack([np.repeat(1.2 + 0.5 * rates, (10, 20, 30)), np.repeat(rates, (10, 20, 30))], axis=1)
+    assert color.usual_middle(seen, np.repeat(np.arange(3), (10, 20, 30))) == pytest.approx([1.3, 0.2])
+
+
 def test_entropy_is_in_nats():
     assert color.mean_entropy(np.array([[0.5, 0.5], [1, 0]])) == pytest.approx(np.log(2) / 2)
 
@@ -162,7 +180,7 @@ def test_training_learns_what_can_be_seen(trained):
     shipped = report["rows"]["shipped"]
     assert shipped["r_valence"]["mean"] > 0.8
     assert shipped["r_arousal"]["mean"] > 0.6
-    assert report["task"] == "picture affect"
+    assert report == reports.from_summaries("picture affect", "OASIS", "ten folds", [0], report["rows"])
 
 
 def test_what_was_trained_can_be_loaded_and_predicts(trained, data):
