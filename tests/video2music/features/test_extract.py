@@ -203,7 +203,7 @@ def test_cached_values_that_are_no_features_are_absent(tmp_path, broken):
     with np.load(path) as arrays:
         np.savez(path, **{**arrays, **broken})
     assert cache.recall(path) is None
-    with pytest.raises(Video2MusicError, match="seen.npz holds no features"):
+    with pytest.raises(Video2MusicError, match=r"seen\.npz holds no features"):
         features.load(path)
 
 

@@ -182,12 +182,57 @@ def test_a_torchvision_that_does_not_fit_is_explained(monkeypatch, tmp_path):
     assert "--encoder color" in str(refused.value)
 
 
-def test_download_tests_what_it_fetched(here):
+@pytest.fixture
+def offered(monkeypatch, tmp_path, archives):
+    """offered(archive): a tiny archive is published as clip-small's, with its checksum, and the cache is empty."""
+    monkeypatch.setenv("V2M_CACHE", str(tmp_path / "empty"))
+
+    def put(archive):
+        weights = Weights("clip-small.pt", file_sha256(archives[archive]), 1, ("http://127.0.0.1:9",))
+        monkeypatch.setattr(download, "WEIGHTS", {**download.WEIGHTS, "clip-small": weights})
+        answer = archives[archive].open("rb")
+        answer.headers = {}
+        monkeypatch.setattr(download.urllib.request, "urlopen", lambda url, timeout: answer)
+
+    return put
+
+
+ROADS = pytest.mark.parametrize(
+    "road", [semantic.download, lambda name: encoders.choose(name)[0].load()], ids=["download", "encoder"]
+)
+
+
+@ROADS
+def test_weights_that_know_colours_are_kept_by_either_road(offered, road):
+    offered("clip-small")
+    road("clip-small")
+    assert [choice.name for choice in encoders.choose("auto")] == ["clip-small", "color"]
+
+
+@ROADS
+def test_weights_that_know_nothing_are_kept_by_neither_road(offered, road):
+    offered("random")
+    with pytest.raises(EncoderError, match="never trained"):
+        road("clip-small")
+    assert list(download.weights_path("clip-small").parent.iterdir()) == []
+    assert [choice.name for choice in encoders.choose("auto")] == ["color"]
+
+
+def test_download_tests_what_was_here_and_removes_what_fails(here):
     here("clip-small")
     assert semantic.download("clip-small") == download.weights_path("clip-small")
     here("clip-small", archive="random")
-    with pytest.raises(EncoderError, match="never trained"):
+    with pytest.raises(EncoderError, match=r"never trained.*removed"):
         semantic.download("clip-small")
+    assert not download.weights_path("clip-small").exists()
+
+
+def test_nothing_is_fetched_for_a_clip_that_could_not_be_loaded(offered, monkeypatch):
+    offered("clip-small")
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    with pytest.raises(EncoderError, match="torchvision does not fit"):
+        semantic.obtain("clip-small")
+    assert not download.weights_path("clip-small").parent.exists()
 
 
 def test_a_clip_is_watched_with_its_embeddings(here, write_video, textures):
@@ -225,3 +270,34 @@ def test_auto_falls_back_where_clip_cannot_be_loaded(here, write_video, textures
     assert "clip-small is passed over" in caplog.text
     with pytest.raises(EncoderError):
         extract(path, encoder="clip-small", cache=False)
+
+
+@pytest.mark.network
+def test_the_real_small_clip_is_fetched_tested_and_sees_as_open_clip_does(
+    open_clip, monkeypatch, tmp_path, write_video, textures
+):
+    monkeypatch.setenv("V2M_CACHE", str(tmp_path / "cache"))
+    told = []
+    drawn = [textures(0), np.full((96, 128, 3), (250, 190, 40), np.uint8), np.zeros((96, 128, 3), np.uint8)]
+    path = write_video([picture for picture in drawn for _ in range(20)], [index / 20 for index in range(60)])
+    seen = extract(path, encoder="clip-small", cache=False, on_download=told.append)
+    assert told[-1] == 1
+    weights = download.weights_path("clip-small")
+    assert file_sha256(weights) == download.WEIGHTS["clip-small"].sha256
+    semantic.load(weights, semantic=False).self_test()
+    assert (seen.encoder, seen.semantic, seen.emotion.shape) == ("clip-small", None, (3, 6))
+    assert seen.emotion == pytest.approx(plain_emotions(open_clip, weights, drawn), abs=2e-3)
+    assert np.ptp(seen.emotion, axis=0).max() > 0.05  # pictures that differ so much cannot feel alike
+
+
+def plain_emotions(open_clip, weights, pictures):
+    """The six emotions by open_clip's own loader and nothing of ours."""
+    from PIL import Image
+
+    plain = open_clip.openai.load_openai_model(str(weights), precision="fp32", device="cpu")
+    preprocess = open_clip.image_transform(224, is_train=False)
+    with torch.inference_mode():
+        words = plain.encode_text(open_clip.tokenize(["exciting", "fearful", "tense", "sad", "relaxing", "neutral"]))
+        images = plain.encode_image(torch.stack([preprocess(Image.fromarray(picture)) for picture in pictures]))
+        cosine = torch.nn.functional.cosine_similarity(images[:, None], words[None], dim=-1)
+        return (plain.logit_scale.exp() * cosine).softmax(-1).numpy()
