@@ -19,7 +19,7 @@ from video2music.values import Cut, VideoFeatures
 
 log = logging.getLogger(__name__)
 
-RECIPE = 2  # to be raised whenever the same clip would give other features
+RECIPE = 3  # to be raised whenever the same clip would give other features
 FORMAT = 1
 
 _ROWS = ("emotion", "motion", "scene_offset", "affect")

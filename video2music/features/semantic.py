@@ -59,7 +59,8 @@ def obtain(name: str, *, on_progress: OnProgress | None = None) -> Path:
 
     What was fetched must know something, or it is not kept. Raises EncoderError.
     """
-    _import_open_clip()  # where this fails, hundreds of megabytes need not come first
+    if name in WEIGHTS:
+        _import_open_clip()  # where this fails, hundreds of megabytes need not come first
     return fetch(name, test=partial(_test, name), on_progress=on_progress)
 
 
