@@ -75,7 +75,9 @@ def score(
         result = compose(Path(clip), folder, options, progress=bar(progress))
     except Exception as error:  # the page's outer edge
         forget(str(folder))
-        raise gr.Error(_sentence(error, Path(clip), folder), title="This did not work", duration=None) from error
+        raise gr.Error(
+            _sentence(error, Path(clip), folder), title="This did not work", duration=None, print_exception=False
+        ) from None
     return str(result.video), str(result.video), str(result.midi), str(result.audio), str(folder)
 
 

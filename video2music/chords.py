@@ -13,6 +13,7 @@ from types import MappingProxyType
 from video2music.errors import ChordError
 
 ROOTS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+FLAT_ROOTS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 INTERVALS = MappingProxyType({
     "maj": (0, 4, 7),
     "dim": (0, 3, 6),
@@ -100,9 +101,14 @@ class Chord:
         return self if self.root is None else Chord((self.root + semitones) % 12, self.quality)
 
     def __str__(self) -> str:
+        return self.spelt(flats=False)
+
+    def spelt(self, *, flats: bool) -> str:
+        """The name with sharps, as the vocabulary has it, or with flats, as flat keys want it."""
         if self.root is None:
             return "N"
-        return ROOTS[self.root] if self.quality == "maj" else f"{ROOTS[self.root]}:{self.quality}"
+        root = (FLAT_ROOTS if flats else ROOTS)[self.root]
+        return root if self.quality == "maj" else f"{root}:{self.quality}"
 
 
 NO_CHORD = Chord(None, None)
@@ -123,10 +129,12 @@ def parse_sequence(text: str) -> tuple[Chord, ...]:
     return chords
 
 
-def lab_lines(chords: Iterable[Chord], starts_s: Iterable[float], ends_s: Iterable[float]) -> str:
+def lab_lines(
+    chords: Iterable[Chord], starts_s: Iterable[float], ends_s: Iterable[float], *, flats: bool = False
+) -> str:
     """The text of a .lab file as mir_eval reads it: a line `start end label` for each chord, in seconds.
 
     Equal neighbours stay apart: a line is a step, so that the file tells how the chords were written.
     """
     rows = zip(chords, starts_s, ends_s, strict=True)
-    return "".join(f"{start_s:.6f} {end_s:.6f} {chord}\n" for chord, start_s, end_s in rows)
+    return "".join(f"{start_s:.6f} {end_s:.6f} {chord.spelt(flats=flats)}\n" for chord, start_s, end_s in rows)

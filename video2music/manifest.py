@@ -29,6 +29,8 @@ class Replay:
 
     def check(self, clip: Path) -> None:
         """Raise ManifestError unless this is the clip of the manifest, byte for byte."""
+        if not clip.is_file():
+            raise ManifestError(f"the clip is not at {clip}: give its new place behind --from MANIFEST")
         if file_sha256(clip) != self.clip_sha256:
             raise ManifestError(f"{clip} is not the clip of the manifest ({self.clip.name}): its contents differ")
 

@@ -134,7 +134,8 @@ def score_of(composition: Composition, *, seed: int) -> Score:
 def _chord_names(composition: Composition) -> str:
     """The chords in the sounding key as lines of a .lab file."""
     sounding = [chord.transpose(composition.key.shift) for chord in composition.chords]
-    return lab_lines(sounding, composition.form.steps_s, composition.form.step_ends_s)
+    form = composition.form
+    return lab_lines(sounding, form.steps_s, form.step_ends_s, flats=composition.key.flats)
 
 
 _SUFFIXES = {"midi": "mid", "audio": "wav", "chords": "chords.lab", "manifest": "json"}

@@ -47,14 +47,11 @@ def read_curve(path: Path, seconds: int) -> AffectCurve:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [[float(row[name]) for name in CURVE_COLUMNS] for row in csv.DictReader(file)]
+            rows = _numbers(path, csv.DictReader(file))
     except FileNotFoundError:
         raise OptionError(f"no curve at {path}: give a CSV file with the columns {','.join(CURVE_COLUMNS)}") from None
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise OptionError(
-            f"the curve {path} cannot be read ({error!r}): it must be a CSV file with a heading "
-            f"{','.join(CURVE_COLUMNS)} and a number in every cell"
-        ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OptionError(f"the curve {path} cannot be read ({error}): it must be a CSV file") from None
     if not rows:
         raise OptionError(f"the curve {path} has no rows: give at least one time with its valence and arousal")
     times, valence, arousal = np.array(rows).T
@@ -64,6 +61,25 @@ def read_curve(path: Path, seconds: int) -> AffectCurve:
         raise OptionError(f"the curve {path} leaves the plane: valence and arousal lie between -1 and 1")
     seconds_s = np.arange(seconds)
     return AffectCurve(np.interp(seconds_s, times, valence), np.interp(seconds_s, times, arousal), f"file {path.name}")
+
+
+def _numbers(path: Path, rows: csv.DictReader) -> list[list[float]]:
+    """The cells of the three columns. Raises OptionError."""
+    heading = [name.strip() for name in rows.fieldnames or ()]
+    if missing := [name for name in CURVE_COLUMNS if name not in heading]:
+        raise OptionError(
+            f"the curve {path} has no column {missing[0]}: its first line must be {','.join(CURVE_COLUMNS)}"
+        )
+    rows.fieldnames = heading
+    numbers = []
+    for row in rows:
+        try:
+            numbers.append([float(row[name]) for name in CURVE_COLUMNS])
+        except (TypeError, ValueError):
+            raise OptionError(
+                f"the curve {path} has no number in every cell of line {rows.line_num}: mend it"
+            ) from None
+    return numbers
 
 
 def _constant(place: tuple[float, float], seconds: int, source: str) -> AffectCurve:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.affect import EMOTIONS, PLACES
-from video2music.chords import ROOTS, ChordError, parse_note, parse_sequence
+from video2music.chords import FLAT_ROOTS, ROOTS, ChordError, parse_note, parse_sequence
 from video2music.errors import KeyNameError, OptionError, Video2MusicError
 
 Floats = NDArray[np.float32]
@@ -109,8 +109,13 @@ class Key:
         home = 0 if self.mode == "major" else 9
         return (self.tonic - home + 5) % 12 - 5
 
+    @property
+    def flats(self) -> bool:
+        """Whether it is written with flats: F, B flat, E flat, A flat, D flat major and their relatives."""
+        return (self.tonic + (0 if self.mode == "major" else 3)) % 12 in (5, 10, 3, 8, 1)
+
     def __str__(self) -> str:
-        return f"{ROOTS[self.tonic]} {self.mode}"
+        return f"{(FLAT_ROOTS if self.flats else ROOTS)[self.tonic]} {self.mode}"
 
 
 @dataclass(frozen=True)

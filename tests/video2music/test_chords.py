@@ -73,3 +73,10 @@ def test_sequences_may_be_separated_in_any_common_way():
     assert [str(chord) for chord in parse_sequence("Am F, C | G7")] == ["A:min", "F", "C", "G:7"]
     with pytest.raises(ChordError, match="empty"):
         parse_sequence("  ")
+
+
+@given(ids)
+def test_a_name_with_flats_means_the_same_chord(chord_id):
+    chord = Chord.from_id(chord_id)
+    assert Chord.parse(chord.spelt(flats=True)) == chord
+    assert "#" not in chord.spelt(flats=True)

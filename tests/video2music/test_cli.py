@@ -246,3 +246,16 @@ def test_an_unknown_encoder_cannot_be_downloaded():
 
 def test_training_without_its_data_says_what_is_missing(tmp_path):
     assert "vevo" in plainly(run("train", "amt", "--data", tmp_path, "-o", tmp_path / "out"))
+
+
+def test_rows_are_saved_only_under_a_name_that_says_what_they_are(clip, tmp_path):
+    assert ".npz" in plainly(run("features", clip, *COLOR, "-o", tmp_path / "rows.csv"))
+
+
+def test_a_clip_that_was_moved_is_asked_for(tried, tmp_path):
+    _, _, rows = tried
+    folder = tried[0]
+    manifest = json.loads((folder / rows[4]["manifest"]).read_text())
+    manifest["input"]["path"] = str(tmp_path / "gone.mp4")
+    (tmp_path / "moved.json").write_text(json.dumps(manifest))
+    assert "new place" in plainly(run("generate", "--from", tmp_path / "moved.json", "-o", tmp_path / "out"))

@@ -22,6 +22,11 @@ def test_keys_are_read_as_people_write_them(text, tonic, mode, shift):
     assert Key.parse(str(key)) == key
 
 
+@pytest.mark.parametrize("text", ["Eb major", "Bb minor", "F# minor", "Db major", "C# minor", "F major"])
+def test_keys_are_spelt_as_musicians_do(text):
+    assert str(Key.parse(text)) == text
+
+
 @pytest.mark.parametrize("text", ["", "H minor", "A dorian", "A minor please", "m"])
 def test_nonsense_is_no_key(text):
     with pytest.raises(KeyNameError, match="unknown key"):

@@ -40,10 +40,17 @@ def configure(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more on stderr.")] = False,
 ) -> None:
     """Set up logging; commands print their results themselves."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[_Stderr()])
     ours = logging.DEBUG if verbose else logging.INFO
     for name in ("video2music", "emotion"):
         logging.getLogger(name).setLevel(ours)
+
+
+class _Stderr(logging.Handler):
+    """Writes to whatever stderr is at the moment, so that a line never lands in the middle of a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
 
 
 def main() -> None:

@@ -17,7 +17,10 @@ def features(
     """Watch CLIP and tell what was seen, second by second."""
     with failing_plainly():
         from video2music import features as watching
+        from video2music.errors import OptionError
 
+        if out is not None and out.suffix != ".npz":
+            raise OptionError(f"{out} cannot hold the rows: its name must end in .npz")
         with progress_bar(clip.name) as tell:
             seen = watching.extract(clip, encoder=encoder, on_progress=lambda fraction: tell("watch", fraction))
         if out is not None:

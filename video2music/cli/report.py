@@ -104,6 +104,7 @@ def progress_bar(what: str) -> Iterator[Callable[[str, float], None]]:
 
     name = TextColumn("{task.fields[clip]}", markup=False)  # a clip's name may hold brackets
     columns = (name, TextColumn("{task.description:>9}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=1.0, clip=what)
         yield lambda stage, fraction: bar.update(task, description=stage, completed=fraction)

@@ -32,8 +32,8 @@ COLOURS = {
 COLOURS_TO_NAME = 5  # of the six; a guess names one
 
 NO_TORCHVISION = (
-    "CLIP cannot be loaded because torchvision does not fit this torch ({error}): install both from one index, as in "
-    "'pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu', or use --encoder color"
+    "CLIP cannot be loaded because torchvision does not fit this torch ({error}): 'video2music doctor' "
+    "tells the command that mends it; the encoder color works without"
 )
 
 

@@ -179,7 +179,7 @@ def test_a_torchvision_that_does_not_fit_is_explained(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(EncoderError, match="torchvision does not fit") as refused:
         semantic.load(tmp_path / "any.pt", semantic=False)
-    assert "--encoder color" in str(refused.value)
+    assert "video2music doctor" in str(refused.value) and "encoder color" in str(refused.value)
 
 
 @pytest.fixture
