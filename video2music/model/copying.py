@@ -1,8 +1,10 @@
 """Copying from the song's own past: how well each earlier moment matches now, a pointer to what came next then.
 
-Music repeats itself. Position p of a song is worth copying at position i when the chords before p are those up to i;
-the length of that common history goes to every attention head and to the pointer as a learned bias. The pointer shares
-its probability with the vocabulary through a sentinel (Merity et al. 2017, "Pointer Sentinel Mixture Models").
+Music repeats itself. Position p of a song is worth copying at position i when the chords before p are those up to i.
+Two lengths say how far they agree: in steps, exactly, and in whole runs of a chord, however long each lasted, because
+a bar is no whole number of seconds. With how long the current chord has lasted here and there they choose a row of a
+table of learned biases, one for every attention head and one for the pointer. The pointer shares its probability with
+the vocabulary through a sentinel (Merity et al. 2017, "Pointer Sentinel Mixture Models").
 """
 
 import math
@@ -11,48 +13,79 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-THRESHOLDS = (1, 2, 4, 8, 16)  # of the length of the common history, in steps
-N_FEATURES = len(THRESHOLDS) + 1
 LONGEST = 64  # steps of history that are compared
+MOST_RUNS = 16  # runs of history that are compared
+LATEST = 3  # steps by which a chord's age here and there may differ
+STEP_CLASSES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)  # lower edges; 0 is a class of its own, below
+RUN_CLASSES = (1, 2, 3, 4, 5, 7, 10)
+AGES = 2 * LATEST + 1
+N_EXACT, N_RUNS = len(STEP_CLASSES) + 1, (len(RUN_CLASSES) + 1) * AGES
+N_MATCHES = N_EXACT * N_RUNS
+GAIN = 3.0  # on the table: its entries are biases of logits and have further to go than other weights
 
 
 class History:
-    """The chords a model has been fed, (B, steps), and the latest row of match lengths, so that both can grow."""
+    """The chords that a model has been fed and how they match one another; grows as chords arrive.
+
+    `ids` (B, steps) are the chords, `age` (B, steps) tells since when each has lasted, from 1; the start has age 0.
+    """
 
     def __init__(self, batch: int, device: torch.device) -> None:
         self.ids = torch.zeros(batch, 0, dtype=torch.long, device=device)
-        self._row = torch.zeros(batch, 0, dtype=torch.long, device=device)
+        self.age = self.ids
+        self._exact = self.ids  # of the latest step: the length of the history that ends here and at each step, the same
+        self._runs = self.ids  # of the latest step: the runs that end here and at each step, the same
+        self._runs_before = self.ids  # the same of the last step of the run before
 
     def extend(self, chords: Tensor) -> Tensor:
-        """Add inputs (B, L); returns the match features (B, L, steps, N_FEATURES) of the new ones with all so far."""
-        start, ids = self.ids.shape[1], torch.cat([self.ids, chords], dim=1)
-        row = functional.pad(self._row, (0, chords.shape[1]))
-        rows = []
-        for position in range(start, ids.shape[1]):
-            follows = functional.pad(row[:, :-1], (1, 0)) + 1  # the match at p - 1 goes on at p
-            row = follows * (ids == ids[:, position : position + 1])
-            rows.append(row)
-        self.ids, self._row = ids, row.clamp(max=LONGEST)
-        return match_features(torch.stack(rows, dim=1))
+        """Add inputs (B, L); returns the classes (B, L, steps), below N_MATCHES, of their matches with all so far."""
+        start, end = self.ids.shape[1], self.ids.shape[1] + chords.shape[1]
+        self.ids = torch.cat([self.ids, chords], dim=1)
+        for position in range(start, end):
+            self.age = torch.cat([self.age, self._age_at(position)], dim=1)
+        before = (torch.arange(end, device=chords.device) - self.age).clamp(min=0)  # the last step of the run before
+        self._exact, self._runs, self._runs_before = (
+            functional.pad(row, (0, chords.shape[1])) for row in (self._exact, self._runs, self._runs_before)
+        )
+        exact, runs = zip(*(self._match(position, before) for position in range(start, end)), strict=True)
+        return self._classes(torch.stack(exact, dim=1), torch.stack(runs, dim=1), start)
+
+    def _age_at(self, position: int) -> Tensor:
+        if position == 0:
+            return torch.zeros_like(self.ids[:, :1])
+        goes_on = (self.ids[:, position] == self.ids[:, position - 1]) & (position > 1)
+        return (self.age[:, -1] * goes_on + 1)[:, None]
+
+    def _match(self, position: int, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Lengths (B, steps) in steps and in runs of the histories that end at `position` and at each step."""
+        same = self.ids == self.ids[:, position : position + 1]
+        self._exact = ((functional.pad(self._exact[:, :-1], (1, 0)) + 1) * same).clamp(max=LONGEST)
+        began = self.age[:, position, None] == 1
+        self._runs_before = torch.where(began, self._runs, self._runs_before)
+        earlier = self._runs_before.gather(1, before) * (before > 0)
+        self._runs = ((earlier + 1) * same).clamp(max=MOST_RUNS)
+        return self._exact, self._runs
+
+    def _classes(self, exact: Tensor, runs: Tensor, start: int) -> Tensor:
+        """One number a pair: what ends at p - 1 is what matters for copying p."""
+        here = self.age[:, start:, None]
+        age = (here - self.age[:, None, :]).clamp(-LATEST, LATEST) + LATEST
+        exact, runs, age = (functional.pad(rows[:, :, :-1], (1, 0)) for rows in (exact, runs, age))
+        by_runs = torch.bucketize(runs, _edges(RUN_CLASSES, runs), right=True)
+        return torch.bucketize(exact, _edges(STEP_CLASSES, exact), right=True) * N_RUNS + by_runs * AGES + age * (runs > 0)
 
 
-def match_features(ending: Tensor) -> Tensor:
-    """Features (B, L, K, N_FEATURES) of the history that position i shares with what came before p.
+class MatchBias(nn.Module):
+    """Learned biases (B, C, L, steps) of C attention heads and pointers for each pair's class."""
 
-    `ending` (B, L, K) is the length of the history that ends at i and, the same, at p; before p it ends at p - 1.
-    """
-    before = functional.pad(ending[:, :, :-1], (1, 0)).clamp(max=LONGEST)
-    return _FEATURES.to(ending.device)[before]
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.by_steps = nn.Parameter(torch.zeros(N_EXACT, 1, channels))
+        self.by_runs = nn.Parameter(torch.zeros(1, N_RUNS, channels))
 
-
-def _features_of_lengths() -> Tensor:
-    """(LONGEST + 1, N_FEATURES): whether a length reaches each threshold, and its logarithm over the longest's."""
-    length = torch.arange(LONGEST + 1.0)
-    reached = [(length >= threshold).float() for threshold in THRESHOLDS]
-    return torch.stack([*reached, torch.log1p(length) / math.log1p(LONGEST)], dim=1)
-
-
-_FEATURES = _features_of_lengths()
+    def forward(self, matches: Tensor) -> Tensor:
+        table = (self.by_steps + self.by_runs).flatten(0, 1) * GAIN
+        return functional.embedding(matches, table).permute(0, 3, 1, 2)
 
 
 class Pointer(nn.Module):
@@ -63,21 +96,23 @@ class Pointer(nn.Module):
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.sentinel = nn.Parameter(torch.zeros(width))
-        self.by_match = nn.Parameter(torch.zeros(N_FEATURES))
         self.by_distance = nn.Parameter(torch.zeros(max_steps))
 
-    def forward(self, x: Tensor, keys: Tensor, logits: Tensor, ids: Tensor, matches: Tensor) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, logits: Tensor, ids: Tensor, bias: Tensor) -> Tensor:
         """Log-probabilities (B, L, V) from hidden states x (B, L, width) of the last L of K steps.
 
-        `keys` (B, K, width) come from `key` of all K steps, `logits` (B, L, V) from the vocabulary; `ids` (B, K) are
-        the inputs. Position 0 is the start and nothing to copy.
+        `keys` (B, K, width) come from `key` of all K steps, `logits` (B, L, V) from the vocabulary, `bias` (B, L, K)
+        from the matches; `ids` (B, K) are the inputs. Position 0 is the start and nothing to copy.
         """
         queries = self.query(x) / math.sqrt(x.shape[-1])
-        scores = queries @ keys.transpose(1, 2) + matches @ self.by_match
         positions = torch.arange(ids.shape[1], device=ids.device)
         distance = positions[-x.shape[1] :, None] - positions
-        scores = scores + self.by_distance[distance.clamp(min=0)]
+        scores = queries @ keys.transpose(1, 2) + bias + self.by_distance[distance.clamp(min=0)]
         scores = scores.masked_fill((distance < 0) | (positions == 0), -math.inf)
         shares = torch.cat([queries @ self.sentinel[:, None], scores], dim=-1).log_softmax(-1)
         copied = torch.zeros_like(logits).scatter_add(-1, ids[:, None].expand_as(scores), shares[..., 1:].exp())
         return torch.logaddexp(shares[..., :1] + logits.log_softmax(-1), copied.clamp(min=1e-9).log())
+
+
+def _edges(classes: tuple[int, ...], like: Tensor) -> Tensor:
+    return torch.tensor(classes, device=like.device)

@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train: epochs, songs a batch, peak learning rate, steps of warm-up, weight decay, patience in epochs."""
+    """How to train: epochs, songs a batch, peak learning rate, steps of warm-up, weight decay, patience in epochs.
+
+    The rate falls to the share `last_rate` of its peak. Weight decay spares biases, norms and other vectors.
+    """
 
     epochs: int
     batch: int = 16
@@ -34,6 +37,7 @@ class Recipe:
     decay: float = 0.01
     patience: int = 6
     seed: int = 0
+    last_rate: float = 0.02
 
 
 def fit(
@@ -55,7 +59,7 @@ def fit(
     """
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    optimizer = torch.optim.AdamW(_groups(model, recipe.decay), lr=recipe.rate, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_cosine(recipe, recipe.epochs * n_batches))
     run = json.dumps({"recipe": asdict(recipe), "dimensions": dict(dimensions)})
     history, best = _resume(folder / "resume.pt", run, model, optimizer, schedule, generator)
@@ -78,6 +82,12 @@ def fit(
     return history
 
 
+def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
 def _update(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, loss: Tensor) -> float:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -91,7 +101,8 @@ def _warmup_cosine(recipe: Recipe, steps: int) -> Callable[[int], float]:
     def factor(step: int) -> float:
         if step < recipe.warmup_steps:
             return (step + 1) / recipe.warmup_steps
-        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
+        fallen = 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
+        return recipe.last_rate + (1 - recipe.last_rate) * fallen
 
     return factor
 

@@ -1,0 +1,136 @@
+"""Songs as chords with times and nothing else, for pre-training: what follows what, and when, is much the same in all.
+
+Read from any folder, at any depth:
+
+    *.lab, *.txt         `start end chord` in seconds and Harte's syntax: POP909, RWC, US pop (Ellis), Isophonics
+    salami_chords.txt    McGill Billboard: a line a phrase, `seconds<TAB>A, verse, | C:maj | F:maj . G:maj |`
+"""
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.affect import EMOTIONS
+from video2music.chords import INTERVALS, NO_CHORD, Chord
+from video2music.data.muvi_sync import MAX_SECONDS, Song
+from video2music.errors import DataError
+
+LEAST_CHORDS = 20  # a list with fewer is no song
+SALAMI = "salami_chords.txt"
+_BAR = re.compile(r"\|([^|]*)(?=\|)")
+_TIMES = re.compile(r"x(\d+)\s*$")
+
+# The triads and seventh chords of C major, which is A minor as well.
+_DIATONIC = tuple(
+    Chord.parse(name)
+    for name in ("C", "D:min", "E:min", "F", "G", "A:min", "B:dim", "C:maj7", "D:min7", "E:min7", "F:maj7", "G:7",
+                 "A:min7", "B:hdim7")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ChordList:
+    """Chord ids (N,) in C major or A minor, the second each starts at (N,) and where the last one ends."""
+
+    name: str
+    minor: bool
+    ids: NDArray[np.int64]
+    starts_s: NDArray[np.float64]
+    end_s: float
+
+    def song(self, speed: float = 1.0, phase_s: float = 0.0) -> Song:
+        """One row a second as MuVi-Sync has it, played `speed` times as slowly, read `phase_s` after each second.
+
+        The picture's rows are zeros: hide them.
+        """
+        seconds = np.arange(max(1, min(MAX_SECONDS, int(self.end_s * speed))))
+        at = np.searchsorted(self.starts_s * speed, seconds + phase_s, side="right") - 1
+        nothing = np.zeros(len(seconds), np.float32)
+        semantic = np.broadcast_to(np.float16(0), (len(seconds), 768))
+        emotion = np.zeros((len(seconds), len(EMOTIONS)), np.float32)
+        return Song(self.name, self.minor, self.ids[at.clip(0)], semantic, emotion, *[nothing] * 4)
+
+
+def read(root: Path) -> list[ChordList]:
+    """Every song below `root`, in order of path, each once. Raises DataError where there is none."""
+    found: dict[tuple[Chord, ...], ChordList] = {}
+    for path in sorted(path for path in root.rglob("*") if path.suffix in (".lab", ".txt")):
+        spans = list((_salami if path.name == SALAMI else _spans)(path))
+        chords = tuple(chord for _, _, chord in spans)
+        if len(spans) >= LEAST_CHORDS:
+            found.setdefault(chords, _listed(str(path.relative_to(root)), spans))
+    if not found:
+        raise DataError(f"no chord lists in {root}: give a folder with .lab files, POP909's or McGill Billboard's")
+    return list(found.values())
+
+
+Span = tuple[float, float, Chord]
+
+
+def _spans(path: Path) -> Iterator[Span]:
+    """Start, end and chord of each line that has them."""
+    for line in path.read_text(errors="replace").splitlines():
+        words = line.split()
+        try:
+            start, end, label = float(words[0]), float(words[1]), words[2]
+        except (ValueError, IndexError):
+            continue
+        if end > start:
+            yield start, end, harte(label)
+
+
+def _salami(path: Path) -> Iterator[Span]:
+    """The bars of each phrase share its time evenly, the chords of a bar share the bar; a dot repeats the chord."""
+    rows = [line.partition("\t") for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
+    lines = [(float(start), text) for start, _, text in rows]
+    for (start, text), (end, _) in zip(lines, lines[1:], strict=False):
+        bars = _BAR.findall(text) or ["N"]
+        if times := _TIMES.search(text.rpartition("|")[2]):
+            bars *= int(times[1])
+        length, label = (end - start) / len(bars), "N"
+        for bar_at, bar in enumerate(bars):
+            words = [word for word in bar.split() if word[0] != "("] or ["N"]
+            for word_at, word in enumerate(words):
+                label = label if word == "." else word
+                begin = start + length * (bar_at + word_at / len(words))
+                if length > 0:
+                    yield begin, begin + length / len(words), harte(label)
+
+
+@functools.cache
+def harte(label: str) -> Chord:
+    """The chord of the vocabulary that is nearest to a label in Harte's syntax; N where it names none.
+
+    Nearest is the quality with most tones in common and fewest others: mir_eval says which tones a label has.
+    """
+    import mir_eval
+
+    try:
+        root, tones, _ = mir_eval.chord.encode(label, reduce_extended_chords=True)
+    except mir_eval.chord.InvalidChordException:
+        return NO_CHORD
+    if root < 0 or not tones.any():
+        return NO_CHORD
+    return Chord(int(root), max(INTERVALS, key=lambda quality: _likeness(tones, quality)))
+
+
+def _likeness(tones: NDArray[np.int_], quality: str) -> float:
+    own = np.isin(np.arange(12), INTERVALS[quality])
+    return float((tones.astype(bool) & own).sum() - 0.6 * (tones.astype(bool) != own).sum())
+
+
+def _listed(name: str, spans: Sequence[Span]) -> ChordList:
+    """Transposed to C major or A minor: the seven notes that fit its chords best, and the longer of the two tonics."""
+    lasting: dict[Chord, float] = {}
+    for start, end, chord in spans:
+        lasting[chord] = lasting.get(chord, 0.0) + end - start
+    shift = max(range(12), key=lambda up: sum(lasting.get(chord.transpose(up), 0.0) for chord in _DIATONIC))
+    tonics = [sum(s for chord, s in lasting.items() if chord.root == (tonic + shift) % 12) for tonic in (0, 9)]
+    ids = np.array([chord.transpose(-shift).id for _, _, chord in spans], np.int64)
+    starts = np.array([start for start, _, _ in spans])
+    return ChordList(name, tonics[1] > tonics[0], ids, starts, spans[-1][1])

@@ -1,0 +1,154 @@
+"""The AMT's attention and decoder layers, with the cache that lets them grow a step at a time."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from video2music.model.amt import AMTConfig
+
+
+class LayerCache:
+    """Keys and values of one decoder layer, each (B, heads, steps, head width), written in place as steps arrive.
+
+    `distances` (max_steps, head width) is the layer's table of relative positions, scaled, the present step last.
+    """
+
+    def __init__(self, distances: Tensor, batch: int, heads: int) -> None:
+        self.distances = distances
+        self.keys = distances.new_empty(batch, heads, *distances.shape)
+        self.values = torch.empty_like(self.keys)
+
+    def append(self, keys: Tensor, values: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """Take those of the steps from `start` on; returns all so far."""
+        end = start + keys.shape[2]
+        self.keys[:, :, start:end] = keys
+        self.values[:, :, start:end] = values
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+
+class RelativeSelfAttention(nn.Module):
+    """Causal attention whose logits add query · table[distance]; the table is shared by the heads of a layer."""
+
+    def __init__(self, config: "AMTConfig") -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.scale = 1 / math.sqrt(config.head_width)
+        self.inputs = nn.Linear(config.width, 3 * config.width)
+        self.output = nn.Linear(config.width, config.width)
+        self.table = nn.Parameter(torch.randn(config.max_steps, config.head_width) * 0.02)  # row d: d steps back
+
+    def forward(
+        self, x: Tensor, matches: Tensor | None = None, cache: LayerCache | None = None, start: int = 0
+    ) -> Tensor:
+        """x (B, L, width) are the steps from `start` on; with a cache they also see the steps before.
+
+        `matches` (B, heads, L, steps) are biases for how well the past matches each of them.
+        """
+        queries, keys, values = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        if cache is not None:
+            keys, values = cache.append(keys, values, start)
+        if cache is not None and x.shape[1] == 1:
+            bias = queries @ cache.distances[-keys.shape[2] :].T
+        else:
+            bias = self._bias(queries, keys.shape[2])
+        if matches is not None:
+            bias = bias + matches
+        return self.output(_join(functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)))
+
+    def distances(self) -> Tensor:
+        """The table, scaled as logits are, its last row the distance 0."""
+        return (self.table * self.scale).flip(0)
+
+    def _bias(self, queries: Tensor, n_keys: int) -> Tensor:
+        """(B, heads, L, keys): relative logits at the scale of the others, minus infinity on what is still to come.
+
+        The L queries are the last of the keys' steps. Column d of `by_distance` belongs to the distance
+        keys - 1 - d; padding by a column and reading the rows one entry later each turns distances into keys.
+        """
+        length = queries.shape[2]
+        by_distance = queries @ (self.table[:n_keys] * self.scale).flip(0).T
+        skewed = functional.pad(by_distance, (1, 0)).flatten(2)[..., length:].unflatten(2, (length, n_keys))
+        steps = torch.arange(n_keys, device=queries.device)
+        future = steps > steps[-length:, None]
+        return skewed + torch.zeros_like(future, dtype=queries.dtype).masked_fill(future, -math.inf)
+
+
+class CrossAttention(nn.Module):
+    """Attention of the chords over the video."""
+
+    def __init__(self, config: "AMTConfig") -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.query = nn.Linear(config.width, config.width)
+        self.memory = nn.Linear(config.width, 2 * config.width)
+        self.output = nn.Linear(config.width, config.width)
+
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the memory (B, T, width), each (B, heads, T, head width)."""
+        keys, values = self.memory(memory).chunk(2, dim=-1)
+        return _split(keys, self.heads).contiguous(), _split(values, self.heads).contiguous()
+
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        queries = _split(self.query(x), self.heads)
+        return self.output(_join(functional.scaled_dot_product_attention(queries, *memory, attn_mask=mask)))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, cross-attention and feed-forward, each with its residual, dropout and layer norm.
+
+    The paper's layer normalises after each part. With `copying` it normalises before, which trains at a higher rate,
+    and has no cross-attention: the video joins each step on its way in.
+    """
+
+    def __init__(self, config: "AMTConfig") -> None:
+        super().__init__()
+        self.norm_first = config.copying
+        self.self_attention = RelativeSelfAttention(config)
+        self.cross_attention = None if config.copying else CrossAttention(config)
+        self.feedforward = nn.Sequential(
+            nn.Linear(config.width, config.feedforward),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feedforward, config.width),
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(3 - config.copying))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None,
+        matches: Tensor | None,
+        cache: LayerCache | None = None,
+        start: int = 0,
+    ) -> Tensor:
+        x = self._around(self.norms[0], x, lambda x: self.self_attention(x, matches, cache, start))
+        if (cross := self.cross_attention) is not None and memory is not None:
+            x = self._around(self.norms[1], x, lambda x: cross(x, memory, mask))
+        return self._around(self.norms[-1], x, self.feedforward)
+
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The memory's keys and values for the cross-attention."""
+        return None if self.cross_attention is None else self.cross_attention.project(memory)
+
+    def _around(self, norm: nn.Module, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.norm_first:
+            return x + self._dropped(part(norm(x)))
+        return norm(x + self._dropped(part(x)))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return self.dropout(x) if self.training else x
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _join(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(2)
