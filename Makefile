@@ -4,11 +4,14 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench app clean help
+.PHONY: demo test check bench evaluate .data-given app clean help
 
 VENV = .venv
 BIN = $(VENV)/bin
 OUT = out
+DATA ?=
+RUNS ?= runs
+SEEDS ?= 1
 WORKERS = 2
 PYTHONS = python3.11 python3.12 python3.13 python3
 # PyTorch's own index of builds without CUDA, tried on a Linux machine without an NVIDIA card; `TORCH_INDEX=` skips it.
@@ -28,6 +31,20 @@ check: $(VENV)/.ready  ## formatting, lint and types
 bench: $(VENV)/.ready  ## measure speed and memory; the tables go to benchmarks/
 	$(BIN)/python benchmarks/bench.py
 
+evaluate: .data-given $(VENV)/.ready  ## measure the models on MuVi-Sync in DATA=, other trained ones in RUNS=, mean of SEEDS=
+	$(BIN)/video2music evaluate chords $(evaluation) --json benchmarks/chords.json \
+		--into README.md --into video2music/weights/amt/README.md
+	$(BIN)/video2music evaluate dynamics $(evaluation) --json benchmarks/dynamics.json \
+		--into README.md --into video2music/weights/regressor/README.md
+
+evaluation = --data "$(DATA)" --seeds "$(SEEDS)" $(if $(wildcard $(RUNS)),--runs "$(RUNS)")
+
+.data-given:
+	@if [ -z "$(DATA)" ]; then \
+		echo "name the folder that holds MuVi-Sync, unpacked: make evaluate DATA=../muvi_sync" >&2; \
+		exit 1; \
+	fi
+
 app: $(VENV)/.ready  ## serve the page on this machine
 	$(BIN)/python app.py
 
@@ -35,7 +52,7 @@ clean:  ## remove the environment and the caches; results stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Shell words that the rules below share. `root` is how to become root without being asked for a password.
 may_be_root = { if [ "$$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi; $$root true 2>/dev/null; }

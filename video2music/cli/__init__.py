@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import video2music
-from video2music.cli import demo, doctor, download, features, generate, train
+from video2music.cli import demo, doctor, download, evaluate, features, generate, train
 
 app = typer.Typer(
     name="video2music",
@@ -24,6 +24,7 @@ app.command("download")(download.download)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _tell_version(wished: bool) -> None:

@@ -1,6 +1,6 @@
 """Figures of several models as one report: means, bootstrap intervals over songs, a JSON form and a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,47 @@ RESAMPLES = 2000
 
 def means(songs: Songs) -> dict[str, float]:
     """The mean of each metric over the songs that have it."""
-    return {name: float(np.nanmean(values)) for name, values in songs.items()}
+    return {name: float(np.nanmean(values)) for name, values in songs.items() if np.isfinite(values).any()}
 
 
 def summary(values: NDArray[np.floating]) -> dict[str, Any]:
     """Mean, 95 % bootstrap interval over songs (percentiles of 2000 resamples, seed 0) and the mean of each seed.
 
-    `values` is (seeds, songs).
+    `values` is (seeds, songs); a song that is not a number in any of them is left out, and one at least must be left.
     """
-    by_song = np.nanmean(values, axis=0)
-    by_song = by_song[np.isfinite(by_song)]
+    some = values[:, np.isfinite(values).all(0)]
+    by_song = some.mean(0)
     draws = np.random.default_rng(0).integers(len(by_song), size=(RESAMPLES, len(by_song)))
     low, high = np.percentile(by_song[draws].mean(1), (2.5, 97.5))
     return {
         "mean": float(by_song.mean()),
         "low": float(low),
         "high": float(high),
-        "seeds": [float(np.nanmean(seed)) for seed in values],
+        "seeds": [float(seed.mean()) for seed in some],
     }
+
+
+def summaries(runs: Sequence[Songs]) -> dict[str, dict[str, Any]]:
+    """The summary of each metric of a row, given for every seed; metrics that no song has are left out."""
+    columns = {metric: np.stack([songs[metric] for songs in runs]) for metric in runs[0]}
+    return {metric: summary(values) for metric, values in columns.items() if np.isfinite(values).all(0).any()}
+
+
+def gain(true: Sequence[Songs], other: Sequence[Songs], metric: str, *, sign: int) -> dict[str, float]:
+    """What `true` is better by than `other`, song by song, seeds averaged: mean and 95 % bootstrap interval.
+
+    `sign` is 1 where a high metric is good and -1 where a low one is, so that above 0 is for `true`.
+    """
+    a, b = (np.mean([songs[metric] for songs in seeds], axis=0) for seeds in (true, other))
+    found = summary(sign * (a - b)[None])
+    return {name: found[name] for name in ("mean", "low", "high")}
 
 
 def build(
     task: str, data: str, split: str, seeds: Sequence[int], rows: Mapping[str, Sequence[Songs]]
 ) -> dict[str, Any]:
     """The report's JSON form; each row gives the songs' values of every seed."""
-    summaries = {
-        name: {metric: summary(np.stack([songs[metric] for songs in runs])) for metric in runs[0]}
-        for name, runs in rows.items()
-    }
-    return from_summaries(task, data, split, seeds, summaries)
+    return from_summaries(task, data, split, seeds, {name: summaries(runs) for name, runs in rows.items()})
 
 
 def from_summaries(
@@ -71,6 +83,11 @@ def table(report: Mapping[str, Any]) -> str:
 def by_metric(rows: Sequence[Mapping[str, float]]) -> Songs:
     """The figures of each song as columns."""
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def only(songs: Songs, names: Iterable[str]) -> Songs:
+    """The figures of that name."""
+    return {name: songs[name] for name in names}
 
 
 def commit() -> str | None:

@@ -1,0 +1,121 @@
+"""`video2music evaluate`: how good the models are, and whether they watch."""
+
+import csv
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotion.files import PARTIAL, failure, whole_file
+from video2music.cli.report import JsonOption, failing_plainly, write_json
+from video2music.errors import OptionError
+
+if TYPE_CHECKING:
+    from video2music.evaluate.study import Study
+
+app = typer.Typer(
+    help="Measure the models on MuVi-Sync, with and without the picture, beside what counting alone can do.",
+    no_args_is_help=True,
+)
+
+DataOption = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="MuVi-Sync, unpacked: holds vevo_chord and others.")
+]
+SplitOption = Annotated[str, typer.Option(help="train, val or test.")]
+SeedsOption = Annotated[int, typer.Option(help="How many runs of the shipped recipe to average.")]
+RunsOption = Annotated[
+    Path | None, typer.Option("--runs", metavar="DIR", help="Other trained models: folders that `train` wrote, within.")
+]
+PredictionsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.csv", help="Write each prediction of the shipped recipe.")
+]
+IntoOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.md", help="Put the tables between their marker lines there; repeatable."),
+]
+
+
+@app.command("chords")
+def evaluate_chords(
+    data: DataOption,
+    split: SplitOption = "test",
+    seeds: SeedsOption = 1,
+    runs: RunsOption = None,
+    json_file: JsonOption = None,
+    predictions: PredictionsOption = None,
+    into: IntoOption = None,
+) -> None:
+    """Next-chord prediction: hits, likelihood, emotion BCE, and what the picture is good for."""
+    with failing_plainly():
+        from video2music.evaluate import tables
+
+        _check(predictions, into or [], "chords")
+        from video2music.evaluate import study
+
+        done = study.study_chords(data, split=split, seeds=seeds, runs=runs)
+        _hand_out(done, tables.chords_text(done.report), json_file, predictions, into or [])
+
+
+@app.command("dynamics")
+def evaluate_dynamics(
+    data: DataOption,
+    split: SplitOption = "test",
+    seeds: SeedsOption = 1,
+    runs: RunsOption = None,
+    json_file: JsonOption = None,
+    predictions: PredictionsOption = None,
+    into: IntoOption = None,
+) -> None:
+    """Note density and loudness: errors, correlation, histograms, and what the picture is good for."""
+    with failing_plainly():
+        from video2music.evaluate import tables
+
+        _check(predictions, into or [], "dynamics")
+        from video2music.evaluate import study
+
+        done = study.study_dynamics(data, split=split, seeds=seeds, runs=runs)
+        _hand_out(done, tables.dynamics_text(done.report), json_file, predictions, into or [])
+
+
+def _check(predictions: Path | None, into: list[Path], task: str) -> None:
+    """Try every file that is to be written, before minutes of work. Raises OptionError."""
+    from video2music.evaluate.tables import check_markers
+
+    for path in into:
+        check_markers(path, task)
+    for path in [*into, *([predictions] if predictions else [])]:
+        _try_folder_of(path)
+
+
+def _try_folder_of(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise OptionError(f"{path} is a folder: give the name of a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(prefix=PARTIAL, dir=path.parent).close()
+    except OSError as error:
+        raise OptionError(failure(error, path)) from None
+
+
+def _hand_out(done: "Study", text: str, json_file: str | None, predictions: Path | None, into: list[Path]) -> None:
+    from video2music.evaluate.tables import put_into
+
+    write_json(json_file, done.report)
+    if predictions is not None:
+        _write_csv(predictions, done)
+    for path in into:
+        put_into(path, done.report["task"], text)
+    if json_file != "-":
+        typer.echo(text, nl=False)
+
+
+def _write_csv(path: Path, done: "Study") -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([done.columns, *done.predictions])
+    try:
+        with whole_file(path) as partial:
+            partial.write_text(text.getvalue())
+    except OSError as error:
+        raise OptionError(failure(error, path)) from None

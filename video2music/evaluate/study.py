@@ -1,0 +1,160 @@
+"""`evaluate chords` and `evaluate dynamics`: every row of the table by one and the same code.
+
+Hidden or exchanged modalities tell what the shipped weights owe to the picture; rows of other runs, called `trained:`,
+see everything that they saw in training. Nothing here is selected on the split that is reported: the weights of the
+in-song cache and the calibrations of the baselines come from val, counts and means from train.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from video2music.chords import END, Chord
+from video2music.data.muvi_sync import Song, load_split
+from video2music.evaluate import calibration, chords, counts, dynamics, metrics, report, watching
+from video2music.evaluate.report import Songs
+from video2music.evaluate.runs import SHIPPED, Run, gather
+from video2music.model import amt, regressor
+
+DATA = "muvi_sync"
+TRAIN, VALIDATION = "train", "val"
+SHUFFLED = "shipped, another song's video"
+NO_VIDEO = "shipped, no video"
+HIDDEN = MappingProxyType({
+    "shipped, no semantic rows": ("semantic",),
+    "shipped, emotion only": ("semantic", "movement"),
+    "shipped, motion only": ("semantic", "emotion"),
+    NO_VIDEO: ("semantic", "emotion", "movement"),
+})  # fmt: skip
+OTHERS = MappingProxyType({
+    "another song's video": SHUFFLED,
+    "no video": NO_VIDEO,
+    "trained without video": "trained: no video",
+})  # fmt: skip
+"""What the true video is compared with, and the row of it."""
+
+CHORD_COLUMNS = ("model", "seed", "song", "second", "chord", "predicted", "probability", "rank")
+DYNAMICS_COLUMNS = ("model", "seed", "song", "second", *(f"{p}{n}" for n in dynamics.NAMES for p in ("", "predicted_")))
+
+Rows = dict[str, Sequence[Songs]]
+Watch = Callable[[Run, tuple[str, ...], Sequence[Song] | None], Songs]
+"""Figures of a run with modalities hidden and, if given, these songs' videos."""
+
+
+class Study(NamedTuple):
+    """The report in its JSON form, and a row for each prediction of the shipped recipe; `columns` names its fields."""
+
+    report: dict[str, Any]
+    columns: Sequence[str]
+    predictions: list[tuple]
+
+
+def study_chords(data: Path, *, split: str = "test", seeds: int = 1, runs: Path | None = None) -> Study:
+    """Evaluate the chord models on a split of MuVi-Sync at `data`. Raises DataError, OptionError, CheckpointError."""
+    songs = load_split(data, split)
+    found = gather(amt.KIND, amt.load, amt.WEIGHTS, runs, seeds=seeds)
+    train, validation = (load_split(data, name) for name in (TRAIN, VALIDATION))
+    said = [chords.logits_of(run.model, songs) for run in found[SHIPPED]]
+
+    def watch(run: Run, hide: tuple[str, ...], videos: Sequence[Song] | None) -> Songs:
+        fitted = calibration.of_config(run.config)
+        return chords.amt(run.model, songs, hide=hide, watch=videos, calibration=fitted)
+
+    shipped = [
+        chords.scores(songs, logits, calibration=calibration.of_config(run.config))
+        for run, logits in zip(found[SHIPPED], said, strict=True)
+    ]
+    rows = _chord_baselines(songs, train, validation) | _model_rows(songs, found, shipped, watch)
+    document = _document("chords", split, songs, found, rows) | {"steering": watching.steered(songs, said)}
+    predictions = [
+        row
+        for run, logits in zip(found[SHIPPED], said, strict=True)
+        for song, each in zip(songs, logits, strict=True)
+        for row in _predicted_chords(run, song, each)
+    ]
+    return Study(document, CHORD_COLUMNS, predictions)
+
+
+def study_dynamics(data: Path, *, split: str = "test", seeds: int = 1, runs: Path | None = None) -> Study:
+    """Evaluate the regressors on a split of MuVi-Sync at `data`. Raises DataError, OptionError, CheckpointError."""
+    songs = load_split(data, split)
+    found = gather(regressor.KIND, regressor.load, regressor.WEIGHTS, runs, seeds=seeds)
+    mean = np.concatenate([dynamics.truth_of(song) for song in load_split(data, TRAIN)]).mean(0, dtype=float)
+    said = [dynamics.rows_of(run.model, songs) for run in found[SHIPPED]]
+
+    def watch(run: Run, hide: tuple[str, ...], videos: Sequence[Song] | None) -> Songs:
+        return dynamics.regressor(run.model, songs, hide=hide, watch=videos)
+
+    shipped = [dynamics.scores(songs, rows) for rows in said]
+    rows: Rows = {"train mean": [dynamics.constant(mean, songs)], **_model_rows(songs, found, shipped, watch)}
+    document = _document("dynamics", split, songs, found, rows) | {"histograms": dynamics.histograms(songs, said)}
+    predictions = [
+        (SHIPPED, run.seed, song.name, second, *map(float, (true[0], guess[0], true[1], guess[1])))
+        for run, guesses in zip(found[SHIPPED], said, strict=True)
+        for song, each in zip(songs, guesses, strict=True)
+        for second, (true, guess) in enumerate(zip(dynamics.truth_of(song), each, strict=True))
+    ]
+    return Study(document, DYNAMICS_COLUMNS, predictions)
+
+
+def _model_rows(
+    songs: Sequence[Song], found: Mapping[str, Sequence[Run]], shipped: Sequence[Songs], watch: Watch
+) -> Rows:
+    """The shipped recipe with all modalities, with some, with another song's video; then the other variants."""
+    videos = watching.shuffled(songs)
+    rows: Rows = {SHIPPED: shipped}
+    for name, hide in HIDDEN.items():
+        rows[name] = [watch(run, hide, None) for run in found[SHIPPED]]
+    rows[SHUFFLED] = [watch(run, (), videos) for run in found[SHIPPED]]
+    for variant in sorted(found.keys() - {SHIPPED}):
+        rows[f"trained: {variant}"] = [watch(run, run.unseen, None) for run in found[variant]]
+    return rows
+
+
+def _document(
+    task: str, split: str, songs: Sequence[Song], found: Mapping[str, Sequence[Run]], rows: Rows
+) -> dict[str, Any]:
+    document = report.build(task, DATA, split, [run.seed for run in found[SHIPPED]], rows)
+    return document | {
+        "songs": len(songs),
+        "models": {variant: [run.card() for run in runs] for variant, runs in found.items()},
+        "differences": watching.gains(task, rows, SHIPPED, OTHERS),
+    }
+
+
+def _chord_baselines(songs: Sequence[Song], train: Sequence[Song], validation: Sequence[Song]) -> Rows:
+    counted = counts.Counts([song.chords for song in train])
+    counted.fit([song.chords for song in validation])
+    share = np.log(counts.unigram([song.chords for song in train]))
+
+    def calibrated(say: Callable[[Song], chords.Logits]) -> Songs:
+        """Figures of log-probabilities, the emotion BCE after the affine map that is best on val."""
+        known = [say(song)[: len(song)] for song in validation]
+        fitted = calibration.fit(known, [metrics.allowed_chords(song.emotion) for song in validation])
+        return chords.scores(songs, [say(song) for song in songs], calibration=fitted)
+
+    return {
+        "the songs themselves": [chords.of_the_songs(songs)],
+        "constant per class": [chords.constant_per_class(songs, train)],
+        "unigram": [calibrated(lambda song: np.tile(share, (len(song) + 1, 1)))],
+        "repeat previous": [chords.repeat_previous(songs)],
+        "counts with in-song cache": [calibrated(lambda song: counted.log_probabilities(song.chords))],
+    }
+
+
+def _predicted_chords(run: Run, song: Song, said: chords.Logits) -> list[tuple]:
+    targets = chords.targets_of(song)
+    said = said[1 : len(targets) + 1]
+    best, rank = said.argmax(1), metrics.ranks(said, targets)
+    probability = np.exp(-metrics.surprise(said, best))
+    return [
+        (SHIPPED, run.seed, song.name, second, _label(true), _label(guess), float(chance), int(place) + 1)
+        for second, (true, guess, chance, place) in enumerate(zip(targets, best, probability, rank, strict=True), 1)
+    ]
+
+
+def _label(index: int) -> str:
+    return str(Chord.from_id(int(index))) if index < END else "END" if index == END else "PAD"
