@@ -14,8 +14,9 @@ from video2music.model.picture import Picture, collate, movement
 
 @dataclass(frozen=True)
 class Batch:
-    """B songs: previous and next chords (B, T + 1) with END and PAD, minor (B,), picture, dynamics (B, T, 2)."""
+    """B songs: names, previous and next chords (B, T + 1) with END and PAD, minor (B,), picture, dynamics (B, T, 2)."""
 
+    names: tuple[str, ...]
     previous: Tensor
     following: Tensor
     minor: Tensor
@@ -35,7 +36,8 @@ def batch_of(songs: Sequence[Song]) -> Batch:
         following[row, : len(song)] = chords
         following[row, len(song)] = END
         dynamics[row, : len(song)] = torch.from_numpy(np.stack([song.density, song.loudness], axis=1))
-    return Batch(previous, following, torch.tensor([song.minor for song in songs]), picture_of(songs), dynamics)
+    names, minor = tuple(song.name for song in songs), torch.tensor([song.minor for song in songs])
+    return Batch(names, previous, following, minor, picture_of(songs), dynamics)
 
 
 def picture_of(songs: Sequence[Song]) -> Picture:

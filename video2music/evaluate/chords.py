@@ -31,21 +31,29 @@ def amt(
     *,
     hide: Sequence[str] = (),
     watch: Sequence[Song] | None = None,
+    see: bool = True,
     calibration: Calibration | None = None,
     batch: int = 8,
 ) -> Songs:
     """Figures of the model, with the named modalities hidden from it, or with the videos of other songs."""
-    return scores(songs, logits_of(model, songs, hide=hide, watch=watch, batch=batch), calibration=calibration)
+    said = logits_of(model, songs, hide=hide, watch=watch, see=see, batch=batch)
+    return scores(songs, said, calibration=calibration)
 
 
 @torch.inference_mode()
 def logits_of(
-    model: AMT, songs: Sequence[Song], *, hide: Sequence[str] = (), watch: Sequence[Song] | None = None, batch: int = 8
+    model: AMT,
+    songs: Sequence[Song],
+    *,
+    hide: Sequence[str] = (),
+    watch: Sequence[Song] | None = None,
+    see: bool = True,
+    batch: int = 8,
 ) -> list[Logits]:
     """What the model says of every song, its true chords so far given.
 
     Modalities named in `hide` are hidden from it; with `watch` it sees the videos of these songs, one of the same
-    length for each. Songs of like length share a batch.
+    length for each; unless it may `see`, the part of it that watches is left out. Songs of like length share a batch.
     """
     hidden = torch.tensor([name in hide for name in MODALITIES])
     order = sorted(range(len(songs)), key=lambda index: len(songs[index]))
@@ -55,7 +63,7 @@ def logits_of(
         tensors = batch_of([songs[index] for index in some])
         picture = picture_of([(watch or songs)[index] for index in some])
         picture = picture._replace(present=picture.present & ~hidden)
-        logits = model(tensors.previous[:, : model.config.max_steps], tensors.minor, picture).numpy()
+        logits = model(tensors.previous[:, : model.config.max_steps], tensors.minor, picture if see else None).numpy()
         for row, index in enumerate(some):
             found[index] = logits[row, : len(songs[index]) + 1].copy()
     return found

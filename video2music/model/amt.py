@@ -3,9 +3,9 @@
 A transformer encoder reads the video, a causal decoder with Music Transformer relative positions (Huang et al. 2019)
 writes one chord a step. Sequences start from PAD; position i of the input is the chord before step i.
 
-`copying`, which the paper has not, makes another decoder of it: each step gets the encoder's row of the second it
-writes for instead of attending to all of them, knows its harmonic rhythm and where the song's past matches its present,
-may copy from there, and gives a share of the probability to the chords that the picture's emotion asks for.
+`copying`, which the paper has not, makes another model of it: a decoder that knows its harmonic rhythm and where the
+song's past matches its present, and may copy from there; what the picture changes of its word is learnt after it
+(`watching`), where the paper's decoder attends to the encoded video in every layer.
 """
 
 import math
@@ -17,16 +17,14 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from emotion import checkpoint
-from emotion.affect import EMOTIONS
 from video2music.chords import END, N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
-from video2music.model.affect import AffectiveShare
 from video2music.model.attention import DecoderLayer, LayerCache
 from video2music.model.copying import History, MatchBias, Pointer
-from video2music.model.picture import EMOTION, Picture, PictureInput
+from video2music.model.picture import Picture, PictureInput
 from video2music.model.rhythm import N_BELIEFS, HarmonicRhythm
+from video2music.model.watching import Glimpses, Watching
 
 KIND = "amt"
 WEIGHTS = Path(__file__).parent.parent / "weights" / KIND
@@ -35,12 +33,15 @@ OLDEST = 23  # steps; a chord that has lasted longer counts as this old
 
 @dataclass(frozen=True)
 class AMTConfig:
-    """Dimensions of an AMT; `max_steps` is the longest sequence it sees at once, `copying` the path over its past."""
+    """Dimensions of an AMT; `max_steps` is the longest sequence it sees at once, `copying` the path over its past.
+
+    With `copying` there is no encoder.
+    """
 
     width: int = 160
     heads: int = 5
     feedforward: int = 320
-    encoder_layers: int = 1
+    encoder_layers: int = 0
     decoder_layers: int = 4
     dropout: float = 0.15
     max_steps: int = 300
@@ -54,7 +55,7 @@ class AMTConfig:
 CONFIGS: Mapping[str, AMTConfig] = MappingProxyType({
     "shipped": AMTConfig(),
     "paper": AMTConfig(512, 8, 1024, encoder_layers=6, decoder_layers=6, dropout=0.1, copying=False),
-    "tiny": AMTConfig(width=32, heads=2, feedforward=64, encoder_layers=1, decoder_layers=2),
+    "tiny": AMTConfig(width=32, heads=2, feedforward=64, decoder_layers=2),
 })  # fmt: skip
 
 
@@ -85,22 +86,24 @@ class Past:
 class State:
     """What decoding carries from step to step; `advance` changes it in place.
 
-    `memory` (B, T, width) is the video, `projected` its keys and values for each layer's cross-attention, `caches` what
-    each layer keeps of the steps before, None where all steps come at once.
+    `projected` are the encoded video's keys and values for each layer's cross-attention, `glimpses` what the copying
+    path saw of the video (None: nothing), `caches` what each layer keeps of the steps before, None where all steps come
+    at once.
     """
 
-    def __init__(self, picture: Picture, minor: Tensor, memory: Tensor) -> None:
-        self.picture, self.minor, self.memory = picture, minor, memory
-        self.mask = None if picture.mask.all() else picture.mask[:, None, None, :]
-        self.projected: list[tuple[Tensor, Tensor] | None] = []
-        self.caches: list[LayerCache | None] = []
+    def __init__(self, minor: Tensor) -> None:
+        self.minor = minor
+        self.mask: Tensor | None = None
+        self.projected: list[tuple[Tensor, Tensor]] = []
+        self.glimpses: Glimpses | None = None
+        self.caches: list[LayerCache] = []
         self.past = Past(len(minor), minor.device)
-        self.pointer_keys = memory[:, :0]
+        self.pointer_keys: Tensor | None = None
         self.steps = 0
 
 
 class Copying(nn.Module):
-    """The copying path: embeddings of age and rhythm, biases for matches, the pointer, the affective share."""
+    """The copying path: embeddings of age and rhythm, biases for matches, the pointer."""
 
     def __init__(self, config: AMTConfig) -> None:
         super().__init__()
@@ -109,11 +112,30 @@ class Copying(nn.Module):
         self.bias = MatchBias(config.decoder_layers * config.heads + 1)
         self.norm = nn.LayerNorm(config.width)
         self.pointer = Pointer(config.width, config.max_steps)
-        self.affect = AffectiveShare()
 
     def embed(self, seen: Seen) -> Tensor:
         """What (B, L, width) the steps get to know beside their chords."""
         return self.age(seen.age.clamp(max=OLDEST)) + self.rhythm(seen.rhythm)
+
+
+class Encoder(nn.Module):
+    """The paper's reader of the video: Picture -> memory (B, T, width) for the decoder to attend to."""
+
+    positions: Tensor
+
+    def __init__(self, config: AMTConfig) -> None:
+        super().__init__()
+        self.picture = PictureInput(config.width)
+        layer = nn.TransformerEncoderLayer(
+            config.width, config.heads, config.feedforward, config.dropout, batch_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, config.encoder_layers, enable_nested_tensor=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.register_buffer("positions", sinusoids(config.max_steps, config.width), persistent=False)
+
+    def forward(self, picture: Picture) -> Tensor:
+        x = self.picture(picture)
+        return self.layers(self.dropout(x + self.positions[: x.shape[1]]), src_key_padding_mask=~picture.mask)
 
 
 class AMT(nn.Module):
@@ -126,35 +148,32 @@ class AMT(nn.Module):
     def __init__(self, config: AMTConfig) -> None:
         super().__init__()
         self.config = config
-        self.picture = PictureInput(config.width)
-        layer = nn.TransformerEncoderLayer(
-            config.width, config.heads, config.feedforward, config.dropout, batch_first=True
-        )
-        self.encoder = nn.TransformerEncoder(layer, config.encoder_layers, enable_nested_tensor=False)
+        self.encoder = None if config.copying else Encoder(config)
         self.root = nn.Embedding(15, config.width)  # N, 12 roots, END, PAD
         self.quality = nn.Embedding(16, config.width)  # N, 13 qualities, END, PAD
         self.join = nn.Linear(config.width + 1, config.width)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.head = nn.Linear(config.width, VOCABULARY_SIZE)
         self.copying = Copying(config) if config.copying else None
+        self.watching = Watching() if config.copying else None
         self.dropout = nn.Dropout(config.dropout)
-        self.register_buffer("positions", _sinusoids(config.max_steps, config.width), persistent=False)
+        self.register_buffer("positions", sinusoids(config.max_steps, config.width), persistent=False)
         for name, ids in zip(("root_of", "quality_of"), _parts(), strict=True):
             self.register_buffer(name, ids, persistent=False)
 
-    def encode(self, picture: Picture) -> Tensor:
-        """The video as memory, (B, T, width)."""
-        x = self.picture(picture)
-        x = self.dropout(x + self.positions[: x.shape[1]])
-        return self.encoder(x, src_key_padding_mask=~picture.mask)
+    @property
+    def eyes(self) -> PictureInput:
+        """The part that takes the picture's rows."""
+        return cast(Encoder | Watching, self.encoder or self.watching).picture
 
-    def forward(self, chords: Tensor, minor: Tensor, picture: Picture) -> Tensor:
+    def forward(self, chords: Tensor, minor: Tensor, picture: Picture | None) -> Tensor:
         """Logits (B, L, 159) of the chord at each step from the chords before, (B, L) ids starting with PAD.
 
         `minor` (B,) bool is the mode. L is at most `max_steps`. Padding belongs at the end, where the causal mask keeps
-        real steps from seeing it.
+        real steps from seeing it. Without a picture, which only a copying model can do, the song speaks alone, not even
+        knowing when it ends.
         """
-        return self._decode(self._state(picture, minor), chords)
+        return self.advance(self._state(picture, minor), chords)
 
     def start(self, picture: Picture, minor: Tensor) -> State:
         """Read the video once; `advance` then writes chord by chord."""
@@ -166,57 +185,57 @@ class AMT(nn.Module):
 
     def advance(self, state: State, chords: Tensor) -> Tensor:
         """Logits (B, L, 159) after the next inputs (B, L), which follow those the state has seen."""
-        return self._decode(state, chords)
-
-    def calibration(self) -> tuple[Tensor, Tensor]:
-        """Scale and offset that make the logits those of the published affective loss."""
-        if self.copying is None:
-            return torch.ones(()), torch.zeros(())
-        scale, offset = self.copying.affect.calibration.unbind()
-        return scale, offset
-
-    def _state(self, picture: Picture, minor: Tensor) -> State:
-        state = State(picture, minor, self.encode(picture))
-        state.projected = [layer.project(state.memory) for layer in self._decoders()]
-        state.caches = [None] * len(self.layers)
-        return state
-
-    def _decode(self, state: State, chords: Tensor) -> Tensor:
         start, state.steps = state.steps, state.steps + chords.shape[1]
-        x = self._embed(chords, state.minor, start)
+        x = self._embed(chords, state.minor)
         if self.copying is None:
+            x = self.dropout(x + self.positions[start : state.steps])
             return self.head(self._through_layers(x, state, start))
         seen = state.past.extend(chords)
         biases = self.copying.bias(seen.matches)
-        x = x + self.copying.embed(seen) + _steps(state.memory, start, x.shape[1])
-        x = self.copying.norm(self._through_layers(self.dropout(x), state, start, biases))
-        state.pointer_keys = torch.cat([state.pointer_keys, self.copying.pointer.key(x)], dim=1)
+        x = self.dropout(x + self.copying.embed(seen))
+        x = self.copying.norm(self._through_layers(x, state, start, biases))
+        keys = self.copying.pointer.key(x)
+        state.pointer_keys = keys if state.pointer_keys is None else torch.cat([state.pointer_keys, keys], dim=1)
         said = self.copying.pointer(x, state.pointer_keys, self.head(x), seen.ids, biases[:, -1])
-        return self.copying.affect(said, _steps(self._emotion(state.picture), start, x.shape[1]), state.minor)
+        if self.watching is None or state.glimpses is None:
+            return said
+        return self.watching(said, chords, state.glimpses, state.minor, start)
+
+    def calibration(self) -> tuple[Tensor, Tensor]:
+        """Scale and offset that make the logits those of the published affective loss."""
+        if self.watching is None:
+            return torch.ones(()), torch.zeros(())
+        scale, offset = self.watching.share.calibration.unbind()
+        return scale, offset
+
+    def _state(self, picture: Picture | None, minor: Tensor) -> State:
+        state = State(minor)
+        if picture is None:
+            return state
+        if self.encoder is not None:
+            memory = self.encoder(picture)
+            state.projected = [layer.project(memory) for layer in self._decoders()]
+            state.mask = None if picture.mask.all() else picture.mask[:, None, None, :]
+        if self.watching is not None:
+            state.glimpses = self.watching.look(picture)
+        return state
 
     def _through_layers(self, x: Tensor, state: State, start: int, biases: Tensor | None = None) -> Tensor:
         heads = self.config.heads
         for index, layer in enumerate(self._decoders()):
             matches = None if biases is None else biases[:, index * heads : (index + 1) * heads]
-            x = layer(x, state.projected[index], state.mask, matches, state.caches[index], start)
+            memory = state.projected[index] if state.projected else None
+            cache = state.caches[index] if state.caches else None
+            x = layer(x, memory, state.mask, matches, cache, start)
         return x
 
     def _decoders(self) -> list[DecoderLayer]:
         return [cast(DecoderLayer, layer) for layer in self.layers]
 
-    def _emotion(self, picture: Picture) -> Tensor:
-        """The emotion's probabilities (B, T, 6), zeros where it is hidden or the video has ended."""
-        if not picture.emotion.shape[-1]:
-            return picture.mask[..., None].float().expand(-1, -1, len(EMOTIONS)) * 0
-        return picture.emotion * (picture.mask & picture.present[:, EMOTION, None])[..., None]
-
-    def _embed(self, chords: Tensor, minor: Tensor, start: int) -> Tensor:
+    def _embed(self, chords: Tensor, minor: Tensor) -> Tensor:
         x = self.root(self.root_of[chords]) + self.quality(self.quality_of[chords])
         mode = minor.to(x.dtype)[:, None, None].expand(-1, x.shape[1], 1)
-        x = self.join(torch.cat([x, mode], dim=-1))
-        if self.copying is not None:
-            return x
-        return self.dropout(x + self.positions[start : start + x.shape[1]])
+        return self.join(torch.cat([x, mode], dim=-1))
 
 
 def load(folder: Path = WEIGHTS) -> tuple[AMT, checkpoint.Checkpoint]:
@@ -232,12 +251,6 @@ def save(model: AMT, folder: Path, **card: object) -> None:
     checkpoint.save_module(model, folder, kind=KIND, config={"model": asdict(model.config), **card})
 
 
-def _steps(rows: Tensor, start: int, length: int) -> Tensor:
-    """Rows (B, length, D) of the steps from `start`, zeros beyond the last."""
-    found = rows[:, start : start + length]
-    return functional.pad(found, (0, 0, 0, length - found.shape[1]))
-
-
 def _parts() -> tuple[Tensor, Tensor]:
     """Root and quality index of each of the 159 ids."""
     ids = torch.arange(VOCABULARY_SIZE)
@@ -249,7 +262,7 @@ def _parts() -> tuple[Tensor, Tensor]:
     return root, quality
 
 
-def _sinusoids(length: int, width: int) -> Tensor:
+def sinusoids(length: int, width: int) -> Tensor:
     """Sinusoidal positions (length, width) of Vaswani et al. 2017."""
     angles = torch.arange(length)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10000) / width))
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)

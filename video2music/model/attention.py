@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +102,7 @@ class DecoderLayer(nn.Module):
     """Self-attention, cross-attention and feed-forward, each with its residual, dropout and layer norm.
 
     The paper's layer normalises after each part. With `copying` it normalises before, which trains at a higher rate,
-    and has no cross-attention: the video joins each step on its way in.
+    and has no cross-attention: the picture speaks after the song has.
     """
 
     def __init__(self, config: "AMTConfig") -> None:
@@ -133,9 +133,9 @@ class DecoderLayer(nn.Module):
             x = self._around(self.norms[1], x, lambda x: cross(x, memory, mask))
         return self._around(self.norms[-1], x, self.feedforward)
 
-    def project(self, memory: Tensor) -> tuple[Tensor, Tensor] | None:
-        """The memory's keys and values for the cross-attention."""
-        return None if self.cross_attention is None else self.cross_attention.project(memory)
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """The memory's keys and values for the cross-attention, which a copying layer has not."""
+        return cast(CrossAttention, self.cross_attention).project(memory)
 
     def _around(self, norm: nn.Module, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
         if self.norm_first:

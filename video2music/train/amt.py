@@ -1,35 +1,44 @@
-"""Train the AMT: first on chord lists without video, then on MuVi-Sync, by next-chord and affective loss."""
+"""Train the AMT in three stages: on chord lists, on MuVi-Sync's chords, and last the part that watches the video.
+
+The first two teach what a song says of its next chord; the last one learns, with all else at rest, what the picture
+adds, so that a model that was never shown a picture differs from it in nothing but the picture.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from video2music.chords import N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
 from video2music.data import chord_lists
 from video2music.data.batches import Batch, drop_modalities, shuffled, statistics
 from video2music.data.chord_lists import ChordList
 from video2music.data.muvi_sync import Song, load_split
+from video2music.errors import DataError
 from video2music.evaluate import chords, report
+from video2music.evaluate.calibration import Calibration
 from video2music.model.affect import ALLOWED_MATRIX
 from video2music.model.amt import AMT, CONFIGS, AMTConfig, save
 from video2music.model.picture import Picture
+from video2music.model.watching import Watching
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
 
 log = logging.getLogger(__name__)
 
-RECIPE = Recipe(epochs=6, batch=8, rate=1.5e-3, warmup_steps=100, decay=0.05)
-PRETRAINING = Recipe(epochs=3, batch=8, rate=1.5e-3, warmup_steps=100, decay=0.05, last_rate=0.3)
+PRETRAINING = Recipe(epochs=3, batch=8, rate=1.5e-3, decay=0.05, last_rate=0.3)
+RECIPE = Recipe(epochs=6, batch=8, rate=1.5e-3, decay=0.05)
+WATCHING = Recipe(epochs=24, batch=32, rate=3e-3, warmup_steps=20, decay=0.05)
 LABEL_SMOOTHING = 0.05
 SPEEDS = 0.15  # pre-training plays each song up to this much slower or faster, as a natural logarithm
-NOT_SEEN = (1.0, 1.0, 1.0)
+BLIND = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -43,60 +52,54 @@ class Variant:
     recipe: Recipe = RECIPE
     chord_weight: float = 1.0
     affective_weight: float = 1.0
-    drop_rates: tuple[float, float, float] = (0.4, 0.15, 0.15)
+    drop_rates: tuple[float, float, float] = (0.4, 0.15, 0.1)
     pretraining: bool = True
 
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType({
     "shipped": Variant(),
-    "no video": Variant(drop_rates=NOT_SEEN),
+    "no video": Variant(drop_rates=BLIND),
     "no pretraining": Variant(pretraining=False),
     "affective 0": Variant(affective_weight=0.0),
     "affective 0.3": Variant(affective_weight=0.3),
     "affective 3": Variant(affective_weight=3.0),
     "reference": Variant(  # the paper's model and loss; its recipe (batch 1, 5 epochs) never leaves warm-up
         CONFIGS["paper"],
-        Recipe(epochs=4, batch=16, rate=3e-4, warmup_steps=60, decay=0.01),
+        Recipe(epochs=4, batch=16, rate=3e-4, warmup_steps=60),
         chord_weight=0.4,
         affective_weight=0.6,
         drop_rates=(0.0, 0.0, 0.0),
         pretraining=False,
     ),
-    "tiny": Variant(CONFIGS["tiny"]),
 })  # fmt: skip
 
 
 def train(
-    data: Path, out: Path, *, chord_data: Path | None = None, name: str = "shipped", seed: int = 0,
-    epochs: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    data: Path, out: Path, *, chord_data: Path | None = None, name: str = "shipped", seed: int = 0
+) -> dict[str, Any]:
     """Train a variant on MuVi-Sync at `data`, write weights, config and card to `out`, return the report on test.
 
-    `chord_data` holds chord lists for the pre-training of the variants that have it. Raises DataError.
+    `chord_data` holds chord lists for the pre-training of the variants that have it. The first two stages leave their
+    state in `out`; a variant of the last stage alone may go on from a copy of them. Raises DataError.
     """
     variant = VARIANTS[name]
-    recipe = replace(variant.recipe, seed=seed, epochs=epochs or variant.recipe.epochs)
+    if variant.pretraining and chord_data is None:
+        raise DataError(f"the variant {name!r} begins with chord lists: give their folder, or train 'no pretraining'")
+    recipe = replace(variant.recipe, seed=seed)
     songs, validation = load_split(data, "train"), load_split(data, "val")
     torch.manual_seed(seed)
     model = AMT(variant.config)
-    model.picture.set_statistics(statistics(songs))
+    model.eyes.set_statistics(statistics(songs))
     if variant.pretraining and chord_data is not None:
         _pretrain(model, chord_lists.read(chord_data), validation, replace(PRETRAINING, seed=seed), out)
-    model.train()
-    history = fit(
-        model,
-        lambda generator: shuffled(songs, recipe.batch, generator),
-        lambda batch, generator: loss(model, batch, generator, variant=variant),
-        lambda: _validate(model, validation, hide_all=variant.drop_rates == NOT_SEEN),
-        recipe=recipe,
-        n_batches=-(-len(songs) // recipe.batch),
-        folder=out,
-        dimensions=asdict(model.config),
-    )
+    history = _learn_songs(model, songs, validation, recipe, variant, out)
+    stages = {"pretraining": asdict(PRETRAINING) if variant.pretraining else None, "recipe": asdict(recipe)}
+    if model.watching is not None:
+        stages["watching"] = asdict(replace(WATCHING, seed=seed))
+        history += _watch(model, songs, validation, replace(WATCHING, seed=seed), variant, out)
     training = {
-        "variant": name if chord_data or not variant.pretraining else "no pretraining",
-        "recipe": asdict(recipe),
-        "pretraining": asdict(PRETRAINING) if variant.pretraining and chord_data else None,
+        "variant": name,
+        **stages,
         "chord_weight": variant.chord_weight,
         "affective_weight": variant.affective_weight,
         "label_smoothing": LABEL_SMOOTHING,
@@ -114,17 +117,68 @@ def train(
 def _pretrain(model: AMT, lists: Sequence[ChordList], validation: Sequence[Song], recipe: Recipe, out: Path) -> None:
     """Learn from songs that have no video, each epoch at other speeds; the epoch is chosen on MuVi-Sync's val."""
     log.info("pre-training on %d songs without video", len(lists))
-    unseen = replace(VARIANTS["shipped"], affective_weight=0.0, drop_rates=NOT_SEEN)
     model.train()
     fit(
         model,
         lambda generator: shuffled(_played(lists, generator), recipe.batch, generator),
-        lambda batch, generator: loss(model, batch, generator, variant=unseen),
-        lambda: _validate(model, validation, hide_all=True),
+        lambda batch, _: surprise(model, batch, None),
+        lambda: _validate(model, validation, see=model.copying is None),
         recipe=recipe,
         n_batches=-(-len(lists) // recipe.batch),
         folder=out / "pretraining",
         dimensions=asdict(model.config),
+    )
+
+
+def _learn_songs(
+    model: AMT, songs: Sequence[Song], validation: Sequence[Song], recipe: Recipe, variant: Variant, out: Path
+) -> list[dict[str, float]]:
+    """Learn MuVi-Sync's chords; a model that does not watch apart from that sees the video and feels as well."""
+    sees = model.watching is None
+
+    def loss(batch: Batch, generator: torch.Generator) -> Tensor:
+        return watched(model, batch, generator, variant) if sees else surprise(model, batch, None)
+
+    log.info("learning from %d songs", len(songs))
+    model.train()
+    return fit(
+        model,
+        lambda generator: shuffled(songs, recipe.batch, generator),
+        loss,
+        lambda: _validate(model, validation, see=sees),
+        recipe=recipe,
+        n_batches=-(-len(songs) // recipe.batch),
+        folder=out / "songs",
+        dimensions=asdict(model.config),
+    )
+
+
+def _watch(
+    model: AMT, songs: Sequence[Song], validation: Sequence[Song], recipe: Recipe, variant: Variant, out: Path
+) -> list[dict[str, float]]:
+    """Learn what the picture adds to what the song says, which is worked out once."""
+    log.info("watching")
+    said = {song.name: logits for song, logits in zip(songs, chords.logits_of(model, songs, see=False), strict=True)}
+    watching = cast(Watching, model.watching)
+    watching.train()
+
+    def loss(batch: Batch, generator: torch.Generator) -> Tensor:
+        picture = drop_modalities(batch.picture, variant.drop_rates, generator)
+        previous, following = _inputs(model, batch)
+        heard = pad_sequence([torch.from_numpy(said[name]) for name in batch.names], batch_first=True)
+        logits = watching(heard, previous, watching.look(picture), batch.minor)
+        felt = affective_loss(_calibrated(model, logits), batch.picture) if variant.affective_weight else 0.0
+        return _cross_entropy(logits, following) + variant.affective_weight * felt
+
+    return fit(
+        watching,
+        lambda generator: shuffled(songs, recipe.batch, generator),
+        loss,
+        lambda: _validate(model, validation, see=True, feel=variant.affective_weight),
+        recipe=recipe,
+        n_batches=-(-len(songs) // recipe.batch),
+        folder=out / "watching",
+        dimensions=asdict(model.config) | {"affective_weight": variant.affective_weight},
     )
 
 
@@ -135,19 +189,36 @@ def _played(lists: Sequence[ChordList], generator: torch.Generator) -> list[Song
     return [chords.song(speed, phase) for chords, speed, phase in zip(lists, speeds, phases, strict=True)]
 
 
-def loss(model: AMT, batch: Batch, generator: torch.Generator, *, variant: Variant = VARIANTS["shipped"]) -> Tensor:
-    """Mean cross-entropy a chord and the affective loss, each with its weight."""
-    limit = model.config.max_steps
-    previous, following = batch.previous[:, :limit], batch.following[:, :limit]
+def surprise(model: AMT, batch: Batch, picture: Picture | None) -> Tensor:
+    """Mean cross-entropy a chord, END among them, with labels smoothed."""
+    previous, following = _inputs(model, batch)
+    return _cross_entropy(model(previous, batch.minor, picture), following, label_smoothing=LABEL_SMOOTHING)
+
+
+def watched(model: AMT, batch: Batch, generator: torch.Generator, variant: Variant) -> Tensor:
+    """The paper's loss: cross-entropy and affective loss of a model that sees the video all along."""
+    previous, following = _inputs(model, batch)
     logits = model(previous, batch.minor, drop_modalities(batch.picture, variant.drop_rates, generator))
-    surprise = functional.cross_entropy(
-        logits.flatten(0, 1), following.flatten(), ignore_index=PAD, label_smoothing=LABEL_SMOOTHING
+    told = _cross_entropy(logits, following, label_smoothing=LABEL_SMOOTHING)
+    felt = affective_loss(_calibrated(model, logits), batch.picture)
+    return variant.chord_weight * told + variant.affective_weight * felt
+
+
+def _inputs(model: AMT, batch: Batch) -> tuple[Tensor, Tensor]:
+    limit = model.config.max_steps
+    return batch.previous[:, :limit], batch.following[:, :limit]
+
+
+def _cross_entropy(logits: Tensor, following: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    targets = following.flatten()
+    return functional.cross_entropy(
+        logits.flatten(0, 1), targets, ignore_index=PAD, label_smoothing=label_smoothing
     )
-    if not variant.affective_weight:
-        return variant.chord_weight * surprise
+
+
+def _calibrated(model: AMT, logits: Tensor) -> Tensor:
     scale, offset = model.calibration()
-    affective = affective_loss(logits * scale + offset, batch.picture)
-    return variant.chord_weight * surprise + variant.affective_weight * affective
+    return logits * scale + offset
 
 
 def affective_loss(logits: Tensor, picture: Picture) -> Tensor:
@@ -169,12 +240,20 @@ def allowed_chords(emotion: Tensor) -> Tensor:
     return functional.pad(by_quality.repeat(*[1] * (by_quality.ndim - 1), n_roots), (1, VOCABULARY_SIZE - N_CHORDS))
 
 
-def _validate(model: AMT, songs: Sequence[Song], *, hide_all: bool = False) -> float:
-    """Negative log-likelihood with all modalities and without the semantic rows, the two ways it is used."""
-    ways = [("semantic", "emotion", "movement")] if hide_all else [(), ("semantic",)]
-    figures = [report.means(chords.amt(model, songs, hide=hide)) for hide in ways]
-    log.info("val  " + "  ".join("hits@1 {hits@1:.4f} nll {nll:.4f}".format(**row) for row in figures))
-    return sum(row["nll"] for row in figures) / len(figures)
+def _validate(model: AMT, songs: Sequence[Song], *, see: bool, feel: float = 0.0) -> float:
+    """Negative log-likelihood of chords, or of all modalities and without the semantic rows, the two ways it is used.
+
+    With `feel` the BCE of the affective loss counts as much as it does in training.
+    """
+    scale, offset = map(float, model.calibration())
+    ways: list[tuple[str, ...]] = [(), ("semantic",)] if see else [()]
+    figures = [
+        report.means(chords.amt(model, songs, hide=hide, see=see, calibration=Calibration(scale, offset)))
+        for hide in ways
+    ]
+    for row in figures:
+        log.info("val  hits@1 {hits@1:.4f}  nll {nll:.4f}  bce {bce:.4f}".format(**row))
+    return sum(row["nll"] + feel * row["bce"] for row in figures) / len(figures)
 
 
 def _report(model: AMT, songs: Sequence[Song], split: str, seed: int) -> dict[str, Any]:
