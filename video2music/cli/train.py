@@ -1,7 +1,7 @@
 """`video2music train`: make the shipped weights anew from the data sets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,49 +22,35 @@ SeedOption = Annotated[int, typer.Option(help="Of initial weights, order and dro
 def train_amt(
     data: MuViSyncOption,
     out: OutOption = Path("runs/amt"),
-    config: Annotated[str, typer.Option(help="shipped, paper or tiny.")] = "shipped",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    chords: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Chord lists to begin with: .lab files, POP909, Billboard.")
+    ] = None,
+    variant: Annotated[str, typer.Option(help="shipped, or one of the others that evaluate compares.")] = "shipped",
     seed: SeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
     """Train the chord model; prints its figures on the test split."""
     with failing_plainly():
-        from dataclasses import replace
-
         from video2music.errors import OptionError
-        from video2music.evaluate import report
-        from video2music.model.amt import CONFIGS
         from video2music.train import amt
 
-        if config not in CONFIGS:
-            raise OptionError(f"unknown config {config!r}: choose one of {', '.join(CONFIGS)}")
-        recipe = replace(amt.RECIPE, seed=seed, epochs=epochs or amt.RECIPE.epochs)
-        found = amt.train(data, out, config=config, recipe=recipe)
-        write_json(json_file, found)
-        if json_file != "-":
-            typer.echo(report.table(found))
+        if variant not in amt.VARIANTS:
+            raise OptionError(f"unknown variant {variant!r}: choose one of {', '.join(amt.VARIANTS)}")
+        _tell(amt.train(data, out, chord_data=chords, name=variant, seed=seed), json_file)
 
 
 @app.command("regressor")
 def train_regressor(
     data: MuViSyncOption,
     out: OutOption = Path("runs/regressor"),
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     seed: SeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
     """Train the density and loudness model; prints its figures on the test split."""
     with failing_plainly():
-        from dataclasses import replace
-
-        from video2music.evaluate import report
         from video2music.train import regressor
 
-        recipe = replace(regressor.RECIPE, seed=seed, epochs=epochs or regressor.RECIPE.epochs)
-        found = regressor.train(data, out, recipe=recipe)
-        write_json(json_file, found)
-        if json_file != "-":
-            typer.echo(report.table(found))
+        _tell(regressor.train(data, out, seed=seed), json_file)
 
 
 @app.command("color")
@@ -75,10 +61,14 @@ def train_color(
 ) -> None:
     """Fit the encoder that needs no download; prints its ten-fold correlations."""
     with failing_plainly():
-        from video2music.evaluate import report
         from video2music.train import color
 
-        found = color.train(data, out)
-        write_json(json_file, found)
-        if json_file != "-":
-            typer.echo(report.table(found))
+        _tell(color.train(data, out), json_file)
+
+
+def _tell(found: dict[str, Any], json_file: str | None) -> None:
+    from video2music.evaluate import report
+
+    write_json(json_file, found)
+    if json_file != "-":
+        typer.echo(report.table(found))

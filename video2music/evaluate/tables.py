@@ -153,6 +153,11 @@ def put_into(path: Path, task: str, text: str) -> None:
         raise OptionError(failure(error, path)) from None
 
 
+def markers(task: str) -> tuple[str, str]:
+    """The lines around a task's tables in a Markdown file."""
+    return f"<!-- evaluate {task} -->", f"<!-- end evaluate {task} -->"
+
+
 def check_markers(path: Path, task: str) -> None:
     """Make sure, before any work, that `put_into` will find its place. Raises OptionError."""
     _around(path, task)
@@ -168,7 +173,7 @@ def _around(path: Path, task: str) -> tuple[str, str]:
         raise OptionError(
             f"--into {path} cannot be read ({error.strerror}): name a Markdown file that exists"
         ) from None
-    begin, end = f"<!-- evaluate {task} -->", f"<!-- end evaluate {task} -->"
+    begin, end = markers(task)
     places = [index for index, line in enumerate(lines) if line.strip() in (begin, end)]
     if [lines[index].strip() for index in places] != [begin, end]:
         raise OptionError(

@@ -33,9 +33,9 @@ class History:
     def __init__(self, batch: int, device: torch.device) -> None:
         self.ids = torch.zeros(batch, 0, dtype=torch.long, device=device)
         self.age = self.ids
-        self._exact = self.ids  # of the latest step: the length of the history that ends here and at each step, the same
-        self._runs = self.ids  # of the latest step: the runs that end here and at each step, the same
-        self._runs_before = self.ids  # the same of the last step of the run before
+        # How long the histories that end at the latest step and at each other are the same, in steps and in runs; and
+        # in runs for the last step of the run before.
+        self._exact = self._runs = self._runs_before = self.ids
 
     def extend(self, chords: Tensor) -> Tensor:
         """Add inputs (B, L); returns the classes (B, L, steps), below N_MATCHES, of their matches with all so far."""
@@ -71,8 +71,9 @@ class History:
         here = self.age[:, start:, None]
         age = (here - self.age[:, None, :]).clamp(-LATEST, LATEST) + LATEST
         exact, runs, age = (functional.pad(rows[:, :, :-1], (1, 0)) for rows in (exact, runs, age))
+        by_steps = torch.bucketize(exact, _edges(STEP_CLASSES, exact), right=True)
         by_runs = torch.bucketize(runs, _edges(RUN_CLASSES, runs), right=True)
-        return torch.bucketize(exact, _edges(STEP_CLASSES, exact), right=True) * N_RUNS + by_runs * AGES + age * (runs > 0)
+        return by_steps * N_RUNS + by_runs * AGES + age * (runs > 0)
 
 
 class MatchBias(nn.Module):

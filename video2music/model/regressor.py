@@ -1,29 +1,93 @@
-"""The bidirectional GRU that reads note density and loudness off the video (Kang, Poria, Herremans 2024)."""
+"""Bidirectional GRUs that read note density and loudness off the video (Kang, Poria, Herremans 2024)."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from emotion import checkpoint
-from video2music.model.picture import Picture, PictureInput
+from video2music.model.picture import MODALITIES, Picture
 from video2music.values import Dynamics
 
 KIND = "regressor"
 WEIGHTS = Path(__file__).parent.parent / "weights" / KIND
 
 
+SPANS = (5, 15, 45)  # seconds over which movement and emotion are averaged
+N_COMPONENTS = 32  # principal components of the semantic rows: the rest tells the training songs apart by heart
+
+
 @dataclass(frozen=True)
 class RegressorConfig:
-    """Dimensions of the regressor."""
+    """Dimensions of the regressor; `members` GRUs, each with weights of its own, are averaged."""
 
-    width: int = 128
-    hidden: int = 128
+    hidden: int = 64
     layers: int = 2
-    dropout: float = 0.3
+    members: int = 4
+    dropout: float = 0.4
+
+
+class Rows(nn.Module):
+    """Picture -> (B, T, WIDTH): z-scored rows, their averages over longer spans, and which modalities are there."""
+
+    WIDTH = N_COMPONENTS + (1 + len(SPANS)) * (MODALITIES["emotion"] + MODALITIES["movement"]) + len(MODALITIES)
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, size in MODALITIES.items():
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_scale", torch.ones(size))
+        self.register_buffer("components", torch.eye(MODALITIES["semantic"], N_COMPONENTS))
+
+    def set_statistics(self, rows: dict[str, np.ndarray]) -> None:
+        """Take means, deviations and the semantic rows' principal components from training rows (N, size)."""
+        for name in MODALITIES:
+            self.get_buffer(f"{name}_mean").copy_(torch.from_numpy(rows[name].mean(0, dtype=np.float64)))
+            self.get_buffer(f"{name}_scale").copy_(torch.from_numpy(1 / (rows[name].std(0, dtype=np.float64) + 1e-3)))
+        scored = self._scored("semantic", torch.from_numpy(rows["semantic"][::SEMANTIC_STRIDE].astype(np.float32)))
+        _, deviations, directions = torch.linalg.svd(scored, full_matrices=False)
+        spread = deviations[:N_COMPONENTS] / math.sqrt(len(scored))
+        self.get_buffer("components").copy_(directions[:N_COMPONENTS].T / spread)
+
+    def forward(self, picture: Picture) -> Tensor:
+        semantic, emotion, moved = (
+            self._scored(name, rows) * (picture.present[:, index, None] & picture.mask)[..., None]
+            if (rows := getattr(picture, name)).shape[-1]
+            else picture.mask[..., None].float().expand(-1, -1, size) * 0
+            for index, (name, size) in enumerate(MODALITIES.items())
+        )
+        changing = torch.cat([emotion, moved], dim=-1)
+        averages = [_average(changing, picture.mask, span) for span in SPANS]
+        present = picture.present[:, None, :].expand(-1, changing.shape[1], -1).float()
+        return torch.cat([semantic @ self.get_buffer("components"), changing, *averages, present], dim=-1)
+
+    def _scored(self, name: str, rows: Tensor) -> Tensor:
+        return (rows - self.get_buffer(f"{name}_mean")) * self.get_buffer(f"{name}_scale")
+
+
+class Member(nn.Module):
+    """One bidirectional GRU: rows (B, T, Rows.WIDTH) -> z-scores (B, T, 2)."""
+
+    def __init__(self, config: RegressorConfig) -> None:
+        super().__init__()
+        between = config.dropout if config.layers > 1 else 0.0
+        self.join = nn.Linear(Rows.WIDTH, config.hidden)
+        self.gru = nn.GRU(
+            config.hidden, config.hidden, config.layers, batch_first=True, bidirectional=True, dropout=between
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(2 * config.hidden, 2)
+
+    def forward(self, rows: Tensor, lengths: Tensor) -> Tensor:
+        x = self.dropout(self.join(rows).relu())
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        x, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])
+        return self.head(self.dropout(x))
 
 
 class Regressor(nn.Module):
@@ -36,24 +100,20 @@ class Regressor(nn.Module):
     def __init__(self, config: RegressorConfig) -> None:
         super().__init__()
         self.config = config
-        self.picture = PictureInput(config.width)
-        between = config.dropout if config.layers > 1 else 0.0
-        self.gru = nn.GRU(
-            config.width, config.hidden, config.layers, batch_first=True, bidirectional=True, dropout=between
-        )
-        self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(2 * config.hidden, 2)
+        self.rows = Rows()
+        self.members = nn.ModuleList(Member(config) for _ in range(config.members))
         self.register_buffer("target_mean", torch.zeros(2))
         self.register_buffer("target_scale", torch.ones(2))
         self.register_buffer("spread", torch.ones(2))  # deviation of the truth over that of the predictions, on val
 
+    def each(self, picture: Picture) -> Tensor:
+        """z-scores (members, B, T, 2) of density and loudness by each member; padded steps are 0."""
+        rows, lengths = self.rows(picture), picture.mask.sum(1).cpu()
+        return torch.stack([member(rows, lengths) for member in self.members]) * picture.mask[..., None]
+
     def scores(self, picture: Picture) -> Tensor:
-        """z-scores (B, T, 2) of density and loudness; padded steps are 0."""
-        x = self.dropout(self.picture(picture))
-        lengths = picture.mask.sum(1).cpu()
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        x, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])
-        return self.head(self.dropout(x)) * picture.mask[..., None]
+        """z-scores (B, T, 2) of density and loudness, the members' mean."""
+        return self.each(picture).mean(0)
 
     def forward(self, picture: Picture) -> Tensor:
         """Density and loudness (B, T, 2), at least 0; 0 on padded steps."""
@@ -85,6 +145,19 @@ LOWEST, HIGHEST = (
     (3.0, 0.03),
     (30.0, 0.5),
 )  # notes and RMS: below there is hardly any music, above hardly any in MuVi-Sync
+
+
+SEMANTIC_STRIDE = 7  # every seventh second is enough for principal components
+
+
+def _average(rows: Tensor, mask: Tensor, span: int) -> Tensor:
+    """Mean of the real rows (B, T, D) within `span` seconds, centred."""
+    there = mask[..., None].to(rows.dtype)
+
+    def total(values: Tensor) -> Tensor:
+        return functional.avg_pool1d(values.transpose(1, 2), span, stride=1, padding=span // 2).transpose(1, 2)
+
+    return total(rows * there) / total(there).clamp(min=1e-6) * there
 
 
 def _mirrored(picture: Picture, margin: int) -> Picture:

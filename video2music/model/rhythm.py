@@ -40,9 +40,8 @@ class HarmonicRhythm:
     def _step(self, changed: Tensor) -> Tensor:
         lines = grid_lines(self._weights.device)
         if self.steps >= 2:
-            seen = lines[(self.steps - 2) % len(lines)]
-            hit, miss = (torch.where(seen, on, off) for on, off in ((self._on, self._off), (1 - self._on, 1 - self._off)))
-            evidence = torch.where(changed[:, None, None], hit.log(), miss.log())
+            chance = torch.where(lines[(self.steps - 2) % len(lines)], self._on, self._off)
+            evidence = torch.where(changed[:, None, None], chance, 1 - chance).log()
             self._weights = self._keep * self._weights + evidence
         if self.steps == 0:
             odds = torch.full((len(changed), N_BELIEFS), _log_odds(UNKNOWN), device=changed.device)

@@ -39,11 +39,12 @@ class Watching(nn.Module):
         super().__init__()
         self.picture = PictureInput(WIDTH)
         self.around = nn.Conv1d(WIDTH, WIDTH, REACH, padding=REACH // 2)
-        self.when = nn.Sequential(nn.Linear(WIDTH + 3, 24), nn.GELU(), nn.Linear(24, 1))
+        last = nn.Linear(24, 1)
+        self.when = nn.Sequential(nn.Linear(WIDTH + 3, 24), nn.GELU(), last)
         self.share = AffectiveShare()
         self.ends = nn.Parameter(torch.tensor([-4.0, 8.0]))  # nats for END while the picture lasts, and after it
-        nn.init.zeros_(self.when[-1].weight)
-        nn.init.zeros_(self.when[-1].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def look(self, picture: Picture) -> Glimpses:
         """Read the videos."""
@@ -82,11 +83,12 @@ class AffectiveShare(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = nn.Sequential(nn.Linear(len(EMOTIONS), 32), nn.GELU(), nn.Linear(32, len(QUALITIES) + 2))
+        last = nn.Linear(32, len(QUALITIES) + 2)
+        self.said = nn.Sequential(nn.Linear(len(EMOTIONS), 32), nn.GELU(), last)
         self.roots = nn.Parameter(torch.zeros(2, 12))  # major, minor
         self.calibration = nn.Parameter(torch.tensor([1.0, 5.0]))  # scale and offset of the published loss's logits
         with torch.no_grad():
-            self.said[-1].bias[-2:] = torch.tensor([FIRST_SHARE, 0.0])
+            last.bias[-2:] = torch.tensor([FIRST_SHARE, 0.0])
 
     def forward(self, said: Tensor, emotion: Tensor, minor: Tensor) -> Tensor:
         """Logits (B, L, 159) from log-probabilities (B, L, 159), emotions (B, L, 6) and modes (B,).

@@ -211,9 +211,7 @@ def _inputs(model: AMT, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def _cross_entropy(logits: Tensor, following: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
     targets = following.flatten()
-    return functional.cross_entropy(
-        logits.flatten(0, 1), targets, ignore_index=PAD, label_smoothing=label_smoothing
-    )
+    return functional.cross_entropy(logits.flatten(0, 1), targets, ignore_index=PAD, label_smoothing=label_smoothing)
 
 
 def _calibrated(model: AMT, logits: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from video2music.evaluate.report import table
+from video2music.evaluate.tables import markers
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,20 @@ _MUVI_SYNC = (
 )
 AMT = Text(
     "AMT: chords from video",
-    "The Affective Multimodal Transformer of Video2Music (arXiv 2311.00968) with dimensions of its own. It reads "
-    "semantic embeddings, emotion, motion and scene offset of each second and predicts the next chord of 159. Whole "
-    "modalities were hidden at random in training, so it also works without semantic embeddings.",
-    _MUVI_SYNC,
+    "The Affective Multimodal Transformer of Video2Music (arXiv 2311.00968) made anew: a decoder that knows where the "
+    "song's past matches its present, tracks its harmonic rhythm and may copy, and a narrow path by which semantic "
+    "embeddings, emotion, motion and scene offset of the second to come move what it says. Whole modalities were "
+    "hidden at random in training, so it also works without semantic embeddings.",
+    f"{_MUVI_SYNC} Pre-trained on chord lists without video: POP909 (MIT), McGill Billboard (from a repository under "
+    "GPL-3), US pop and RWC (Ellis and others; no licence stated with the copy).",
     "Hits@k as the reference codes it: top k of 159 classes, END counts, the first chord is given, mean over songs "
-    "[95 % bootstrap interval over songs]. The epoch was chosen on val. `no semantic rows` and `no video` are the same "
-    "weights with those rows hidden: where they do not differ, the prediction owes nothing to what was hidden.",
-    "video2music train amt --data MUVI_SYNC",
+    "[95 % bootstrap interval over songs]. Epochs were chosen on val.",
+    "video2music train amt --data MUVI_SYNC --chords CHORD_LISTS",
 )
 REGRESSOR = Text(
     "Regressor: note density and loudness from video",
-    "A bidirectional GRU over the same rows as the AMT, with z-scored targets and a correlation term in its loss.",
+    "The mean of a few bidirectional GRUs over the same rows as the AMT, their averages over longer spans and the "
+    "semantic rows' principal components, with z-scored targets and a correlation term in the loss.",
     _MUVI_SYNC,
     "RMSE per song, mean over songs [95 % bootstrap interval over songs]; `padded` counts 300 rows with zeros beyond "
     "the end, as the reference does. "
@@ -47,9 +50,10 @@ REGRESSOR = Text(
 
 
 def write(folder: Path, text: Text, *, reports: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> None:
-    """Write the card with one table a report."""
+    """Write the card with one table a report, between the lines that `video2music evaluate --into` looks for."""
     tables = "\n\n".join(f"### {report['split']}\n\n{table(report)}" for report in reports)
+    begin, end = markers(reports[0]["task"])
     (folder / "README.md").write_text(
         f"# {text.title}\n\n{text.what}\n\n## Data\n\n{text.data}\n\n## Command\n\n    {text.command}\n\n"
-        f"```json\n{json.dumps(details, indent=2)}\n```\n\n## Metrics\n\n{text.notes}\n\n{tables}\n"
+        f"```json\n{json.dumps(details, indent=2)}\n```\n\n## Metrics\n\n{text.notes}\n\n{begin}\n\n{tables}\n\n{end}\n"
     )
