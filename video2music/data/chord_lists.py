@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def _salami(path: Path) -> Iterator[Span]:
     """The bars of each phrase share its time evenly, the chords of a bar share the bar; a dot repeats the chord."""
     rows = [line.partition("\t") for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
     lines = [(float(start), text) for start, _, text in rows]
-    for (start, text), (end, _) in zip(lines, lines[1:], strict=False):
+    for (start, text), (end, _) in pairwise(lines):
         bars = _BAR.findall(text) or ["N"]
         if times := _TIMES.search(text.rpartition("|")[2]):
             bars *= int(times[1])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 
 from video2music.chords import END, VOCABULARY_SIZE, Chord
 from video2music.data.batches import batch_of, picture_of
@@ -32,12 +33,17 @@ def amt(
     hide: Sequence[str] = (),
     watch: Sequence[Song] | None = None,
     see: bool = True,
+    heard: Sequence[Logits] | None = None,
     calibration: Calibration | None = None,
-    batch: int = 8,
 ) -> Songs:
     """Figures of the model, with the named modalities hidden from it, or with the videos of other songs."""
-    said = logits_of(model, songs, hide=hide, watch=watch, see=see, batch=batch)
+    said = logits_of(model, songs, hide=hide, watch=watch, see=see, heard=heard)
     return scores(songs, said, calibration=calibration)
+
+
+def heard(model: AMT, songs: Sequence[Song]) -> list[Logits] | None:
+    """What the songs' past alone says, to be handed to `logits_of`; None of a model that hears and sees at once."""
+    return None if model.watching is None else logits_of(model, songs, see=False)
 
 
 @torch.inference_mode()
@@ -48,12 +54,14 @@ def logits_of(
     hide: Sequence[str] = (),
     watch: Sequence[Song] | None = None,
     see: bool = True,
+    heard: Sequence[Logits] | None = None,
     batch: int = 8,
 ) -> list[Logits]:
     """What the model says of every song, its true chords so far given.
 
     Modalities named in `hide` are hidden from it; with `watch` it sees the videos of these songs, one of the same
-    length for each; unless it may `see`, the part of it that watches is left out. Songs of like length share a batch.
+    length for each; unless it may `see`, the part of it that watches is left out. With `heard` what the songs' past
+    says is not worked out again. Songs of like length share a batch.
     """
     hidden = torch.tensor([name in hide for name in MODALITIES])
     order = sorted(range(len(songs)), key=lambda index: len(songs[index]))
@@ -63,7 +71,12 @@ def logits_of(
         tensors = batch_of([songs[index] for index in some])
         picture = picture_of([(watch or songs)[index] for index in some])
         picture = picture._replace(present=picture.present & ~hidden)
-        logits = model(tensors.previous[:, : model.config.max_steps], tensors.minor, picture if see else None).numpy()
+        chords = tensors.previous[:, : model.config.max_steps]
+        if heard is None:
+            logits = model(chords, tensors.minor, picture if see else None).numpy()
+        else:
+            past = pad_sequence([torch.from_numpy(heard[index]) for index in some], batch_first=True)
+            logits = model.watch(past, chords, tensors.minor, picture).numpy()
         for row, index in enumerate(some):
             found[index] = logits[row, : len(songs[index]) + 1].copy()
     return found

@@ -57,11 +57,12 @@ def study_chords(data: Path, *, split: str = "test", seeds: int = 1, runs: Path 
     songs = load_split(data, split)
     found = gather(amt.KIND, amt.load, amt.WEIGHTS, runs, seeds=seeds)
     train, validation = (load_split(data, name) for name in (TRAIN, VALIDATION))
-    said = [chords.logits_of(run.model, songs) for run in found[SHIPPED]]
+    heard = {run.sha256: chords.heard(run.model, songs) for run in found[SHIPPED]}
+    said = [chords.logits_of(run.model, songs, heard=heard[run.sha256]) for run in found[SHIPPED]]
 
     def watch(run: Run, hide: tuple[str, ...], videos: Sequence[Song] | None) -> Songs:
-        fitted = calibration.of_config(run.config)
-        return chords.amt(run.model, songs, hide=hide, watch=videos, calibration=fitted)
+        past, fitted = heard.get(run.sha256), calibration.of_config(run.config)
+        return chords.amt(run.model, songs, hide=hide, watch=videos, heard=past, calibration=fitted)
 
     shipped = [
         chords.scores(songs, logits, calibration=calibration.of_config(run.config))

@@ -201,6 +201,11 @@ class AMT(nn.Module):
             return said
         return self.watching(said, chords, state.glimpses, state.minor, start)
 
+    def watch(self, said: Tensor, chords: Tensor, minor: Tensor, picture: Picture) -> Tensor:
+        """What `forward` gives, from what it gave without the picture, `said` (B, L, 159); for copying models."""
+        watching = cast(Watching, self.watching)
+        return watching(said, chords, watching.look(picture), minor)
+
     def calibration(self) -> tuple[Tensor, Tensor]:
         """Scale and offset that make the logits those of the published affective loss."""
         if self.watching is None:

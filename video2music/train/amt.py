@@ -107,7 +107,7 @@ def train(
         "validation": [round(row["validation"], 4) for row in history],
         "seconds": round(sum(row["seconds"] for row in history)),
     }
-    scale, offset = map(float, model.calibration())
+    scale, offset = (value.item() for value in model.calibration())
     save(model, out, training=training, calibration={"scale": scale, "offset": offset})
     reports = [_report(model, load_split(data, split), split, seed) for split in ("val", "test")]
     card.write(out, card.AMT, reports=reports, details=training)
@@ -158,15 +158,17 @@ def _watch(
 ) -> list[dict[str, float]]:
     """Learn what the picture adds to what the song says, which is worked out once."""
     log.info("watching")
-    said = {song.name: logits for song, logits in zip(songs, chords.logits_of(model, songs, see=False), strict=True)}
+    heard = chords.logits_of(model, songs, see=False)
+    said = {song.name: torch.from_numpy(logits) for song, logits in zip(songs, heard, strict=True)}
+    heard = chords.logits_of(model, validation, see=False)
     watching = cast(Watching, model.watching)
     watching.train()
 
     def loss(batch: Batch, generator: torch.Generator) -> Tensor:
         picture = drop_modalities(batch.picture, variant.drop_rates, generator)
         previous, following = _inputs(model, batch)
-        heard = pad_sequence([torch.from_numpy(said[name]) for name in batch.names], batch_first=True)
-        logits = watching(heard, previous, watching.look(picture), batch.minor)
+        past = pad_sequence([said[name] for name in batch.names], batch_first=True)
+        logits = model.watch(past, previous, batch.minor, picture)
         felt = affective_loss(_calibrated(model, logits), batch.picture) if variant.affective_weight else 0.0
         return _cross_entropy(logits, following) + variant.affective_weight * felt
 
@@ -174,7 +176,7 @@ def _watch(
         watching,
         lambda generator: shuffled(songs, recipe.batch, generator),
         loss,
-        lambda: _validate(model, validation, see=True, feel=variant.affective_weight),
+        lambda: _validate(model, validation, see=True, heard=heard, feel=variant.affective_weight),
         recipe=recipe,
         n_batches=-(-len(songs) // recipe.batch),
         folder=out / "watching",
@@ -238,15 +240,17 @@ def allowed_chords(emotion: Tensor) -> Tensor:
     return functional.pad(by_quality.repeat(*[1] * (by_quality.ndim - 1), n_roots), (1, VOCABULARY_SIZE - N_CHORDS))
 
 
-def _validate(model: AMT, songs: Sequence[Song], *, see: bool, feel: float = 0.0) -> float:
+def _validate(
+    model: AMT, songs: Sequence[Song], *, see: bool, heard: Sequence[chords.Logits] | None = None, feel: float = 0.0
+) -> float:
     """Negative log-likelihood of chords, or of all modalities and without the semantic rows, the two ways it is used.
 
     With `feel` the BCE of the affective loss counts as much as it does in training.
     """
-    scale, offset = map(float, model.calibration())
+    calibration = Calibration(*(value.item() for value in model.calibration()))
     ways: list[tuple[str, ...]] = [(), ("semantic",)] if see else [()]
     figures = [
-        report.means(chords.amt(model, songs, hide=hide, see=see, calibration=Calibration(scale, offset)))
+        report.means(chords.amt(model, songs, hide=hide, see=see, heard=heard, calibration=calibration))
         for hide in ways
     ]
     for row in figures:
