@@ -8,6 +8,7 @@ Read from any folder, at any depth:
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +25,8 @@ from video2music.errors import DataError
 LEAST_CHORDS = 20  # a list with fewer is no song
 SALAMI = "salami_chords.txt"
 _BAR = re.compile(r"\|([^|]*)(?=\|)")
+_HEADING = re.compile(r"^# (artist|title): (.*)$", re.MULTILINE)
+_NUMBERED = re.compile(r"\d+-(.*)")
 _TIMES = re.compile(r"x(\d+)\s*$")
 
 # The triads and seventh chords of C major, which is A minor as well.
@@ -36,9 +39,14 @@ _DIATONIC = tuple(
 
 @dataclass(frozen=True, eq=False)
 class ChordList:
-    """Chord ids (N,) in C major or A minor, the second each starts at (N,) and where the last one ends."""
+    """Chord ids (N,) in C major or A minor, the second each starts at (N,) and where the last one ends.
+
+    `name` is its file; artist and title are empty where nothing tells them.
+    """
 
     name: str
+    artist: str
+    title: str
     minor: bool
     ids: NDArray[np.int64]
     starts_s: NDArray[np.float64]
@@ -64,10 +72,30 @@ def read(root: Path) -> list[ChordList]:
         spans = list((_salami if path.name == SALAMI else _spans)(path))
         chords = tuple(chord for _, _, chord in spans)
         if len(spans) >= LEAST_CHORDS:
-            found.setdefault(chords, _listed(str(path.relative_to(root)), spans))
+            found.setdefault(chords, _listed(path, root, spans))
     if not found:
         raise DataError(f"no chord lists in {root}: give a folder with .lab files, POP909's or McGill Billboard's")
     return list(found.values())
+
+
+def apart_from(lists: Sequence[ChordList], videos: Sequence[str]) -> list[ChordList]:
+    """Those that are none of the songs in these videos, told by the videos' names, as in `Artist - Title (video)`.
+
+    A list is one of them where a name holds its whole title and the last word of its artist.
+    """
+    names = [f" {_plain(video)} " for video in videos]
+
+    def known(song: ChordList) -> bool:
+        title, artist = _plain(song.title), _plain(song.artist).rpartition(" ")[2]
+        return bool(title and artist) and any(f" {title} " in name and f" {artist} " in name for name in names)
+
+    return [song for song in lists if not known(song)]
+
+
+def _plain(name: str) -> str:
+    """Lower-case words of letters and digits, accents gone."""
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return " ".join(re.findall("[a-z0-9]+", ascii_only.lower().replace("_", " ")))
 
 
 Span = tuple[float, float, Chord]
@@ -125,7 +153,16 @@ def _likeness(tones: NDArray[np.int_], quality: str) -> float:
     return float((tones.astype(bool) & own).sum() - 0.6 * (tones.astype(bool) != own).sum())
 
 
-def _listed(name: str, spans: Sequence[Span]) -> ChordList:
+def _artist_and_title(path: Path) -> tuple[str, str]:
+    """From Billboard's heading or US pop's folders, `artist/album/NN-Title.lab`; empty for the others."""
+    if path.name == SALAMI:
+        heading = dict(_HEADING.findall(path.read_text()))
+        return heading.get("artist", ""), heading.get("title", "")
+    numbered = _NUMBERED.fullmatch(path.stem)
+    return (path.parent.parent.name, numbered[1]) if numbered else ("", "")
+
+
+def _listed(path: Path, root: Path, spans: Sequence[Span]) -> ChordList:
     """Transposed to C major or A minor: the seven notes that fit its chords best, and the longer of the two tonics."""
     lasting: dict[Chord, float] = {}
     for start, end, chord in spans:
@@ -134,4 +171,5 @@ def _listed(name: str, spans: Sequence[Span]) -> ChordList:
     tonics = [sum(s for chord, s in lasting.items() if chord.root == (tonic + shift) % 12) for tonic in (0, 9)]
     ids = np.array([chord.transpose(-shift).id for _, _, chord in spans], np.int64)
     starts = np.array([start for start, _, _ in spans])
-    return ChordList(name, tonics[1] > tonics[0], ids, starts, spans[-1][1])
+    name, minor = path.relative_to(root).as_posix(), tonics[1] > tonics[0]
+    return ChordList(name, *_artist_and_title(path), minor, ids, starts, spans[-1][1])

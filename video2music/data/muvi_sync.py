@@ -5,6 +5,7 @@
     vevo_emotion/6c_l14p/all/NNN.lab        a heading, then `second` and six probabilities
     vevo_{motion,scene_offset,note_density,loudness}/all/NNN.lab    `second value`
     vevo_meta/split/v1/{train,val,test}.txt
+    vevo_meta/idlist.txt                    `NNN-name of the video<TAB>YouTube id`
 
 Chord rows and feature rows differ in number in 246 videos: every row beyond the shortest list is dropped.
 """
@@ -44,10 +45,13 @@ class Song:
 
 def load_split(root: Path, split: str) -> list[Song]:
     """All songs of `train`, `val` or `test` of split v1. Raises DataError."""
-    if split not in SPLITS:
-        raise DataError(f"unknown split {split!r}: MuVi-Sync has {', '.join(SPLITS)}")
-    names = _rows(root / f"vevo_meta/split/v1/{split}.txt", str.strip)
-    return [load_song(root, name) for name in names]
+    return [load_song(root, name) for name in _names(root, split)]
+
+
+def titles(root: Path, split: str) -> list[str]:
+    """The names of a split's videos, artist and title of the song among them. Raises DataError."""
+    listed = dict(_rows(root / "vevo_meta/idlist.txt", lambda line: line.rpartition("\t")[0].split("-", 1)))
+    return [listed[name] for name in _names(root, split)]
 
 
 def load_song(root: Path, name: str) -> Song:
@@ -78,6 +82,12 @@ _COLUMNS = {
     "density": "vevo_note_density",
     "loudness": "vevo_loudness",
 }
+
+
+def _names(root: Path, split: str) -> list[str]:
+    if split not in SPLITS:
+        raise DataError(f"unknown split {split!r}: MuVi-Sync has {', '.join(SPLITS)}")
+    return _rows(root / f"vevo_meta/split/v1/{split}.txt", str.strip)
 
 
 def _column(root: Path, folder: str, name: str) -> NDArray[np.float32]:

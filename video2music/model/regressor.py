@@ -27,7 +27,7 @@ class RegressorConfig:
     """Dimensions of the regressor; `members` GRUs, each with weights of its own, are averaged."""
 
     hidden: int = 64
-    layers: int = 2
+    layers: int = 1
     members: int = 4
     dropout: float = 0.4
 

@@ -20,7 +20,7 @@ from video2music.chords import N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
 from video2music.data import chord_lists
 from video2music.data.batches import Batch, drop_modalities, shuffled, statistics
 from video2music.data.chord_lists import ChordList
-from video2music.data.muvi_sync import Song, load_split
+from video2music.data.muvi_sync import Song, load_split, titles
 from video2music.errors import DataError
 from video2music.evaluate import chords, report
 from video2music.evaluate.calibration import Calibration
@@ -91,7 +91,7 @@ def train(
     model = AMT(variant.config)
     model.eyes.set_statistics(statistics(songs))
     if variant.pretraining and chord_data is not None:
-        _pretrain(model, chord_lists.read(chord_data), validation, replace(PRETRAINING, seed=seed), out)
+        _pretrain(model, _lists_apart(chord_data, data), validation, replace(PRETRAINING, seed=seed), out)
     history = _learn_songs(model, songs, validation, recipe, variant, out)
     stages = {"pretraining": asdict(PRETRAINING) if variant.pretraining else None, "recipe": asdict(recipe)}
     if model.watching is not None:
@@ -112,6 +112,15 @@ def train(
     reports = [_report(model, load_split(data, split), split, seed) for split in ("val", "test")]
     card.write(out, card.AMT, reports=reports, details=training)
     return reports[-1]
+
+
+def _lists_apart(chord_data: Path, data: Path) -> list[ChordList]:
+    """Chord lists of songs that are in neither val nor test of MuVi-Sync."""
+    held_out = [*titles(data, "val"), *titles(data, "test")]
+    lists = chord_lists.read(chord_data)
+    apart = chord_lists.apart_from(lists, held_out)
+    log.info("left out %d chord lists of songs that are in val or test", len(lists) - len(apart))
+    return apart
 
 
 def _pretrain(model: AMT, lists: Sequence[ChordList], validation: Sequence[Song], recipe: Recipe, out: Path) -> None:

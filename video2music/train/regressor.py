@@ -16,7 +16,7 @@ from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
 
-RECIPE = Recipe(epochs=12, batch=16, rate=2e-3, warmup_steps=50, decay=0.05, patience=5)
+RECIPE = Recipe(epochs=14, batch=32, rate=4e-3, warmup_steps=30, decay=0.05, patience=5)
 CORRELATION_WEIGHT = 0.1
 DROP_RATES = (0.3, 0.1, 0.1)
 
