@@ -8,6 +8,7 @@ from typing import Any
 
 from emotion.files import failure, whole_file
 from video2music.errors import OptionError
+from video2music.evaluate.published import PUBLISHED
 
 Columns = Mapping[str, tuple[str, int]]
 """Metric -> its heading, and the decimals of its interval; the mean has four."""
@@ -52,7 +53,7 @@ _CHORDS_NOTE = (
     "Hits@k as the reference codes it (END counts, PAD does not, mean over songs). Emotion BCE: of the 159 calibrated "
     "logits against the chords that the second's strongest emotion allows, over the seconds that have a chord. NLL in "
     "nats a chord, END apart. `no semantic rows` to `another song's video` are the shipped weights shown less or other "
-    "than the truth; `trained:` are other runs."
+    "than the truth; `trained:` are other runs. Rows without intervals are others' own figures."
 )
 _MORE_CHORDS_NOTE = (
     "Hits where the chord changes; mir_eval's agreement of the likeliest chord on roots, thirds and sevenths; the "
@@ -60,7 +61,7 @@ _MORE_CHORDS_NOTE = (
 )
 _DYNAMICS_NOTE = (
     "RMSE a song, mean over songs; `padded` counts 300 rows with zeros beyond the end, as the reference does. r is "
-    "Pearson's, within each song."
+    "Pearson's, within each song. Rows without intervals are others' own figures."
 )
 _GAINS_NOTE = "What the true video is better by, song by song; above 0 the picture helps."
 _STEERING_NOTE = (
@@ -74,7 +75,7 @@ def chords_text(report: Mapping[str, Any]) -> str:
     """The tables of `evaluate chords`."""
     return _joined(
         f"{_title(report)} {_CHORDS_NOTE}",
-        grid(report["rows"], CHORDS),
+        grid(_with_published(report), CHORDS),
         _MORE_CHORDS_NOTE,
         grid(report["rows"], MORE_CHORDS),
         _GAINS_NOTE,
@@ -88,7 +89,7 @@ def dynamics_text(report: Mapping[str, Any]) -> str:
     """The tables of `evaluate dynamics`."""
     return _joined(
         f"{_title(report)} {_DYNAMICS_NOTE}",
-        grid(report["rows"], DYNAMICS),
+        grid(_with_published(report), DYNAMICS),
         _GAINS_NOTE,
         grid(report["differences"], GAINS),
         _HISTOGRAM_NOTE,
@@ -107,7 +108,14 @@ def grid(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], columns: Columns) 
     return _table(["", *(heading for heading, _ in kept.values())], cells)
 
 
+def _with_published(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What others printed for the test split, then the rows of the report."""
+    return {**(PUBLISHED[report["task"]] if report["split"] == "test" else {}), **report["rows"]}
+
+
 def _cell(figure: Mapping[str, float], digits: int) -> str:
+    if "low" not in figure:
+        return f"{figure['mean']:.4f}"
     return f"{figure['mean']:.4f} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
 
 
