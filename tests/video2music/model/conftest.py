@@ -4,18 +4,38 @@ import numpy as np
 import pytest
 import torch
 
-from video2music.model.amt import AMT, CONFIGS
+from video2music.model.amt import AMT, CONFIGS, AMTConfig
 from video2music.model.picture import Picture, collate
+
+PAPER_STYLE = AMTConfig(32, 2, 64, encoder_layers=2, decoder_layers=2, copying=False)
+
+
+def loud(model: torch.nn.Module) -> torch.nn.Module:
+    """The model with random weights large enough that every part of it matters."""
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return model.eval()
 
 
 @pytest.fixture
 def tiny_amt() -> AMT:
-    """The AMT at its smallest, with random weights large enough that every part of it matters."""
+    """The AMT at its smallest."""
     torch.manual_seed(0)
-    model = AMT(CONFIGS["tiny"]).eval()
-    for parameter in model.parameters():
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    return model
+    return loud(AMT(CONFIGS["tiny"]))
+
+
+@pytest.fixture
+def paper_amt() -> AMT:
+    """The paper's model, small."""
+    torch.manual_seed(0)
+    return loud(AMT(PAPER_STYLE))
+
+
+@pytest.fixture(params=["tiny_amt", "paper_amt"])
+def any_amt(request) -> AMT:
+    """One after the other: a model that copies and then watches, one that attends to the video."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

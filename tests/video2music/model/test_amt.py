@@ -1,10 +1,9 @@
-import math
-
 import pytest
 import torch
 
 from video2music.chords import END, PAD, VOCABULARY_SIZE, Chord
-from video2music.model.amt import AMT, CONFIGS, load
+from video2music.model.amt import AMT, CONFIGS, load, save
+from video2music.model.picture import MODALITIES
 
 
 @pytest.fixture
@@ -15,50 +14,86 @@ def chords():
 MODES = torch.tensor([True, False])
 
 
-def test_a_chord_sees_none_of_those_after_it(tiny_amt, picture, chords):
+def test_a_chord_sees_none_of_those_after_it(any_amt, picture, chords):
     seen = picture(20, 20)
-    before = tiny_amt(chords, MODES, seen)
+    before = any_amt(chords, MODES, seen)
     changed = chords.clone()
     changed[:, 12:] = (changed[:, 12:] + 5) % 157
-    after = tiny_amt(changed, MODES, seen)
+    after = any_amt(changed, MODES, seen)
     torch.testing.assert_close(before[:, :12], after[:, :12])
     assert (before[:, 12:] - after[:, 12:]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("prefill", [1, 7, 20])
-def test_the_cache_changes_no_logit(tiny_amt, picture, chords, prefill):
-    whole = tiny_amt(chords, MODES, picture(20, 13))
-    state = tiny_amt.start(picture(20, 13), MODES)
-    steps = [tiny_amt.advance(state, chords[:, :prefill])]
-    steps += [tiny_amt.advance(state, chords[:, i : i + 1]) for i in range(prefill, chords.shape[1])]
+def test_the_cache_changes_no_logit(any_amt, picture, chords, prefill):
+    whole = any_amt(chords, MODES, picture(20, 13))
+    state = any_amt.start(picture(20, 13), MODES)
+    steps = [any_amt.advance(state, chords[:, :prefill])]
+    steps += [any_amt.advance(state, chords[:, i : i + 1]) for i in range(prefill, chords.shape[1])]
     torch.testing.assert_close(torch.cat(steps, dim=1), whole, atol=1e-5, rtol=0)
 
 
-def test_padding_a_batch_changes_no_logit(tiny_amt, picture, chords):
-    together = tiny_amt(chords, MODES, picture(20, 13))
+def test_padding_a_batch_changes_no_logit(any_amt, picture, chords):
+    together = any_amt(chords, MODES, picture(20, 13))
     second = picture(20, 13).window(0, 13)
-    alone = tiny_amt(chords[1:, :13], MODES[1:], type(second)(*(tensor[1:] for tensor in second)))
+    alone = any_amt(chords[1:, :13], MODES[1:], type(second)(*(tensor[1:] for tensor in second)))
     torch.testing.assert_close(together[1:, :13], alone, atol=1e-5, rtol=0)
 
 
-def test_relative_logits_are_those_of_a_plain_loop(tiny_amt):
-    attention = tiny_amt.layers[0].self_attention
-    queries = torch.randn(1, 2, 5, 16)
-    bias = attention._bias(queries, n_keys=5, start=0)
-    for i in range(5):
-        for j in range(i + 1):
-            expected = (queries[0, 1, i] @ attention.table[i - j]).item() / math.sqrt(16)
-            assert bias[0, 1, i, j].item() == pytest.approx(expected, abs=1e-5)
-        assert (bias[0, 1, i, i + 1 :] == -math.inf).all()
-
-
-def test_an_absent_modality_hides_its_rows(tiny_amt, picture, chords):
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_an_absent_modality_hides_its_rows(any_amt, picture, chords, modality):
     seen = picture(20, 20)
-    other = seen._replace(semantic=seen.semantic * 3 + 1)
-    absent = torch.tensor([[False, True, True]] * 2)
-    hidden = [tiny_amt(chords, MODES, one._replace(present=absent)) for one in (seen, other)]
+    other = seen._replace(**{modality: getattr(seen, modality).flip(1) * 3})
+    present = torch.ones(2, 3, dtype=torch.bool)
+    present[:, list(MODALITIES).index(modality)] = False
+    hidden = [any_amt(chords, MODES, one._replace(present=present)) for one in (seen, other)]
     torch.testing.assert_close(*hidden)
-    assert (tiny_amt(chords, MODES, seen) - tiny_amt(chords, MODES, other)).abs().max() > 1e-3
+    assert (any_amt(chords, MODES, seen) - any_amt(chords, MODES, other)).abs().max() > 1e-3
+
+
+def test_with_no_picture_the_song_speaks_alone(tiny_amt, picture, chords):
+    blind = tiny_amt(chords, MODES, None)
+    torch.testing.assert_close(blind.exp().sum(-1), torch.ones(2, 20), atol=1e-4, rtol=0)
+    with torch.no_grad():
+        for parameter in tiny_amt.watching.parameters():
+            parameter.normal_()
+    torch.testing.assert_close(tiny_amt(chords, MODES, None), blind, rtol=0, atol=0)
+    assert (tiny_amt(chords, MODES, picture(20, 20)) - blind).abs().max() > 1e-3
+
+
+def test_watching_what_was_said_gives_what_watching_all_along_gives(tiny_amt, picture, chords):
+    seen = picture(20, 13)
+    watched = tiny_amt.watch(tiny_amt(chords, MODES, None), chords, MODES, seen)
+    torch.testing.assert_close(watched, tiny_amt(chords, MODES, seen), atol=1e-5, rtol=0)
+
+
+def test_the_mode_is_heard(any_amt, picture, chords):
+    logits = [any_amt(chords, torch.full((2,), minor), picture(20, 20)) for minor in (False, True)]
+    assert (logits[0] - logits[1]).abs().max() > 1e-3
+
+
+def test_how_the_past_matches_depends_on_no_chords_name(tiny_amt):
+    ids = torch.tensor([[PAD, 5, 5, 9, 9, 5, 5, 9]])
+    seen = tiny_amt._state(None, MODES[:1]).past.extend(ids)
+    other = tiny_amt._state(None, MODES[:1]).past.extend(torch.tensor([[PAD, 7, 7, 3, 3, 7, 7, 3]]))
+    assert torch.equal(seen.matches, other.matches) and torch.equal(seen.rhythm, other.rhythm)
+    assert seen.age.tolist() == [[0, 1, 2, 1, 2, 1, 2, 1]]
+
+
+def test_the_calibration_is_the_shares_or_none(tiny_amt, paper_amt):
+    scale, offset = tiny_amt.calibration()
+    assert [scale.item(), offset.item()] == tiny_amt.watching.share.calibration.tolist()
+    assert [value.item() for value in paper_amt.calibration()] == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["tiny_amt", "paper_amt"])
+def test_weights_that_were_saved_say_the_same(name, request, picture, chords, tmp_path):
+    model = request.getfixturevalue(name)
+    save(model, tmp_path, note="made for a test")
+    loaded, found = load(tmp_path)
+    assert loaded.config == model.config and found.config["note"] == "made for a test"
+    before, after = (one(chords, MODES, picture(20, 13)).softmax(-1) for one in (model, loaded))
+    torch.testing.assert_close(before, after, atol=0.01, rtol=0)  # kept as float16
 
 
 def test_every_id_has_the_root_and_quality_of_its_chord(tiny_amt):

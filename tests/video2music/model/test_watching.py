@@ -1,0 +1,156 @@
+"""What the picture changes of the next chord, each way by itself, and the mixture in a plain loop."""
+
+import math
+
+import pytest
+import torch
+
+from tests.video2music.model.conftest import loud
+from video2music.chords import END, PAD, QUALITIES, Chord
+from video2music.model.watching import Watching
+
+MODES = torch.tensor([True, False])
+STEPS = 12
+
+
+@pytest.fixture
+def watching():
+    torch.manual_seed(0)
+    return loud(Watching())
+
+
+@pytest.fixture
+def said():
+    """What a song says of STEPS chords, and the chords before."""
+    generator = torch.Generator().manual_seed(1)
+    logits = 3 * torch.randn(2, STEPS, 159, generator=generator)
+    chords = torch.randint(0, 157, (2, STEPS - 1), generator=generator)
+    previous = torch.cat([torch.full((2, 1), PAD), chords], dim=1)
+    return logits.log_softmax(-1), previous
+
+
+def silence(watching, *, when=True, share=True, ends=True):
+    """Let only some of the ways speak."""
+    with torch.no_grad():
+        if when:
+            watching.when[-1].weight.zero_()
+            watching.when[-1].bias.zero_()
+        if share:
+            watching.share.said[-1].weight.zero_()
+            watching.share.said[-1].bias[-2] = -60.0
+        if ends:
+            watching.ends.zero_()
+    return watching
+
+
+def seen_by(watching, picture, said, previous, minor=MODES):
+    with torch.no_grad():
+        return watching(said, previous, watching.look(picture), minor)
+
+
+def odds(logits, ids):
+    chance = logits.double().softmax(-1).gather(-1, ids[..., None])[..., 0]
+    return (chance / (1 - chance)).log()
+
+
+def test_without_moment_share_and_end_the_song_is_left_as_it_is(watching, picture, said):
+    logits = seen_by(silence(watching), picture(STEPS, STEPS), *said)
+    torch.testing.assert_close(logits.log_softmax(-1), said[0], atol=1e-4, rtol=0)
+
+
+def test_where_only_the_end_moves_the_order_of_the_chords_stays(watching, picture, said):
+    logits = seen_by(silence(watching, ends=False), picture(STEPS, STEPS), *said)
+    assert torch.equal(logits[..., :END].argsort(-1), said[0][..., :END].argsort(-1))
+
+
+def test_the_end_is_raised_beyond_the_video_only(watching, picture, said):
+    silence(watching)
+    watching.ends.data = torch.tensor([-4.0, 8.0])
+    logits = seen_by(watching, picture(STEPS - 1, 7), *said)
+    moved = odds(logits, torch.full((2, STEPS), END)) - odds(said[0], torch.full((2, STEPS), END))
+    for row, length in enumerate((STEPS - 1, 7)):
+        for step in range(STEPS):
+            assert moved[row, step].item() == pytest.approx(-4.0 if step < length else 8.0, abs=1e-3)
+
+
+def test_the_odds_of_the_chord_before_move_by_exactly_the_nats(watching, picture, said):
+    silence(watching, when=False)
+    with torch.no_grad():
+        watching.when[-1].weight.zero_()
+        watching.when[-1].bias.fill_(1.7)
+    logits = seen_by(watching, picture(STEPS, STEPS), *said)
+    moved = odds(logits, said[1]) - odds(said[0], said[1])
+    assert moved[:, 0].abs().max() < 1e-3  # the first step follows no chord
+    torch.testing.assert_close(moved[:, 1:], torch.full((2, STEPS - 1), 1.7).double(), atol=1e-3, rtol=0)
+
+
+def test_the_moment_depends_on_the_picture_around_and_on_nothing_farther(watching, picture, said):
+    silence(watching, when=False)
+    seen = picture(STEPS, STEPS)
+    moved = seen.movement.clone()
+    moved[:, 11] += 5
+    before, after = (seen_by(watching, one, *said) for one in (seen, seen._replace(movement=moved)))
+    changed = (before - after).abs().amax((0, 2)) > 1e-5
+    assert changed.tolist() == [False] * 8 + [True] * 4  # seven seconds, centred
+
+
+def test_the_softmax_is_the_mixture_of_song_and_emotion(watching, picture, said):
+    silence(watching, share=False)
+    seen = picture(STEPS, STEPS)
+    found = seen_by(watching, seen, *said).softmax(-1)
+    with torch.no_grad():
+        wanted = watching.share.said(seen.emotion)
+    for row, step in ((0, 0), (0, 5), (1, 11)):
+        share = 1 / (1 + math.exp(-wanted[row, step, -2].item()))
+        by_quality = wanted[row, step, : len(QUALITIES)].softmax(-1)
+        by_root = watching.share.roots[0 if row else 1].softmax(-1)  # row 0 is in minor, whose roots come second
+        for index in range(159):
+            felt = 0.0
+            if 0 < index < END:
+                chord = Chord.from_id(index)
+                felt = (by_root[chord.root] * by_quality[QUALITIES.index(chord.quality)]).item()
+            expected = (1 - share) * said[0][row, step, index].exp().item() + share * felt
+            assert found[row, step, index].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_level_common_to_all_chords_leaves_the_probabilities(watching, picture, said):
+    before = seen_by(watching, picture(STEPS, STEPS), *said)
+    watching.share.said[-1].bias.data[-1] += 3
+    after = seen_by(watching, picture(STEPS, STEPS), *said)
+    torch.testing.assert_close(after, before + 3)
+
+
+@pytest.mark.parametrize("hidden", range(3))
+def test_a_hidden_modality_changes_nothing_when_its_rows_change(watching, picture, said, hidden):
+    seen = picture(STEPS, STEPS)
+    name = ("semantic", "emotion", "movement")[hidden]
+    other = seen._replace(**{name: getattr(seen, name).flip(1) * 2})
+    present = torch.ones(2, 3, dtype=torch.bool)
+    present[:, hidden] = False
+    unseen = [seen_by(watching, one._replace(present=present), *said) for one in (seen, other)]
+    assert torch.equal(*unseen)
+    assert (seen_by(watching, seen, *said) - seen_by(watching, other, *said)).abs().max() > 1e-3
+
+
+def test_rows_that_are_not_there_are_as_good_as_hidden_ones(watching, picture, said):
+    seen = picture(STEPS, STEPS)._replace(present=torch.zeros(2, 3, dtype=torch.bool))
+    none = seen._replace(
+        semantic=seen.semantic[..., :0], emotion=seen.emotion[..., :0], movement=seen.movement[..., :0]
+    )
+    torch.testing.assert_close(seen_by(watching, seen, *said), seen_by(watching, none, *said))
+
+
+def test_steps_taken_one_by_one_are_those_of_all_at_once(watching, picture, said):
+    whole = seen_by(watching, picture(STEPS - 1, 7), *said)
+    with torch.no_grad():
+        seen = watching.look(picture(STEPS - 1, 7))
+        steps = [watching(said[0][:, i : i + 1], said[1][:, i : i + 1], seen, MODES, start=i) for i in range(STEPS)]
+    torch.testing.assert_close(torch.cat(steps, dim=1), whole, atol=1e-5, rtol=0)
+
+
+def test_before_training_the_picture_moves_no_moment_and_few_percent_of_the_chords(picture, said):
+    torch.manual_seed(0)
+    fresh = Watching()
+    fresh.ends.data.zero_()
+    found = seen_by(fresh, picture(STEPS, STEPS), *said).softmax(-1)
+    assert (found - said[0].exp()).abs().sum(-1).max() < 2 * 0.05
