@@ -54,7 +54,7 @@ AT_IMPORT = {
         "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
-        "_clip", "_features_of_lengths", "_many", "_number", "_on_circle", "_span", "_whole", "_DRAWS.uniform",
+        "_clip", "_features_of_lengths", "_many", "_number", "_on_circle", "_rows", "_span", "_whole", "_DRAWS.uniform",
     },
 }  # fmt: skip
 NUMPY_READS = re.compile(r"np\.(load|loadtxt|genfromtxt|fromfile|fromregex|memmap|lib\b.*)$")

@@ -1,22 +1,128 @@
 import numpy as np
+import pytest
 import torch
 
-from video2music.model.regressor import HIGHEST, LOWEST, Regressor, RegressorConfig, dynamics, load
+from video2music.model.picture import MODALITIES
+from video2music.model.regressor import (
+    HIGHEST,
+    LOWEST,
+    N_COMPONENTS,
+    SEMANTIC_STRIDE,
+    SPANS,
+    Regressor,
+    RegressorConfig,
+    Rows,
+    dynamics,
+    load,
+)
 
 
-def tiny():
+def tiny(members=2):
     torch.manual_seed(0)
-    return Regressor(RegressorConfig(width=8, hidden=8, layers=1, dropout=0)).eval()
+    return Regressor(RegressorConfig(hidden=8, layers=1, members=members, dropout=0)).eval()
+
+
+def random_statistics(rows):
+    """Other than those of a fresh model, so that it matters where they are used."""
+    for name in MODALITIES:
+        rows.get_buffer(f"{name}_mean").normal_()
+        rows.get_buffer(f"{name}_scale").uniform_(0.5, 2)
+    rows.get_buffer("components").normal_()
+    return rows
+
+
+def scored(rows, picture, name):
+    return (getattr(picture, name) - rows.get_buffer(f"{name}_mean")) * rows.get_buffer(f"{name}_scale")
+
+
+def test_rows_and_their_averages_are_those_of_a_plain_loop(picture):
+    torch.manual_seed(0)
+    rows, seen = random_statistics(Rows()), picture(30, 13)
+    seen = seen._replace(present=torch.tensor([[True, True, True], [True, False, True]]))
+    found = rows(seen)
+    assert found.shape == (2, 30, Rows.WIDTH)
+    changing = torch.cat([scored(rows, seen, "emotion"), scored(rows, seen, "movement")], dim=-1)
+    changing[1, :, :6] = 0  # its emotion is hidden
+    for song, length in enumerate((30, 13)):
+        for step in range(length):
+            semantic = scored(rows, seen, "semantic")[song, step] @ rows.get_buffer("components")
+            averages = [
+                changing[song, max(0, step - span // 2) : min(length, step + span // 2 + 1)].mean(0) for span in SPANS
+            ]
+            expected = torch.cat([semantic, changing[song, step], *averages, seen.present[song].float()])
+            torch.testing.assert_close(found[song, step], expected, atol=2e-4, rtol=0)
+    assert not found[1, 13:, : -len(MODALITIES)].any()
+
+
+def test_the_components_are_uncorrelated_and_of_unit_spread():
+    rng = np.random.default_rng(0)
+    spread = np.concatenate([[30.0, 20.0, 10.0], np.full(765, 0.1)])
+    semantic = (rng.normal(size=(700, 768)) * spread) @ np.linalg.qr(rng.normal(size=(768, 768)))[0]
+    statistics = {
+        "semantic": semantic.astype(np.float32),
+        "emotion": rng.random((700, 6)),
+        "movement": np.ones((700, 2)),
+    }
+    rows = Rows()
+    rows.set_statistics(statistics)
+    components = rows.get_buffer("components")
+    found = scored(rows, Stand(torch.from_numpy(statistics["semantic"][::SEMANTIC_STRIDE])), "semantic") @ components
+    second = (found.T @ found / len(found)).numpy()
+    np.testing.assert_allclose(second, np.eye(N_COMPONENTS), atol=0.01)
+
+
+class Stand:
+    """A picture of which only the semantic rows are asked for."""
+
+    def __init__(self, semantic):
+        self.semantic = semantic
 
 
 def test_padding_a_batch_changes_no_prediction(picture):
     model, batch = tiny(), picture(20, 13)
+    model.target_mean.fill_(3.0)  # far from 0, where predictions are cut off
+    random_statistics(model.rows)
     with torch.no_grad():
         together = model(batch)
         second = type(batch)(*(tensor[1:] for tensor in batch)).window(0, 13)
         alone = model(second)
     torch.testing.assert_close(together[1, :13], alone[0], atol=1e-5, rtol=0)
-    assert not together[1, 13:].any()
+    assert together[1, :13].std() > 0 and not together[1, 13:].any()
+
+
+@torch.no_grad()
+def test_the_scores_are_the_mean_of_members_that_differ(picture):
+    model, seen = tiny(members=3), picture(20, 13)
+    rows = model.rows(seen)
+    each = [member(rows, torch.tensor([20, 13])) for member in model.members]
+    assert (each[0] - each[1]).abs().max() > 1e-2
+    mean = (each[0] + each[1] + each[2]) / 3
+    mean[1, 13:] = 0
+    torch.testing.assert_close(model.scores(seen), mean)
+    assert model.each(seen).shape == (3, 2, 20, 2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_an_absent_modality_hides_its_rows(picture, modality):
+    model, seen = tiny(), picture(20, 13)
+    random_statistics(model.rows)
+    rows = getattr(seen, modality)
+    other = seen._replace(**{modality: rows * 3 + 1})
+    present = torch.ones(2, 3, dtype=torch.bool)
+    present[:, list(MODALITIES).index(modality)] = False
+    hidden = [model.scores(one._replace(present=present)) for one in (seen, other)]
+    assert torch.equal(*hidden)
+    assert (model.scores(seen) - model.scores(other)).abs().max() > 1e-3
+    none = seen._replace(**{modality: rows[..., :0]}, present=present)
+    torch.testing.assert_close(model.scores(none), hidden[0])
+
+
+@torch.no_grad()
+def test_no_prediction_is_below_nothing(picture):
+    model = tiny()
+    model.target_mean.fill_(-100.0)
+    assert not model(picture(9)).any()
 
 
 def test_arousal_raises_density_and_loudness_by_strength(picture):
