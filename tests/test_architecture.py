@@ -50,7 +50,7 @@ AT_IMPORT = {
         "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "ctypes.CFUNCTYPE", "ctypes.POINTER",
     },
     "the house's own small values": {
-        "AMTConfig", "Chord", "Chord.from_id", "Chord.parse", "Kind", "Recipe", "Target", "Text", "Weights",
+        "AMTConfig", "Chord", "Chord.from_id", "Chord.parse", "Kind", "Recipe", "Target", "Text", "Variant", "Weights",
         "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
