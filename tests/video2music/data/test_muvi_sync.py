@@ -3,7 +3,7 @@ import pytest
 
 from video2music.chords import END, PAD, Chord
 from video2music.data.batches import batch_of
-from video2music.data.muvi_sync import load_song, load_split
+from video2music.data.muvi_sync import load_song, load_split, titles
 from video2music.errors import DataError
 
 
@@ -60,3 +60,10 @@ def test_a_row_that_is_no_chord_is_named(root):
     (root / "vevo_chord/lab_v2_norm/all/007.lab").write_text("key A minor\n0 X:min\n")
     with pytest.raises(DataError, match="X:min"):
         load_song(root, "007")
+
+
+def test_a_splits_videos_are_told_by_name(root):
+    (root / "vevo_meta/idlist.txt").write_text("006-Some One - Else\tabc\n007-Nobody - In-Between (live)\tx-Y_z\n")
+    assert titles(root, "train") == ["Nobody - In-Between (live)"]
+    with pytest.raises(DataError, match="unknown split"):
+        titles(root, "all")
