@@ -22,7 +22,7 @@ def write_models(folder, *, seed=0, **training):
     torch.manual_seed(seed)
     card = {"training": {"recipe": {"seed": seed}, **training}}
     amt.save(amt.AMT(amt.CONFIGS["tiny"]), folder / "amt", calibration={"scale": 0.2, "offset": -1.0}, **card)
-    small = regressor.RegressorConfig(width=8, hidden=8, layers=1)
+    small = regressor.RegressorConfig(hidden=8, layers=1)
     model = regressor.Regressor(small)
     model.target_mean.copy_(torch.tensor([10.0, 0.25]))
     model.target_scale.copy_(torch.tensor([5.0, 0.1]))

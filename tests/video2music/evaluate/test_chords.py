@@ -21,7 +21,7 @@ def model():
 @pytest.fixture(scope="module")
 def reader():
     torch.manual_seed(0)
-    return Regressor(RegressorConfig(width=8, hidden=8, layers=1)).eval()
+    return Regressor(RegressorConfig(hidden=8, layers=1)).eval()
 
 
 def test_batches_change_nothing_and_songs_keep_their_order(model):

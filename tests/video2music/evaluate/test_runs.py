@@ -10,7 +10,7 @@ from video2music.model import regressor
 from video2music.model.regressor import Regressor, RegressorConfig
 from video2music.train.fit import Recipe
 
-SMALL = RegressorConfig(width=4, hidden=4, layers=1)
+SMALL = RegressorConfig(hidden=4, layers=1)
 
 
 def write(folder, *, seed=0, epochs=3, dimensions=SMALL, **training):
@@ -58,7 +58,7 @@ def test_a_repeated_seed_is_left_out_and_told_of(collect, tmp_path, caplog):
     assert "runs/two is left out: one is the same variant (x)" in caplog.text
 
 
-@pytest.mark.parametrize("other", [{"epochs": 9}, {"dimensions": RegressorConfig(width=8, hidden=4, layers=1)}])
+@pytest.mark.parametrize("other", [{"epochs": 9}, {"dimensions": RegressorConfig(hidden=8, layers=1)}])
 def test_a_run_of_another_recipe_is_no_seed_of_the_shipped_one(collect, tmp_path, caplog, other):
     write(tmp_path / "runs/other", seed=1, **other)
     assert [run.seed for run in collect()[SHIPPED]] == [0]

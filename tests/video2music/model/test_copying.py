@@ -23,7 +23,10 @@ from video2music.model.copying import (
     Pointer,
 )
 
-songs = st.lists(st.integers(0, 3), max_size=24).map(lambda chords: [PAD, *chords])
+# A song begins with PAD, a later window of one with the chord before it, which is no chord of the window.
+songs = st.tuples(st.sampled_from([PAD, 0, 1]), st.lists(st.integers(0, 3), max_size=24)).map(
+    lambda song: [song[0], *song[1]]
+)
 
 
 def extend(*songs):
@@ -47,8 +50,8 @@ def same_steps(ids, i, k):
 
 
 def runs_until(ids, i):
-    """The chords up to i, each said once however long it lasts, the start not among them."""
-    return [ids[j] for j in range(1, i + 1) if j == 1 or ids[j] != ids[j - 1]]
+    """The chords up to i, each said once however long it lasts; what stands at 0 counts only by itself."""
+    return ids[:1] if i == 0 else [ids[j] for j in range(1, i + 1) if j == 1 or ids[j] != ids[j - 1]]
 
 
 def same_runs(ids, i, k):

@@ -273,6 +273,13 @@ def test_watching_leaves_all_other_weights_as_they_are(tmp_path, feel):
     assert ("watching.share.calibration" in moved) is bool(feel)
 
 
+def test_watching_with_another_weight_on_feeling_is_another_run(tmp_path):
+    model, recipe = tiny().eval(), replace(RECIPE, epochs=1)
+    amt._watch(model, SONGS, SONGS[:2], recipe, replace(TINY, affective_weight=0.0), tmp_path)
+    with pytest.raises(DataError, match="another run"):
+        amt._watch(model, SONGS, SONGS[:2], recipe, replace(TINY, affective_weight=3.0), tmp_path)
+
+
 def test_a_model_that_attends_to_the_video_learns_all_at_once(tmp_path):
     model = tiny(PAPER_STYLE)
     before = weights(model)
