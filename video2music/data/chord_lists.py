@@ -27,7 +27,7 @@ SALAMI = "salami_chords.txt"
 _BAR = re.compile(r"\|([^|]*)(?=\|)")
 _HEADING = re.compile(r"^# (artist|title): (.*)$", re.MULTILINE)
 _NUMBERED = re.compile(r"\d+-(.*)")
-_TIMES = re.compile(r"x(\d+)\s*$")
+_TIMES = re.compile(r"\bx(\d+)\b")
 
 # The triads and seventh chords of C major, which is A minor as well.
 _DIATONIC = tuple(
@@ -103,7 +103,7 @@ Span = tuple[float, float, Chord]
 
 def _spans(path: Path) -> Iterator[Span]:
     """Start, end and chord of each line that has them."""
-    for line in path.read_text(errors="replace").splitlines():
+    for line in _text(path).splitlines():
         words = line.split()
         try:
             start, end, label = float(words[0]), float(words[1]), words[2]
@@ -115,8 +115,11 @@ def _spans(path: Path) -> Iterator[Span]:
 
 def _salami(path: Path) -> Iterator[Span]:
     """The bars of each phrase share its time evenly, the chords of a bar share the bar; a dot repeats the chord."""
-    rows = [line.partition("\t") for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
-    lines = [(float(start), text) for start, _, text in rows]
+    rows = [line.partition("\t") for line in _text(path).splitlines() if line.strip() and line[0] != "#"]
+    try:
+        lines = [(float(start), text) for start, _, text in rows]
+    except ValueError:
+        raise DataError(f"{path} is no {SALAMI} as McGill Billboard has it: a line begins with no time") from None
     for (start, text), (end, _) in pairwise(lines):
         bars = _BAR.findall(text) or ["N"]
         if times := _TIMES.search(text.rpartition("|")[2]):
@@ -131,11 +134,16 @@ def _salami(path: Path) -> Iterator[Span]:
                     yield begin, begin + length / len(words), harte(label)
 
 
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 @functools.cache
 def harte(label: str) -> Chord:
     """The chord of the vocabulary that is nearest to a label in Harte's syntax; N where it names none.
 
-    Nearest is the quality with most tones in common and fewest others: mir_eval says which tones a label has.
+    Nearest is the quality with most tones in common and fewest others, a dominant seventh before its equals; mir_eval
+    says which tones a label has.
     """
     import mir_eval
 
@@ -145,7 +153,7 @@ def harte(label: str) -> Chord:
         return NO_CHORD
     if root < 0 or not tones.any():
         return NO_CHORD
-    return Chord(int(root), max(INTERVALS, key=lambda quality: _likeness(tones, quality)))
+    return Chord(int(root), max(INTERVALS, key=lambda quality: (_likeness(tones, quality), quality == "7")))
 
 
 def _likeness(tones: NDArray[np.int_], quality: str) -> float:
@@ -156,7 +164,7 @@ def _likeness(tones: NDArray[np.int_], quality: str) -> float:
 def _artist_and_title(path: Path) -> tuple[str, str]:
     """From Billboard's heading or US pop's folders, `artist/album/NN-Title.lab`; empty for the others."""
     if path.name == SALAMI:
-        heading = dict(_HEADING.findall(path.read_text()))
+        heading = dict(_HEADING.findall(_text(path)))
         return heading.get("artist", ""), heading.get("title", "")
     numbered = _NUMBERED.fullmatch(path.stem)
     return (path.parent.parent.name, numbered[1]) if numbered else ("", "")

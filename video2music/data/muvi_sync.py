@@ -50,8 +50,11 @@ def load_split(root: Path, split: str) -> list[Song]:
 
 def titles(root: Path, split: str) -> list[str]:
     """The names of a split's videos, artist and title of the song among them. Raises DataError."""
-    listed = dict(_rows(root / "vevo_meta/idlist.txt", lambda line: line.rpartition("\t")[0].split("-", 1)))
-    return [listed[name] for name in _names(root, split)]
+    listed = dict(_rows(root / "vevo_meta/idlist.txt", lambda line: line.rpartition("\t")[0].partition("-")[::2]))
+    names = _names(root, split)
+    if unknown := set(names) - listed.keys():
+        raise DataError(f"{root / 'vevo_meta/idlist.txt'} has no line for song {min(unknown)}: unpack MuVi-Sync anew")
+    return [listed[name] for name in names]
 
 
 def load_song(root: Path, name: str) -> Song:

@@ -53,7 +53,7 @@ class History:
     def _age_at(self, position: int) -> Tensor:
         if position == 0:
             return torch.zeros_like(self.ids[:, :1])
-        goes_on = (self.ids[:, position] == self.ids[:, position - 1]) & (position > 1)
+        goes_on = self.ids[:, position] == self.ids[:, position - 1]
         return (self.age[:, -1] * goes_on + 1)[:, None]
 
     def _match(self, position: int, before: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,7 +61,7 @@ class Watching(nn.Module):
         """
         rows, emotion, over = seen.at(start, said.shape[1])
         ends = torch.where(over, self.ends[1], self.ends[0])
-        said = said + functional.one_hot(torch.tensor(END), VOCABULARY_SIZE) * ends[..., None]
+        said = said + functional.one_hot(previous.new_tensor(END), VOCABULARY_SIZE) * ends[..., None]
         said = said.scatter_add(-1, previous[..., None], self._stay(said, previous, rows, start))
         return self.share(said.log_softmax(-1), emotion, minor)
 

@@ -120,6 +120,8 @@ def _lists_apart(chord_data: Path, data: Path) -> list[ChordList]:
     lists = chord_lists.read(chord_data)
     apart = chord_lists.apart_from(lists, held_out)
     log.info("left out %d chord lists of songs that are in val or test", len(lists) - len(apart))
+    if not apart:
+        raise DataError(f"every chord list in {chord_data} is of a song in val or test: give others")
     return apart
 
 
@@ -158,7 +160,7 @@ def _learn_songs(
         recipe=recipe,
         n_batches=-(-len(songs) // recipe.batch),
         folder=out / "songs",
-        dimensions=asdict(model.config),
+        dimensions=asdict(model.config) | {"pretraining": variant.pretraining},
     )
 
 
@@ -189,7 +191,8 @@ def _watch(
         recipe=recipe,
         n_batches=-(-len(songs) // recipe.batch),
         folder=out / "watching",
-        dimensions=asdict(model.config) | {"affective_weight": variant.affective_weight},
+        dimensions=asdict(model.config)
+        | {"affective_weight": variant.affective_weight, "drop_rates": variant.drop_rates},
     )
 
 

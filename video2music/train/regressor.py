@@ -16,9 +16,9 @@ from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
 
-RECIPE = Recipe(epochs=14, batch=32, rate=4e-3, warmup_steps=30, decay=0.05, patience=5)
+RECIPE = Recipe(epochs=12, batch=16, rate=2e-3, warmup_steps=50, decay=0.05, patience=5)
 CORRELATION_WEIGHT = 0.1
-DROP_RATES = (0.3, 0.1, 0.1)
+DROP_RATES = (0.3, 0.05, 0.05)
 
 
 def train(data: Path, out: Path, *, seed: int = 0) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     n = mask.sum(-2)
     a = (a - ((a * mask).sum(-2) / n).unsqueeze(-2)) * mask
     b = (b - ((b * mask).sum(-2) / n).unsqueeze(-2)) * mask
-    return (a * b).sum(-2) / ((a**2).sum(-2) * (b**2).sum(-2)).sqrt().clamp(min=1e-3)
+    return (a * b).sum(-2) / ((a**2).sum(-2) * (b**2).sum(-2)).clamp(min=1e-6).sqrt()
 
 
 def _validate(model: Regressor, songs: Sequence[Song]) -> float:
