@@ -6,10 +6,10 @@ end up in another. Nothing is unpickled.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+Dimensions = TypeVar("Dimensions")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,14 @@ def save_module(module: "Module", folder: Path, *, kind: str, config: Mapping[st
     """Write a torch module's weights as float16."""
     tensors = {name: tensor.detach().cpu().numpy().astype(np.float16) for name, tensor in module.state_dict().items()}
     save(folder, kind=kind, config=config, tensors=tensors)
+
+
+def dimensions(found: Checkpoint, kind: Callable[..., Dimensions]) -> Dimensions:
+    """The dimensions of the model that a checkpoint's config holds, as `kind`. Raises CheckpointError."""
+    try:
+        return kind(**found.config["model"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"the config of the weights is of another model ({error}): train them anew") from None
 
 
 def fill(module: "Module", found: Checkpoint) -> None:

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -38,3 +39,19 @@ def test_missing_and_damaged_files_are_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=f"{name} is missing"):
         checkpoint.load(folder, kind="toy")
+
+
+def test_dimensions_of_another_model_are_refused(folder):
+    found = checkpoint.load(folder, kind="toy")
+    for model in ({"width": 3, "colour": 2}, {}):
+        other = replace(found, config={**found.config, "model": model})
+        with pytest.raises(CheckpointError, match="of another model"):
+            checkpoint.dimensions(other, Size)
+    with pytest.raises(CheckpointError, match="of another model"):
+        checkpoint.dimensions(replace(found, config={}), Size)
+    assert checkpoint.dimensions(replace(found, config={"model": {"width": 3}}), Size) == Size(3)
+
+
+@dataclass(frozen=True)
+class Size:
+    width: int

@@ -246,7 +246,7 @@ class AMT(nn.Module):
 def load(folder: Path = WEIGHTS) -> tuple[AMT, checkpoint.Checkpoint]:
     """A trained AMT, ready to compose. Raises CheckpointError."""
     found = checkpoint.load(folder, kind=KIND)
-    model = AMT(AMTConfig(**found.config["model"]))
+    model = AMT(checkpoint.dimensions(found, AMTConfig))
     checkpoint.fill(model, found)
     return model, found
 

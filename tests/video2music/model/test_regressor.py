@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,13 @@ from video2music.model.regressor import (
     HIGHEST,
     LOWEST,
     N_COMPONENTS,
+    NEAR,
     SEMANTIC_STRIDE,
     SPANS,
     Regressor,
     RegressorConfig,
     Rows,
+    SideBySideGRU,
     dynamics,
     load,
 )
@@ -49,9 +53,10 @@ def test_rows_and_their_averages_are_those_of_a_plain_loop(picture):
             averages = [
                 changing[song, max(0, step - span // 2) : min(length, step + span // 2 + 1)].mean(0) for span in SPANS
             ]
-            expected = torch.cat([semantic, changing[song, step], *averages, seen.present[song].float()])
+            near = torch.tensor([math.exp(-step / NEAR), math.exp(-(length - 1 - step) / NEAR)])
+            expected = torch.cat([semantic, changing[song, step], *averages, seen.present[song].float(), near])
             torch.testing.assert_close(found[song, step], expected, atol=2e-4, rtol=0)
-    assert not found[1, 13:, : -len(MODALITIES)].any()
+    assert not found[1, 13:, : -len(MODALITIES) - 2].any()
 
 
 def test_the_components_are_uncorrelated_and_of_unit_spread():
@@ -93,13 +98,28 @@ def test_padding_a_batch_changes_no_prediction(picture):
 @torch.no_grad()
 def test_the_scores_are_the_mean_of_members_that_differ(picture):
     model, seen = tiny(members=3), picture(20, 13)
-    rows = model.rows(seen)
-    each = [member(rows, torch.tensor([20, 13])) for member in model.members]
-    assert (each[0] - each[1]).abs().max() > 1e-2
-    mean = (each[0] + each[1] + each[2]) / 3
-    mean[1, 13:] = 0
-    torch.testing.assert_close(model.scores(seen), mean)
-    assert model.each(seen).shape == (3, 2, 20, 2)
+    each = model.each(seen)
+    assert each.shape == (3, 2, 20, 2) and (each[0] - each[1]).abs().max() > 1e-2
+    torch.testing.assert_close(model.scores(seen), (each[0] + each[1] + each[2]) / 3)
+
+
+@torch.no_grad()
+def test_grus_side_by_side_are_torchs_own():
+    torch.manual_seed(0)
+    ours, theirs = SideBySideGRU(2, 5, 4), [torch.nn.GRU(5, 4, batch_first=True, bidirectional=True) for _ in range(2)]
+    for index, (member, direction) in enumerate((m, d) for m in range(2) for d in ("", "_reverse")):
+        for name, part in {"inputs": "weight_ih", "states": "weight_hh"}.items():
+            getattr(ours, name)[index] = getattr(theirs[member], f"{part}_l0{direction}").T
+        for name, part in {"offset": "bias_ih", "state_offset": "bias_hh"}.items():
+            getattr(ours, name)[index] = getattr(theirs[member], f"{part}_l0{direction}")
+    x, lengths = torch.randn(2, 2, 7, 5), torch.tensor([7, 4])
+    backwards = torch.tensor([[6, 5, 4, 3, 2, 1, 0], [3, 2, 1, 0, 4, 5, 6]])
+    found = ours(x, backwards)
+    for member, gru in enumerate(theirs):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x[member], lengths, batch_first=True)
+        expected, _ = torch.nn.utils.rnn.pad_packed_sequence(gru(packed)[0], batch_first=True)
+        for song, length in enumerate(lengths):
+            torch.testing.assert_close(found[member, song, :length], expected[song, :length])
 
 
 @torch.no_grad()
