@@ -47,7 +47,8 @@ AT_IMPORT = {
     "marks on classes and functions": {"dataclass", "field", "cache", "lru_cache", "torch.inference_mode"},
     "plain values": {
         "MappingProxyType", "TypeVar", "frozenset", "set", "tuple", "object", "range", "len", "slice", "combinations",
-        "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "ctypes.CFUNCTYPE", "ctypes.POINTER",
+        "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "ctypes.CFUNCTYPE",
+        "ctypes.POINTER",
     },
     "the house's own small values": {
         "AMTConfig", "Chord", "Chord.from_id", "Chord.parse", "Kind", "Recipe", "Target", "Text", "Variant", "Weights",
