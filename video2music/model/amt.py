@@ -87,8 +87,8 @@ class State:
     """What decoding carries from step to step; `advance` changes it in place.
 
     `projected` are the encoded video's keys and values for each layer's cross-attention, `glimpses` what the copying
-    path saw of the video (None: nothing), `caches` what each layer keeps of the steps before, None where all steps come
-    at once.
+    path saw of the video (None: nothing), `caches` what each layer keeps of the steps before, none where all steps come
+    at once; `table` holds the copying path's biases.
     """
 
     def __init__(self, minor: Tensor) -> None:
@@ -99,6 +99,7 @@ class State:
         self.caches: list[LayerCache] = []
         self.past = Past(len(minor), minor.device)
         self.pointer_keys: Tensor | None = None
+        self.table: Tensor | None = None
         self.steps = 0
 
 
@@ -191,7 +192,7 @@ class AMT(nn.Module):
             x = self.dropout(x + self.positions[start : state.steps])
             return self.head(self._through_layers(x, state, start))
         seen = state.past.extend(chords)
-        biases = self.copying.bias(seen.matches)
+        biases = self.copying.bias(seen.matches, cast(Tensor, state.table))
         x = self.dropout(x + self.copying.embed(seen))
         x = self.copying.norm(self._through_layers(x, state, start, biases))
         keys = self.copying.pointer.key(x)
@@ -215,6 +216,8 @@ class AMT(nn.Module):
 
     def _state(self, picture: Picture | None, minor: Tensor) -> State:
         state = State(minor)
+        if self.copying is not None:
+            state.table = self.copying.bias.table()
         if picture is None:
             return state
         if self.encoder is not None:

@@ -77,15 +77,19 @@ class History:
 
 
 class MatchBias(nn.Module):
-    """Learned biases (B, C, L, steps) of C attention heads and pointers for each pair's class."""
+    """Learned biases of C attention heads and pointers for each pair's class."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.by_steps = nn.Parameter(torch.zeros(N_EXACT, 1, channels))
         self.by_runs = nn.Parameter(torch.zeros(1, N_RUNS, channels))
 
-    def forward(self, matches: Tensor) -> Tensor:
-        table = (self.by_steps + self.by_runs).flatten(0, 1) * GAIN
+    def table(self) -> Tensor:
+        """(N_MATCHES, C), to be made once for many steps."""
+        return (self.by_steps + self.by_runs).flatten(0, 1) * GAIN
+
+    def forward(self, matches: Tensor, table: Tensor) -> Tensor:
+        """(B, C, L, steps) for the classes (B, L, steps)."""
         return functional.embedding(matches, table).permute(0, 3, 1, 2)
 
 

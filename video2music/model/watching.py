@@ -35,6 +35,8 @@ class Glimpses:
 class Watching(nn.Module):
     """Moves the distribution of the next chord by what is seen in the second it is for."""
 
+    is_end: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.picture = PictureInput(WIDTH)
@@ -43,6 +45,8 @@ class Watching(nn.Module):
         self.when = nn.Sequential(nn.Linear(WIDTH + 3, 24), nn.GELU(), last)
         self.share = AffectiveShare()
         self.ends = nn.Parameter(torch.tensor([-4.0, 8.0]))  # nats for END while the picture lasts, and after it
+        is_end = torch.arange(VOCABULARY_SIZE) == END
+        self.register_buffer("is_end", is_end.float(), persistent=False)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
@@ -61,7 +65,7 @@ class Watching(nn.Module):
         """
         rows, emotion, over = seen.at(start, said.shape[1])
         ends = torch.where(over, self.ends[1], self.ends[0])
-        said = said + functional.one_hot(previous.new_tensor(END), VOCABULARY_SIZE) * ends[..., None]
+        said = said + self.is_end * ends[..., None]
         said = said.scatter_add(-1, previous[..., None], self._stay(said, previous, rows, start))
         return self.share(said.log_softmax(-1), emotion, minor)
 

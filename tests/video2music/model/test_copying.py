@@ -122,7 +122,7 @@ def test_a_bias_is_the_sum_of_its_rows_by_steps_and_by_runs():
     for parameter in bias.parameters():
         parameter.data.normal_()
     matches = torch.tensor([[[0, 1, N_RUNS], [N_RUNS + 1, N_MATCHES - 1, 3 * N_RUNS + 17]]])
-    found = bias(matches)
+    found = bias(matches, bias.table())
     assert found.shape == (1, 5, 2, 3)
     for i in range(2):
         for p in range(3):
@@ -132,7 +132,8 @@ def test_a_bias_is_the_sum_of_its_rows_by_steps_and_by_runs():
 
 
 def test_before_training_no_match_counts():
-    assert not MatchBias(3)(extend([PAD, 0, 0, 0])).any()
+    bias = MatchBias(3)
+    assert not bias(extend([PAD, 0, 0, 0]), bias.table()).any()
 
 
 WIDTH, CHORDS = 8, 5
@@ -194,6 +195,6 @@ def test_what_followed_the_longest_match_is_copied_when_the_bias_says_so():
     pointer, bias = Pointer(WIDTH, 20), MatchBias(1)
     bias.by_steps.data[:, 0, 0] = 8.0 * torch.arange(len(STEP_CLASSES) + 1)
     x, logits = heard(SONG)
-    found = pointer(x, pointer.key(x), logits, torch.tensor([SONG]), bias(extend(SONG))[:, -1])
+    found = pointer(x, pointer.key(x), logits, torch.tensor([SONG]), bias(extend(SONG), bias.table())[:, -1])
     assert found[0, -1].argmax() == 2  # after 0, 1 there came 2
     assert found[0, -1].max().exp() > 0.99
