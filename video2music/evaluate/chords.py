@@ -76,7 +76,7 @@ def logits_of(
             logits = model(chords, tensors.minor, picture if see else None).numpy()
         else:
             past = pad_sequence([torch.from_numpy(heard[index]) for index in some], batch_first=True)
-            logits = model.watch(past, chords, tensors.minor, picture).numpy()
+            logits = model.watch(past, chords, picture).numpy()
         for row, index in enumerate(some):
             found[index] = logits[row, : len(songs[index]) + 1].copy()
     return found

@@ -200,18 +200,18 @@ class AMT(nn.Module):
         said = self.copying.pointer(x, state.pointer_keys, self.head(x), seen.ids, biases[:, -1])
         if self.watching is None or state.glimpses is None:
             return said
-        return self.watching(said, chords, state.glimpses, state.minor, start)
+        return self.watching(said, chords, state.glimpses, start)
 
-    def watch(self, said: Tensor, chords: Tensor, minor: Tensor, picture: Picture) -> Tensor:
+    def watch(self, said: Tensor, chords: Tensor, picture: Picture) -> Tensor:
         """What `forward` gives, from what it gave without the picture, `said` (B, L, 159); for copying models."""
         watching = cast(Watching, self.watching)
-        return watching(said, chords, watching.look(picture), minor)
+        return watching(said, chords, watching.look(picture))
 
     def calibration(self) -> tuple[Tensor, Tensor]:
         """Scale and offset that make the logits those of the published affective loss."""
         if self.watching is None:
             return torch.ones(()), torch.zeros(())
-        scale, offset = self.watching.share.calibration.unbind()
+        scale, offset = self.watching.tilt.calibration.unbind()
         return scale, offset
 
     def _state(self, picture: Picture | None, minor: Tensor) -> State:

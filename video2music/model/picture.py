@@ -96,28 +96,30 @@ class PictureInput(nn.Module):
     learned vector instead, so that the default encoder, which has no semantic rows, is a case that was trained.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, names: Sequence[str] = tuple(MODALITIES)) -> None:
         super().__init__()
-        self.linear = nn.ModuleList(nn.Linear(size, width) for size in MODALITIES.values())
-        self.absent = nn.Parameter(torch.zeros(len(MODALITIES), width))
-        for name, size in MODALITIES.items():
+        self.names = tuple(names)
+        self.linear = nn.ModuleList(nn.Linear(MODALITIES[name], width) for name in names)
+        self.absent = nn.Parameter(torch.zeros(len(names), width))
+        for name in names:
+            size = MODALITIES[name]
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_scale", torch.ones(size))
 
     def set_statistics(self, rows: dict[str, np.ndarray]) -> None:
         """Take mean and deviation from training rows (N, size) by modality."""
-        for name in MODALITIES:
+        for name in self.names:
             self.get_buffer(f"{name}_mean").copy_(torch.from_numpy(rows[name].mean(0, dtype=np.float64)))
             self.get_buffer(f"{name}_scale").copy_(torch.from_numpy(1 / (rows[name].std(0, dtype=np.float64) + 1e-3)))
 
     def forward(self, picture: Picture) -> Tensor:
         parts = []
-        for index, (name, linear) in enumerate(zip(MODALITIES, self.linear, strict=True)):
+        for index, (name, linear) in enumerate(zip(self.names, self.linear, strict=True)):
             rows = getattr(picture, name)
             if not rows.shape[-1]:
                 parts.append(self.absent[index].expand(*rows.shape[:2], -1))
                 continue
             scored = (rows - self.get_buffer(f"{name}_mean")) * self.get_buffer(f"{name}_scale")
-            here = picture.present[:, index, None, None]
+            here = picture.present[:, list(MODALITIES).index(name), None, None]
             parts.append(torch.where(here, linear(scored), self.absent[index]))
         return torch.stack(parts).sum(0)

@@ -15,8 +15,11 @@ from video2music.model.picture import EMOTION, Picture, PictureInput
 
 WIDTH = 32
 REACH = 7  # seconds of the picture, centred, that may move one chord
-FIRST_SHARE = -3.5  # log odds of the emotion's share before training: 3 %
-IMPOSSIBLE = -1e4
+SEEN = ("emotion", "movement")  # semantic rows only told the training songs apart (benchmarks/experiments.md)
+N_KINDS = 3 + len(QUALITIES)  # N, END, PAD, then the qualities
+UNLIKELY = -5.8  # log-probability below which the emotion has its say; some ten chords are above
+STEEPNESS = 2.0
+GAIN = 4.0  # on what the emotion wishes: it has further to go than other weights
 
 
 class Glimpses:
@@ -39,11 +42,11 @@ class Watching(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.picture = PictureInput(WIDTH)
+        self.picture = PictureInput(WIDTH, SEEN)
         self.around = nn.Conv1d(WIDTH, WIDTH, REACH, padding=REACH // 2)
         last = nn.Linear(24, 1)
         self.when = nn.Sequential(nn.Linear(WIDTH + 3, 24), nn.GELU(), last)
-        self.share = AffectiveShare()
+        self.tilt = AffectiveTilt()
         self.ends = nn.Parameter(torch.tensor([-4.0, 8.0]))  # nats for END while the picture lasts, and after it
         is_end = torch.arange(VOCABULARY_SIZE) == END
         self.register_buffer("is_end", is_end.float(), persistent=False)
@@ -58,16 +61,16 @@ class Watching(nn.Module):
         emotion = picture.emotion if picture.emotion.shape[-1] else rows[..., : len(EMOTIONS)]
         return Glimpses(rows, emotion * there[..., None], picture.mask.sum(1))
 
-    def forward(self, said: Tensor, previous: Tensor, seen: Glimpses, minor: Tensor, start: int = 0) -> Tensor:
+    def forward(self, said: Tensor, previous: Tensor, seen: Glimpses, start: int = 0) -> Tensor:
         """Logits (B, L, 159) from the song's log-probabilities `said` (B, L, 159) for the steps from `start` on.
 
-        `previous` (B, L) are the chords before, `minor` (B,) the modes.
+        `previous` (B, L) are the chords before.
         """
         rows, emotion, over = seen.at(start, said.shape[1])
         ends = torch.where(over, self.ends[1], self.ends[0])
         said = said + self.is_end * ends[..., None]
         said = said.scatter_add(-1, previous[..., None], self._stay(said, previous, rows, start))
-        return self.share(said.log_softmax(-1), emotion, minor)
+        return self.tilt(said.log_softmax(-1), emotion)
 
     def _stay(self, said: Tensor, previous: Tensor, rows: Tensor, start: int) -> Tensor:
         """Nats (B, L, 1) to add to the chord before; none at the first step, which follows no chord."""
@@ -78,35 +81,30 @@ class Watching(nn.Module):
         return nats.masked_fill(first[:, None], 0.0)
 
 
-class AffectiveShare(nn.Module):
-    """Lets the picture's emotion speak beside the song: a small share of the probability goes to chords by quality.
+class AffectiveTilt(nn.Module):
+    """Lets the picture's emotion order the chords that the song finds unlikely, by their quality.
 
-    Mixing leaves the order of the likely chords alone where the share is small, while the unlikely ones, which the
-    published affective loss counts as much as any, are ordered by the emotion.
+    The published affective loss counts every one of the 159 outputs alike, so most of it lies in chords that hardly
+    ever come; tilting those leaves the likely ones, and with them what is composed, to the song.
     """
+
+    kind_of: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        last = nn.Linear(32, len(QUALITIES) + 2)
-        self.said = nn.Sequential(nn.Linear(len(EMOTIONS), 32), nn.GELU(), last)
-        self.roots = nn.Parameter(torch.zeros(2, 12))  # major, minor
-        self.calibration = nn.Parameter(torch.tensor([1.0, 5.0]))  # scale and offset of the published loss's logits
-        with torch.no_grad():
-            last.bias[-2:] = torch.tensor([FIRST_SHARE, 0.0])
+        self.wish = nn.Sequential(nn.Linear(len(EMOTIONS), 32), nn.GELU(), nn.Linear(32, N_KINDS + 1))
+        self.calibration = nn.Parameter(torch.tensor([0.35, 3.3]))  # scale and offset of the published loss's logits
+        chords = 3 + torch.arange(N_CHORDS - 1) % len(QUALITIES)
+        self.register_buffer("kind_of", torch.cat([torch.tensor([0]), chords, torch.tensor([1, 2])]), persistent=False)
 
-    def forward(self, said: Tensor, emotion: Tensor, minor: Tensor) -> Tensor:
-        """Logits (B, L, 159) from log-probabilities (B, L, 159), emotions (B, L, 6) and modes (B,).
+    def forward(self, said: Tensor, emotion: Tensor) -> Tensor:
+        """Logits (B, L, 159) from log-probabilities (B, L, 159) and emotions (B, L, 6).
 
-        Their softmax is the mixture; a level that is common to all 159 says how much the emotion allows at all.
+        A level that is common to all 159, and changes no probability, says how much the emotion allows at all.
         """
-        wanted = self.said(emotion)
-        share, level = wanted[..., -2, None], wanted[..., -1, None]
-        by_quality = wanted[..., : len(QUALITIES)].log_softmax(-1)[:, :, None, :]
-        by_root = self.roots[minor.long()].log_softmax(-1)[:, None, :, None]
-        chords = (by_quality + by_root).flatten(2)
-        chords = functional.pad(chords, (1, VOCABULARY_SIZE - N_CHORDS), value=IMPOSSIBLE)
-        log_share = functional.logsigmoid
-        return torch.logaddexp(log_share(-share) + said, log_share(share) + chords) + level
+        wish = self.wish(emotion) * GAIN
+        unlikely = torch.sigmoid((UNLIKELY - said) * STEEPNESS)
+        return said + unlikely * wish[..., self.kind_of] + wish[..., N_KINDS:]
 
 
 def _steps(rows: Tensor, start: int, length: int) -> Tensor:
