@@ -26,7 +26,7 @@ from video2music.evaluate import chords, report
 from video2music.evaluate.calibration import Calibration
 from video2music.model.affect import ALLOWED_MATRIX
 from video2music.model.amt import AMT, CONFIGS, AMTConfig, save
-from video2music.model.picture import Picture
+from video2music.model.picture import MODALITIES, Picture
 from video2music.model.watching import Watching
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
@@ -48,7 +48,7 @@ class Variant:
     config: AMTConfig = CONFIGS["shipped"]
     recipe: Recipe = RECIPE
     chord_weight: float = 1.0
-    affective_weight: float = 2.0
+    affective_weight: float = 1.0
     drop_rates: tuple[float, float, float] = (0.0, 0.15, 0.1)
     pretraining: bool = True
 
@@ -59,7 +59,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({
     "affective 0, no video": Variant(affective_weight=0.0, drop_rates=BLIND),
     "no pretraining": Variant(pretraining=False),
     "affective 0": Variant(affective_weight=0.0),
-    "affective 0.5": Variant(affective_weight=0.5),
+    "affective 2": Variant(affective_weight=2.0),
     "affective 6": Variant(affective_weight=6.0),
     "reference": Variant(  # the paper's model and loss; its recipe (batch 1, 5 epochs) never leaves warm-up
         CONFIGS["paper"],
@@ -261,9 +261,10 @@ def _validate(
 
 
 def _report(model: AMT, songs: Sequence[Song], split: str, seed: int) -> dict[str, Any]:
+    heard, calibration = chords.heard(model, songs), Calibration(*(value.item() for value in model.calibration()))
     rows = {
         "repeat previous": chords.repeat_previous(songs),
-        "AMT": chords.amt(model, songs),
-        "AMT, no video": chords.amt(model, songs, hide=("semantic", "emotion", "movement")),
+        "AMT": chords.amt(model, songs, heard=heard, calibration=calibration),
+        "AMT, no video": chords.amt(model, songs, hide=tuple(MODALITIES), heard=heard, calibration=calibration),
     }
     return report.build("chords", "muvi_sync", split, [seed], {name: [songs] for name, songs in rows.items()})
