@@ -270,7 +270,7 @@ def test_watching_leaves_all_other_weights_as_they_are(tmp_path, feel):
     amt._watch(model, SONGS, SONGS[:2], replace(RECIPE, epochs=2), variant, tmp_path)
     moved = changed(before, model)
     assert moved and all(name.startswith("watching.") for name in moved)
-    assert ("watching.share.calibration" in moved) is bool(feel)
+    assert ("watching.tilt.calibration" in moved) is bool(feel)
 
 
 def test_watching_with_another_weight_on_feeling_is_another_run(tmp_path):
@@ -329,7 +329,7 @@ def test_chord_lists_of_songs_of_test_are_left_out(data):
 def test_all_stages_run_and_go_on_after_a_stop_as_if_there_had_been_none(tmp_path, short, data, monkeypatch):
     root, lists = data
     whole = amt.train(root, tmp_path / "whole", chord_data=lists, name="tiny")
-    assert set(whole["rows"]) == {"repeat previous", "AMT", "AMT, no semantic rows", "AMT, no video"}
+    assert set(whole["rows"]) == {"repeat previous", "AMT", "AMT, no video"}
     assert (tmp_path / "whole/README.md").read_text().startswith(f"# {amt.card.AMT.title}")
 
     validate, calls = amt._validate, []
