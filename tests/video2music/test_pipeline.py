@@ -13,6 +13,7 @@ from tests.video2music.conftest import decoded_sound, picture_packets
 from video2music import Options, UserError, compose, manifest, styles
 from video2music.chords import Chord
 from video2music.errors import ManifestError, OptionError
+from video2music.model.affect import ALLOWED
 from video2music.pipeline import STAGES
 
 COLOR = Options(encoder="color")
@@ -129,7 +130,7 @@ def test_sad_and_exciting_differ_in_chords_density_and_loudness(clip, tmp_path):
     sad, exciting = (
         _heard(compose(clip, tmp_path / name, Options(encoder="color", emotion=name))) for name in ("sad", "exciting")
     )
-    assert sad["minor"] > exciting["minor"] + 0.3
+    assert sad["sad chords"] > exciting["sad chords"] + 0.3
     assert exciting["notes a second"] > 1.2 * sad["notes a second"]
     assert exciting["velocity"] > sad["velocity"] + 8
     assert exciting["rms"] > 1.2 * sad["rms"]
@@ -140,7 +141,7 @@ def _heard(result):
     chords = [Chord.parse(line.split()[2]) for line in result.chords.read_text().splitlines()]
     sound, _ = decoded_sound(result.audio)
     return {
-        "minor": np.mean([chord.quality in ("min", "min7") for chord in chords]),
+        "sad chords": np.mean([chord.quality in ALLOWED["sad"] for chord in chords]),
         "notes a second": len(notes) / result.duration_s,
         "velocity": np.mean([note.velocity for note in notes]),
         "rms": np.sqrt((sound.astype(float) ** 2).mean()),

@@ -21,7 +21,7 @@ from video2music.model.picture import Picture
 LogitFilter = Callable[[Tensor, Sequence[int]], Tensor]
 """(logits of one step (159,), chord ids so far) -> logits (159,)."""
 
-STEERING_NATS = 4.0  # what full strength adds to a quality that the emotion surely allows
+STEERING_NATS = 6.0  # what full strength adds to a quality that the emotion surely allows
 HOP_DIVISOR = 2  # a new window of the video starts with the latter half of the steps before
 
 
@@ -83,7 +83,7 @@ class Steer:
 
 
 def steering(emotion: np.ndarray, strength: float, *, minor: bool) -> Tensor:
-    """Nats (N, 157) to add to each chord under the emotions (N, 6): strength · 4 · P(an emotion that allows it).
+    """Nats (N, 157) to add to each chord under the emotions (N, 6): strength · 6 · P(an emotion that allows it).
 
     Only chords of the key are raised: asking for major qualities should bring C and F, not turn A minor into A major.
     """

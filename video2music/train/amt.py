@@ -49,7 +49,7 @@ class Variant:
     recipe: Recipe = RECIPE
     chord_weight: float = 1.0
     affective_weight: float = 1.0
-    drop_rates: tuple[float, float, float] = (0.0, 0.15, 0.1)
+    drop_rates: tuple[float, float, float] = (0.0, 0.15, 0.1)  # the semantic rows are seen by the paper's model alone
     pretraining: bool = True
 
 

@@ -28,9 +28,8 @@ _MUVI_SYNC = (
 AMT = Text(
     "AMT: chords from video",
     "The Affective Multimodal Transformer of Video2Music (arXiv 2311.00968) made anew: a decoder that knows where the "
-    "song's past matches its present, tracks its harmonic rhythm and may copy, and a narrow path by which semantic "
-    "embeddings, emotion, motion and scene offset of the second to come move what it says. Whole modalities were "
-    "hidden at random in training, so it also works without semantic embeddings.",
+    "song's past matches its present, tracks its harmonic rhythm and may copy, and a narrow path by which emotion, "
+    "motion and scene offset of the second to come move what it says. Each was hidden from some songs in training.",
     f"{_MUVI_SYNC} Pre-trained on chord lists without video: POP909 (MIT), McGill Billboard (from a repository under "
     "GPL-3), US pop and RWC (Ellis and others; no licence stated with the copy).",
     "Hits@k as the reference codes it: top k of 159 classes, END counts, the first chord is given, mean over songs "
