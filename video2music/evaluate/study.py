@@ -35,6 +35,13 @@ OTHERS = MappingProxyType({
     "trained without video": "trained: no video",
 })  # fmt: skip
 """What the true video is compared with, and the row of it."""
+PLAIN = "trained: affective 0"
+PLAIN_SHUFFLED = f"{PLAIN}, another song's video"
+PLAIN_OTHERS = MappingProxyType({
+    "without affective loss: another song's video": PLAIN_SHUFFLED,
+    "without affective loss: trained without video": f"{PLAIN}, no video",
+})  # fmt: skip
+"""The same for a model that was trained without the affective loss, which costs likelihood of its own."""
 
 CHORD_COLUMNS = ("model", "seed", "song", "second", "chord", "predicted", "probability", "rank")
 DYNAMICS_COLUMNS = ("model", "seed", "song", "second", *(f"{p}{n}" for n in dynamics.NAMES for p in ("", "predicted_")))
@@ -111,7 +118,10 @@ def _model_rows(
         rows[name] = [watch(run, hide, None) for run in found[SHIPPED]]
     rows[SHUFFLED] = [watch(run, (), videos) for run in found[SHIPPED]]
     for variant in sorted(found.keys() - {SHIPPED}):
-        rows[f"trained: {variant}"] = [watch(run, run.unseen, None) for run in found[variant]]
+        name = f"trained: {variant}"
+        rows[name] = [watch(run, run.unseen, None) for run in found[variant]]
+        if name == PLAIN:
+            rows[PLAIN_SHUFFLED] = [watch(run, (), videos) for run in found[variant]]
     return rows
 
 
@@ -122,7 +132,8 @@ def _document(
     return document | {
         "songs": len(songs),
         "models": {variant: [run.card() for run in runs] for variant, runs in found.items()},
-        "differences": watching.gains(task, rows, SHIPPED, OTHERS),
+        "differences": watching.gains(task, rows, SHIPPED, OTHERS)
+        | (watching.gains(task, rows, PLAIN, PLAIN_OTHERS) if PLAIN in rows else {}),
     }
 
 
