@@ -248,7 +248,7 @@ def test_training_without_its_data_says_what_is_missing(tmp_path):
     words = ("train", "amt", "--data", tmp_path, "-o", tmp_path / "out")
     assert "chord lists" in plainly(run(*words))
     assert "vevo" in plainly(run(*words, "--chords", tmp_path))
-    assert "shipped, no video" in plainly(run(*words, "--variant", "best"))
+    assert "shipped; no video" in plainly(run(*words, "--variant", "best"))
 
 
 def test_rows_are_saved_only_under_a_name_that_says_what_they_are(clip, tmp_path):

@@ -1,11 +1,13 @@
 """`video2music train`: make the shipped weights anew from the data sets."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from video2music.cli.report import JsonOption, failing_plainly, write_json
+from video2music.errors import OptionError
 
 app = typer.Typer(
     help="Train the models anew. A run that was stopped goes on with the same command.", no_args_is_help=True
@@ -15,6 +17,7 @@ OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Whe
 MuViSyncOption = Annotated[
     Path, typer.Option("--data", metavar="DIR", help="MuVi-Sync, unpacked: holds vevo_chord and others.")
 ]
+VariantOption = Annotated[str, typer.Option(help="shipped, or one of the others that evaluate compares.")]
 SeedOption = Annotated[int, typer.Option(help="Of initial weights, order and dropout.")]
 
 
@@ -25,17 +28,15 @@ def train_amt(
     chords: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Chord lists to begin with: .lab files, POP909, Billboard.")
     ] = None,
-    variant: Annotated[str, typer.Option(help="shipped, or one of the others that evaluate compares.")] = "shipped",
+    variant: VariantOption = "shipped",
     seed: SeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
     """Train the chord model; prints its figures on the test split."""
     with failing_plainly():
-        from video2music.errors import OptionError
         from video2music.train import amt
 
-        if variant not in amt.VARIANTS:
-            raise OptionError(f"unknown variant {variant!r}: choose one of {', '.join(amt.VARIANTS)}")
+        _check_variant(variant, amt.VARIANTS)
         _tell(amt.train(data, out, chord_data=chords, name=variant, seed=seed), json_file)
 
 
@@ -43,6 +44,7 @@ def train_amt(
 def train_regressor(
     data: MuViSyncOption,
     out: OutOption = Path("runs/regressor"),
+    variant: VariantOption = "shipped",
     seed: SeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
@@ -50,7 +52,8 @@ def train_regressor(
     with failing_plainly():
         from video2music.train import regressor
 
-        _tell(regressor.train(data, out, seed=seed), json_file)
+        _check_variant(variant, regressor.VARIANTS)
+        _tell(regressor.train(data, out, name=variant, seed=seed), json_file)
 
 
 @app.command("color")
@@ -64,6 +67,11 @@ def train_color(
         from video2music.train import color
 
         _tell(color.train(data, out), json_file)
+
+
+def _check_variant(name: str, variants: Collection[str]) -> None:
+    if name not in variants:
+        raise OptionError(f"unknown variant {name!r}: choose one of {'; '.join(variants)}")
 
 
 def _tell(found: dict[str, Any], json_file: str | None) -> None:

@@ -1,8 +1,9 @@
 """Train the regressor on MuVi-Sync: z-scored density and loudness, each song's RMSE and a correlation term."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,23 @@ from torch import Tensor
 from video2music.data.batches import Batch, batch_of, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song, load_split
 from video2music.evaluate import dynamics, report
+from video2music.model.picture import MODALITIES
 from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.train import card
 from video2music.train.fit import Recipe, fit
 
 RECIPE = Recipe(epochs=12, batch=16, rate=2e-3, warmup_steps=50, decay=0.05, patience=5)
 CORRELATION_WEIGHT = 0.1
-DROP_RATES = (0.3, 0.05, 0.05)
+VARIANTS: Mapping[str, tuple[float, float, float]] = MappingProxyType({
+    "shipped": (0.3, 0.05, 0.05),
+    "no video": (1.0, 1.0, 1.0),
+})  # fmt: skip
+"""How often each modality is hidden from a song in training."""
 
 
-def train(data: Path, out: Path, *, seed: int = 0) -> dict[str, Any]:
-    """Train on MuVi-Sync at `data`, write weights, config and card to `out`, return the report on test."""
+def train(data: Path, out: Path, *, name: str = "shipped", seed: int = 0) -> dict[str, Any]:
+    """Train a variant on MuVi-Sync at `data`, write weights, config and card to `out`, return the report on test."""
+    drop_rates = VARIANTS[name]
     recipe = replace(RECIPE, seed=seed)
     songs, validation = load_split(data, "train"), load_split(data, "val")
     torch.manual_seed(recipe.seed)
@@ -35,20 +42,20 @@ def train(data: Path, out: Path, *, seed: int = 0) -> dict[str, Any]:
     history = fit(
         model,
         lambda generator: shuffled(songs, recipe.batch, generator),
-        lambda batch, generator: loss(model, batch, generator),
-        lambda: _validate(model, validation),
+        lambda batch, generator: loss(model, batch, generator, drop_rates=drop_rates),
+        lambda: _validate(model, validation, drop_rates),
         recipe=recipe,
         n_batches=-(-len(songs) // recipe.batch),
         folder=out,
-        dimensions=asdict(model.config),
+        dimensions=asdict(model.config) | {"drop_rates": drop_rates},
     )
     model.spread.copy_(_spread(model, validation))
     reports = [_report(model, truth.mean(0), load_split(data, split), split, recipe.seed) for split in ("val", "test")]
     training = {
-        "variant": "shipped",
+        "variant": name,
         "recipe": asdict(recipe),
         "correlation_weight": CORRELATION_WEIGHT,
-        "drop_rates": DROP_RATES,
+        "drop_rates": drop_rates,
         "validation": [round(row["validation"], 4) for row in history],
         "seconds": round(sum(row["seconds"] for row in history)),
     }
@@ -57,12 +64,18 @@ def train(data: Path, out: Path, *, seed: int = 0) -> dict[str, Any]:
     return reports[-1]
 
 
-def loss(model: Regressor, batch: Batch, generator: torch.Generator) -> Tensor:
+def loss(
+    model: Regressor,
+    batch: Batch,
+    generator: torch.Generator,
+    *,
+    drop_rates: Sequence[float] = VARIANTS["shipped"],
+) -> Tensor:
     """Mean over songs of the RMSE of the z-scores, as it is reported, and 1 - Pearson's r against collapse.
 
     Each member has its own: the mean of members that were trained to be good as a mean generalises worse.
     """
-    predicted = model.each(drop_modalities(batch.picture, DROP_RATES, generator))
+    predicted = model.each(drop_modalities(batch.picture, drop_rates, generator))
     mask = batch.picture.mask[..., None].float()
     truth = (batch.dynamics - model.target_mean) / model.target_scale * mask
     squared = ((predicted - truth) ** 2 * mask).sum(-2) / mask.sum(-2)
@@ -77,10 +90,14 @@ def _correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     return (a * b).sum(-2) / ((a**2).sum(-2) * (b**2).sum(-2)).clamp(min=1e-6).sqrt()
 
 
-def _validate(model: Regressor, songs: Sequence[Song]) -> float:
-    """Padded errors in units of the targets' deviation, with and without the semantic rows, the two ways it is used."""
+def _validate(model: Regressor, songs: Sequence[Song], drop_rates: Sequence[float]) -> float:
+    """Padded errors in units of the targets' deviation, with and without the semantic rows, the two ways it is used.
+
+    Modalities that are hidden throughout training stay hidden.
+    """
     scale = model.target_scale.tolist()
-    rows = [report.means(dynamics.regressor(model, songs, hide=hide)) for hide in ((), ("semantic",))]
+    never = tuple(name for name, rate in zip(MODALITIES, drop_rates, strict=True) if rate == 1)
+    rows = [report.means(dynamics.regressor(model, songs, hide=(*never, *hide))) for hide in ((), ("semantic",))]
     errors = [(row["density_rmse_padded"] / scale[0], row["loudness_rmse_padded"] / scale[1]) for row in rows]
     return float(np.mean(errors))
 

@@ -115,7 +115,7 @@ def test_steering_raises_the_chords_of_the_key_that_the_emotion_allows(emotion, 
     for chord_id in range(159):
         chord = Chord.from_id(chord_id) if chord_id < END else None
         wanted = chord and chord.quality in ALLOWED[emotion] and set(chord.pitch_classes) <= scale
-        assert gains[chord_id].item() == pytest.approx(2.0 if wanted else 0.0, abs=1e-5)
+        assert gains[chord_id].item() == pytest.approx(3.0 if wanted else 0.0, abs=1e-5)
 
 
 def test_no_strength_steers_nothing():
