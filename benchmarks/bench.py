@@ -89,12 +89,13 @@ def chords() -> Row:
     import torch
 
     from video2music.model import amt, decode
+    from video2music.model.config import CONFIGS
     from video2music.model.picture import collate
 
     rng = np.random.default_rng(0)
     picture = collate([(rng.normal(size=(CHORDS, 768)), rng.dirichlet(np.ones(6), CHORDS), rng.random((CHORDS, 2)))])
     rules = (decode.OnlyChords(), decode.MaxRepeat(4), decode.Temperature(1.0), decode.TopP(0.95))
-    models = {"shipped s": amt.load()[0], "paper s": amt.AMT(amt.CONFIGS["paper"]).eval()}
+    models = {"shipped s": amt.load()[0], "paper s": amt.AMT(CONFIGS["paper"]).eval()}
 
     def cached(model: amt.AMT) -> float:
         generator = torch.Generator().manual_seed(0)

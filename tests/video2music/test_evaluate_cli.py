@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from tests.video2music.evaluate.songs import write_muvi_sync
 from video2music.cli import app
 from video2music.model import amt, regressor
+from video2music.model.config import CONFIGS
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def data(tmp_path_factory):
 def write_models(folder, *, seed=0, **training):
     torch.manual_seed(seed)
     card = {"training": {"recipe": {"seed": seed}, **training}}
-    amt.save(amt.AMT(amt.CONFIGS["tiny"]), folder / "amt", calibration={"scale": 0.2, "offset": -1.0}, **card)
+    amt.save(amt.AMT(CONFIGS["tiny"]), folder / "amt", calibration={"scale": 0.2, "offset": -1.0}, **card)
     small = regressor.RegressorConfig(hidden=8, layers=1)
     model = regressor.Regressor(small)
     model.target_mean.copy_(torch.tensor([10.0, 0.25]))

@@ -9,10 +9,8 @@ song's past matches its present, and may copy from there; what the picture chang
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 from emotion import checkpoint
 from video2music.chords import END, N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
 from video2music.model.attention import DecoderLayer, LayerCache
+from video2music.model.config import AMTConfig
 from video2music.model.copying import History, MatchBias, Pointer
 from video2music.model.picture import Picture, PictureInput
 from video2music.model.rhythm import N_BELIEFS, HarmonicRhythm
@@ -29,34 +28,6 @@ from video2music.model.watching import Glimpses, Watching
 KIND = "amt"
 WEIGHTS = Path(__file__).parent.parent / "weights" / KIND
 OLDEST = 23  # steps; a chord that has lasted longer counts as this old
-
-
-@dataclass(frozen=True)
-class AMTConfig:
-    """Dimensions of an AMT; `max_steps` is the longest sequence it sees at once, `copying` the path over its past.
-
-    With `copying` there is no encoder.
-    """
-
-    width: int = 160
-    heads: int = 5
-    feedforward: int = 320
-    encoder_layers: int = 0
-    decoder_layers: int = 4
-    dropout: float = 0.15
-    max_steps: int = 300
-    copying: bool = True
-
-    @property
-    def head_width(self) -> int:
-        return self.width // self.heads
-
-
-CONFIGS: Mapping[str, AMTConfig] = MappingProxyType({
-    "shipped": AMTConfig(),
-    "paper": AMTConfig(512, 8, 1024, encoder_layers=6, decoder_layers=6, dropout=0.1, copying=False),
-    "tiny": AMTConfig(width=32, heads=2, feedforward=64, decoder_layers=2),
-})  # fmt: skip
 
 
 @dataclass(frozen=True)

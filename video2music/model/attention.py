@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from video2music.model.amt import AMTConfig
+from video2music.model.config import AMTConfig
 
 
 class LayerCache:
@@ -34,7 +33,7 @@ class LayerCache:
 class RelativeSelfAttention(nn.Module):
     """Causal attention whose logits add query · table[distance]; the table is shared by the heads of a layer."""
 
-    def __init__(self, config: "AMTConfig") -> None:
+    def __init__(self, config: AMTConfig) -> None:
         super().__init__()
         self.heads = config.heads
         self.scale = 1 / math.sqrt(config.head_width)
@@ -81,7 +80,7 @@ class RelativeSelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     """Attention of the chords over the video."""
 
-    def __init__(self, config: "AMTConfig") -> None:
+    def __init__(self, config: AMTConfig) -> None:
         super().__init__()
         self.heads = config.heads
         self.query = nn.Linear(config.width, config.width)
@@ -105,7 +104,7 @@ class DecoderLayer(nn.Module):
     and has no cross-attention: the picture speaks after the song has.
     """
 
-    def __init__(self, config: "AMTConfig") -> None:
+    def __init__(self, config: AMTConfig) -> None:
         super().__init__()
         self.norm_first = config.copying
         self.self_attention = RelativeSelfAttention(config)

@@ -25,7 +25,8 @@ from video2music.errors import DataError
 from video2music.evaluate import chords, report
 from video2music.evaluate.calibration import Calibration
 from video2music.model.affect import ALLOWED_MATRIX
-from video2music.model.amt import AMT, CONFIGS, AMTConfig, save
+from video2music.model.amt import AMT, save
+from video2music.model.config import CONFIGS, AMTConfig
 from video2music.model.picture import MODALITIES, Picture
 from video2music.model.watching import Watching
 from video2music.train import card

@@ -6,7 +6,8 @@ from tests.video2music.evaluate.songs import song
 from video2music.chords import END, Chord
 from video2music.evaluate import chords, dynamics, metrics
 from video2music.evaluate.calibration import Calibration
-from video2music.model.amt import AMT, CONFIGS
+from video2music.model.amt import AMT
+from video2music.model.config import CONFIGS
 from video2music.model.regressor import Regressor, RegressorConfig
 
 SONGS = [song(0, 30), song(1, 12), song(2, 21)]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from video2music.model.amt import AMT, CONFIGS, AMTConfig
+from video2music.model.amt import AMT
+from video2music.model.config import CONFIGS, AMTConfig
 from video2music.model.picture import Picture, collate
 
 PAPER_STYLE = AMTConfig(32, 2, 64, encoder_layers=2, decoder_layers=2, copying=False)

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from video2music.chords import END, PAD, VOCABULARY_SIZE, Chord
-from video2music.model.amt import AMT, CONFIGS, load, save
+from video2music.model.amt import AMT, load, save
+from video2music.model.config import CONFIGS
 from video2music.model.picture import MODALITIES
 
 

@@ -15,7 +15,8 @@ from video2music.data.chord_lists import ChordList
 from video2music.data.muvi_sync import Song
 from video2music.errors import DataError
 from video2music.model.affect import ALLOWED
-from video2music.model.amt import AMT, CONFIGS, AMTConfig
+from video2music.model.amt import AMT
+from video2music.model.config import CONFIGS, AMTConfig
 from video2music.model.picture import collate
 from video2music.model.regressor import Regressor, RegressorConfig
 from video2music.train import amt, regressor
