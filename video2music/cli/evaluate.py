@@ -49,10 +49,8 @@ def evaluate_chords(
 ) -> None:
     """Next-chord prediction: hits, likelihood, emotion BCE, and what the picture is good for."""
     with failing_plainly():
-        from video2music.evaluate import tables
-
         _check(predictions, into or [], "chords")
-        from video2music.evaluate import study
+        from video2music.evaluate import study, tables
 
         done = study.study_chords(data, split=split, seeds=seeds, runs=runs)
         _hand_out(done, tables.chords_text(done.report), json_file, predictions, into or [])
@@ -70,10 +68,8 @@ def evaluate_dynamics(
 ) -> None:
     """Note density and loudness: errors, correlation, histograms, and what the picture is good for."""
     with failing_plainly():
-        from video2music.evaluate import tables
-
         _check(predictions, into or [], "dynamics")
-        from video2music.evaluate import study
+        from video2music.evaluate import study, tables
 
         done = study.study_dynamics(data, split=split, seeds=seeds, runs=runs)
         _hand_out(done, tables.dynamics_text(done.report), json_file, predictions, into or [])

@@ -14,6 +14,7 @@ from video2music.evaluate import metrics
 from video2music.evaluate.calibration import Calibration
 from video2music.evaluate.comparison import RULES, agreement
 from video2music.evaluate.report import Songs, by_metric, only
+from video2music.model.affect import allowed_chords
 from video2music.model.amt import AMT
 from video2music.model.picture import MODALITIES
 
@@ -101,7 +102,7 @@ def repeat_previous(songs: Sequence[Song]) -> Songs:
 
 def constant_per_class(songs: Sequence[Song], train: Sequence[Song]) -> Songs:
     """BCE of saying, whatever is seen, how often the train songs' emotions allow each chord."""
-    allowed = np.concatenate([metrics.allowed_chords(song.emotion) for song in train])
+    allowed = np.concatenate([allowed_chords(song.emotion) for song in train])
     share = (allowed.sum(0) + 0.5) / (len(allowed) + 1)
     logits = np.log(share / (1 - share))
     return only(scores(songs, [np.tile(logits, (len(song) + 1, 1)) for song in songs]), ("bce",))
@@ -131,7 +132,7 @@ def _song_row(song: Song, said: Logits, calibration: Calibration) -> dict[str, f
     logits, emotion, changed = said[sounded], song.emotion[1 : sounded.sum() + 1], _changes(song, targets)
     return {
         **{f"hits@{k}": metrics.mean(rank < k) for k in HITS},
-        "bce": metrics.bce(calibration(logits), metrics.allowed_chords(emotion)),
+        "bce": metrics.bce(calibration(logits), allowed_chords(emotion)),
         "nll": metrics.mean(surprise[sounded]),
         "nll_end": metrics.mean(surprise[~sounded]),
         **{f"hits@{k}_changes": metrics.mean(rank[changed] < k) for k in HITS_AT_CHANGES},

@@ -10,7 +10,7 @@ every root. It is taken over the seconds that have a chord; the released code al
 import numpy as np
 from numpy.typing import NDArray
 
-from video2music.chords import END, N_CHORDS, QUALITIES, VOCABULARY_SIZE
+from video2music.chords import END, N_CHORDS, QUALITIES
 from video2music.model.affect import ALLOWED_MATRIX
 
 
@@ -49,13 +49,6 @@ def changes(chords: NDArray[np.integer]) -> NDArray[np.bool_]:
 def allowed_qualities(emotion: NDArray[np.floating]) -> NDArray[np.float32]:
     """(T, 13): 1 for each quality that the strongest of the six emotions (T, 6) allows."""
     return ALLOWED_MATRIX[emotion.argmax(1)]
-
-
-def allowed_chords(emotion: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(T, 159): 1 for each chord whose quality the strongest emotion (T, 6) allows, on every root; never N or END."""
-    allowed = np.zeros((len(emotion), VOCABULARY_SIZE), np.float32)
-    allowed[:, 1:N_CHORDS] = np.tile(allowed_qualities(emotion), 12)
-    return allowed
 
 
 def bce(logits: NDArray[np.floating], truth: NDArray[np.floating]) -> float:

@@ -18,6 +18,7 @@ from video2music.evaluate import calibration, chords, counts, dynamics, metrics,
 from video2music.evaluate.report import Songs
 from video2music.evaluate.runs import SHIPPED, Run, gather
 from video2music.model import amt, regressor
+from video2music.model.affect import allowed_chords
 
 DATA = "muvi_sync"
 TRAIN, VALIDATION = "train", "val"
@@ -145,7 +146,7 @@ def _chord_baselines(songs: Sequence[Song], train: Sequence[Song], validation: S
     def calibrated(say: Callable[[Song], chords.Logits]) -> Songs:
         """Figures of log-probabilities, the emotion BCE after the affine map that is best on val."""
         known = [say(song)[: len(song)] for song in validation]
-        fitted = calibration.fit(known, [metrics.allowed_chords(song.emotion) for song in validation])
+        fitted = calibration.fit(known, [allowed_chords(song.emotion) for song in validation])
         return chords.scores(songs, [say(song) for song in songs], calibration=fitted)
 
     return {

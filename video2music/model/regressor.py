@@ -17,7 +17,6 @@ from video2music.values import Dynamics
 KIND = "regressor"
 WEIGHTS = Path(__file__).parent.parent / "weights" / KIND
 
-
 SPANS = (5, 15, 45)  # seconds over which movement and emotion are averaged
 NEAR = 8.0  # steps
 N_COMPONENTS = 32  # principal components of the semantic rows: the rest tells the training songs apart by heart
@@ -77,7 +76,7 @@ class SideBySideGRU(nn.Module):
     """One layer of the members' bidirectional GRUs, all of them and both directions at once.
 
     torch.nn.GRU would take each member and direction by itself; on a CPU the many small steps cost more than what they
-    compute, so this is some three times as fast.
+    compute.
     """
 
     def __init__(self, members: int, size: int, hidden: int) -> None:

@@ -1,8 +1,8 @@
 """What the picture changes of the next chord: when it comes, what quality it has, and that the song ends with it.
 
 All of it moves the distribution that the song's own past suggests. How much a cut or a movement says of the moment of a
-change is little and the same in every song, so it goes through a narrow path of its own, which has no room to learn the
-songs by heart; a decoder that attends to the picture learns little else (Video2Music's has 32 million ways to do so).
+change is little and the same in every song, so it goes through a narrow path of its own, which has little room to learn
+the songs by heart.
 """
 
 import torch
@@ -58,7 +58,7 @@ class Watching(nn.Module):
         x = self.picture(picture) * picture.mask[..., None]
         rows = functional.gelu(self.around(x.transpose(1, 2)).transpose(1, 2))
         there = picture.mask & picture.present[:, EMOTION, None]
-        emotion = picture.emotion if picture.emotion.shape[-1] else rows[..., : len(EMOTIONS)]
+        emotion = picture.emotion if picture.emotion.shape[-1] else rows.new_zeros(*there.shape, len(EMOTIONS))
         return Glimpses(rows, emotion * there[..., None], picture.mask.sum(1))
 
     def forward(self, said: Tensor, previous: Tensor, seen: Glimpses, start: int = 0) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from video2music.chords import N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
+from video2music.chords import PAD
 from video2music.data import chord_lists
 from video2music.data.batches import Batch, drop_modalities, shuffled, statistics
 from video2music.data.chord_lists import ChordList
@@ -24,7 +24,7 @@ from video2music.data.muvi_sync import Song, load_split, titles
 from video2music.errors import DataError
 from video2music.evaluate import chords, report
 from video2music.evaluate.calibration import Calibration
-from video2music.model.affect import ALLOWED_MATRIX
+from video2music.model.affect import allowed_chords
 from video2music.model.amt import AMT, save
 from video2music.model.config import CONFIGS, AMTConfig
 from video2music.model.picture import MODALITIES, Picture
@@ -64,7 +64,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({
     "affective 6": Variant(affective_weight=6.0),
     "reference": Variant(  # the paper's model and loss; its recipe (batch 1, 5 epochs) never leaves warm-up
         CONFIGS["paper"],
-        Recipe(epochs=2, batch=16, rate=3e-4, warmup_steps=20),
+        Recipe(epochs=10, batch=16, rate=3e-4, warmup_steps=60),
         chord_weight=0.4,
         affective_weight=0.6,
         drop_rates=(0.0, 0.0, 0.0),
@@ -132,7 +132,7 @@ def _pretrain(model: AMT, lists: Sequence[ChordList], validation: Sequence[Song]
         model,
         lambda generator: shuffled(_played(lists, generator), recipe.batch, generator),
         lambda batch, _: surprise(model, batch, None),
-        lambda: _validate(model, validation, see=model.copying is None),
+        lambda: _validate(model, validation, see=False),
         recipe=recipe,
         n_batches=-(-len(lists) // recipe.batch),
         folder=out / "pretraining",
@@ -238,17 +238,10 @@ def affective_loss(logits: Tensor, picture: Picture) -> Tensor:
     As published (arXiv 2311.00968), but over real steps only.
     """
     steps = min(logits.shape[1], picture.mask.shape[1])
-    allowed = allowed_chords(picture.emotion[:, :steps])
+    allowed = torch.from_numpy(allowed_chords(picture.emotion[:, :steps].numpy()))
     each = functional.binary_cross_entropy_with_logits(logits[:, :steps], allowed, reduction="none").mean(-1)
     mask = picture.mask[:, :steps]
     return (each * mask).sum() / mask.sum()
-
-
-def allowed_chords(emotion: Tensor) -> Tensor:
-    """(..., 159): 1 for the chords whose quality the strongest of the emotions (..., 6) allows."""
-    by_quality = torch.from_numpy(ALLOWED_MATRIX).to(emotion.device)[emotion.argmax(-1)]
-    n_roots = (N_CHORDS - 1) // len(QUALITIES)
-    return functional.pad(by_quality.repeat(*[1] * (by_quality.ndim - 1), n_roots), (1, VOCABULARY_SIZE - N_CHORDS))
 
 
 def _validate(

@@ -6,6 +6,7 @@ from tests.video2music.evaluate.songs import song
 from video2music.chords import END, Chord
 from video2music.evaluate import chords, dynamics, metrics
 from video2music.evaluate.calibration import Calibration
+from video2music.model.affect import allowed_chords
 from video2music.model.amt import AMT
 from video2music.model.config import CONFIGS
 from video2music.model.regressor import Regressor, RegressorConfig
@@ -47,7 +48,7 @@ def test_figures_are_those_of_plain_loops(model):
     assert found["hits@1_changes"] == pytest.approx(np.mean([truth[i] == top[i][0] for i in changed]))
     assert found["hits@3_changes"] == pytest.approx(np.mean([truth[i] in top[i] for i in changed]))
     assert found["hits@3"] == pytest.approx(np.mean([following[i] in top[i] for i in range(1, 31)]))
-    assert found["bce"] == pytest.approx(metrics.bce(said[1:30], metrics.allowed_chords(one.emotion[1:])))
+    assert found["bce"] == pytest.approx(metrics.bce(said[1:30], allowed_chords(one.emotion[1:])))
 
 
 def test_calibration_moves_the_bce_alone(model):
@@ -84,7 +85,7 @@ def test_repeating_the_chord_before_is_right_where_nothing_changes():
 
 
 def test_a_constant_per_class_has_the_entropy_of_the_classes_on_its_own_songs():
-    allowed = np.concatenate([metrics.allowed_chords(one.emotion) for one in SONGS])
+    allowed = np.concatenate([allowed_chords(one.emotion) for one in SONGS])
     share = allowed.mean(0)[1:157]
     entropy = -(share * np.log(share + 1e-12) + (1 - share) * np.log(1 - share + 1e-12)).sum() / 159
     found = chords.constant_per_class(SONGS, SONGS)
@@ -99,7 +100,7 @@ def test_the_songs_own_share_of_the_emotions_qualities_is_counted():
     for index, emotion in list(zip(one.chords, one.emotion, strict=True))[1:]:
         allowed = metrics.allowed_qualities(emotion[None])[0]
         if index and allowed.any():
-            hits.append(metrics.allowed_chords(emotion[None])[0, index])
+            hits.append(allowed_chords(emotion[None])[0, index])
             assert Chord.from_id(int(index)).quality is not None
     assert chords.of_the_songs([one])["emotion_mass"][0] == pytest.approx(np.mean(hits))
 
