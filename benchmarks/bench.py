@@ -62,7 +62,7 @@ def start_up() -> Row:
 
 def whole_clip(clip: Path, work: Path) -> Row:
     """Seconds a stage after start-up, and all of them over (decoding once + rendering once), in the same process."""
-    from emotion import sound
+    from emotion import synthesis
     from video2music import media
     from video2music.pipeline import compose, load_models
     from video2music.values import Options
@@ -75,7 +75,7 @@ def whole_clip(clip: Path, work: Path) -> Row:
         result = compose(clip, work / f"clip-{repeat}", Options(encoder="color"))
         total = time.perf_counter() - began
         decode = _seconds(lambda: sum(1 for _ in media.frames(clip)))
-        render = _seconds(lambda result=result: list(sound.render(result.midi, duration_s=result.duration_s)))
+        render = _seconds(lambda result=result: list(synthesis.render(result.midi, duration_s=result.duration_s)))
         figures = {f"{stage} s": seconds for stage, seconds in result.seconds.items()}
         figures |= {"all s": total, "decode once s": decode, "render once s": render}
         figures["all over decode + render"] = total / (decode + render)

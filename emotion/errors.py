@@ -3,7 +3,8 @@
 UserError                what went wrong, what was given, what to do; a command prints it and exits with 1
 ├── AffectError          a wish or a curve that is not on the valence-arousal plane
 ├── CheckpointError      weights that are missing, damaged or of another kind
-└── SoundError           a MIDI file, a SoundFont or a synthesizer that cannot be used
+├── DataError            a data set that is missing or not in its official layout
+└── SoundError           a sound, a MIDI file, a SoundFont or a synthesizer that cannot be used
 """
 
 
@@ -19,5 +20,9 @@ class CheckpointError(UserError):
     """Weights that are missing, damaged or of another kind."""
 
 
+class DataError(UserError):
+    """A data set that is missing or not in its official layout."""
+
+
 class SoundError(UserError):
-    """A MIDI file, a SoundFont or a synthesizer that cannot be used."""
+    """A sound, a MIDI file, a SoundFont or a synthesizer that cannot be used."""

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.affect import QUADRANTS
 from emotion.errors import AffectError
+
+MEDIA = ("audio", "MIDI", "audio and MIDI")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,3 +37,72 @@ class AffectCurve:
     def points(self) -> NDArray[np.float32]:
         """The curve as (T, 2): valence, arousal."""
         return np.stack([self.valence, self.arousal], axis=1)
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What a stretch of music feels like: valence and arousal in [-1, 1] and the four quadrants' probabilities.
+
+    `quadrants` are in the order of emotion.affect.QUADRANTS and sum to 1, calibrated: of stretches that are heard as
+    some quadrant with .8, about eight in ten should be. Four quarters say that nothing is known.
+    """
+
+    start_s: float
+    end_s: float
+    valence: float
+    arousal: float
+    quadrants: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start_s <= self.end_s and max(abs(self.valence), abs(self.arousal)) <= 1):
+            raise AffectError(f"not a hearing, for its times or its place on the plane: {self}")
+        if len(self.quadrants) != len(QUADRANTS) or min(self.quadrants) < 0 or abs(sum(self.quadrants) - 1) > 1e-3:
+            raise AffectError(
+                f"not a hearing: the four quadrants' probabilities must sum to 1, but are {self.quadrants}"
+            )
+
+    @property
+    def quadrant(self) -> str:
+        """The likeliest quadrant."""
+        return QUADRANTS[int(np.argmax(self.quadrants))]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the likeliest quadrant; .25 knows nothing."""
+        return max(self.quadrants)
+
+
+@dataclass(frozen=True)
+class EmotionReport:
+    """What a judge says of a piece: the whole, and windows in order of time.
+
+    heard    one of MEDIA: what the judge had to go by
+    judge    its name, and `sha256` that of its weights
+    remarks  sentences that say what limits the report, such as silence; empty when there is nothing to say
+    """
+
+    whole: Hearing
+    windows: tuple[Hearing, ...]
+    heard: str
+    judge: str
+    sha256: str
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.heard not in MEDIA:
+            raise AffectError(f"a report must say what was heard, one of {', '.join(MEDIA)}, but says {self.heard!r}")
+        if not self.windows:
+            raise AffectError("a report must have at least one window")
+
+
+@dataclass(frozen=True)
+class Match:
+    """How well what was heard agrees with what was wanted: `score` 0..1, 1 where they are the same.
+
+    distance   mean Euclidean distance on the plane between heard and wanted, over the windows
+    quadrant   mean probability that the judge gives to the wanted quadrant
+    """
+
+    score: float
+    distance: float
+    quadrant: float

@@ -29,7 +29,7 @@ LAYER = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = ("torch", "torchvision", "cv2", "open_clip", "gradio", "av", "scipy", "transformers")
 LIGHT = ("values", "errors", "chords", "form", "voicing", "arrange", "midi", "cli")
 DOORS = {
-    "subprocess": {"video2music.media", "emotion.sound"},
+    "subprocess": {"video2music.media", "emotion.synthesis"},
     "av": {
         "video2music.media",
         "video2music.mux",

@@ -105,21 +105,21 @@ def _is_there(codec: str, mode: Literal["r", "w"]) -> bool:
 
 
 def _synthesizer() -> list[Finding]:
-    from emotion import sound
+    from emotion import synthesis
 
-    found = sound.synthesizer()
+    found = synthesis.synthesizer()
     ok = found.startswith("FluidSynth")
     detail = found if ok else f"libfluidsynth is not here: {found} plays instead, more plainly"
     return [Finding("synthesizer", ok, detail, _library("libfluidsynth3", "fluid-synth"), required=False)]
 
 
 def _soundfont() -> list[Finding]:
-    from emotion import sound
+    from emotion import synthesis
 
     mend = _library("fluid-soundfont-gm", "")
     try:
-        font = sound.find_soundfont()
-    except sound.SoundError as error:
+        font = synthesis.find_soundfont()
+    except synthesis.SoundError as error:
         return [Finding("soundfont", False, str(error), mend)]
     if font.stem == GOOD_SOUNDFONT:
         return [Finding("soundfont", True, str(font))]

@@ -8,7 +8,6 @@ emotion.errors.UserError
     ├── MediaError           a file that is no usable video, or that cannot be written
     ├── EncoderError         an encoder without its weights
     ├── StyleError           a style table that is missing or wrong
-    ├── DataError            a data set that is missing or not in its official layout
     └── ManifestError        a manifest that cannot be replayed
 """
 
@@ -41,10 +40,6 @@ class EncoderError(Video2MusicError):
 
 class StyleError(Video2MusicError):
     """A style table that is missing or wrong."""
-
-
-class DataError(Video2MusicError):
-    """A data set that is missing or not in its official layout."""
 
 
 class ManifestError(Video2MusicError):

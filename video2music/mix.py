@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.files import PARTIAL
-from emotion.sound import SAMPLE_RATE
+from emotion.synthesis import SAMPLE_RATE
 from video2music.media import whole_file
 
 log = logging.getLogger(__name__)

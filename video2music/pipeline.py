@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from emotion import sound
+from emotion import synthesis
 from emotion.values import AffectCurve
 from video2music import arrange, features, form, manifest, media, midi, mix, mux, styles
 from video2music.chords import Chord, lab_lines, parse_sequence
@@ -103,14 +103,16 @@ def play(clip: Path, composition: Composition, options: Options, stem: Path, clo
         midi.write(score_of(composition, seed=options.seed), paths["midi"])
         paths["chords"].write_text(_chord_names(composition))
     with clock.stage("render"):
-        mixed = mix.master(sound.render(paths["midi"], duration_s=duration_s), paths["audio"], duration_s=duration_s)
+        mixed = mix.master(
+            synthesis.render(paths["midi"], duration_s=duration_s), paths["audio"], duration_s=duration_s
+        )
     with clock.stage("mux"):
         scored = mux.mux(clip, paths["audio"], stem.with_name(f"{stem.name}.scored"), duration_s=duration_s)
     told = manifest.build(
         clip,
         composition,
         options,
-        sound={"synthesizer": sound.synthesizer(), "soundfont": sound.find_soundfont().name, **vars(mixed)},
+        sound={"synthesizer": synthesis.synthesizer(), "soundfont": synthesis.find_soundfont().name, **vars(mixed)},
         files=sorted(path.name for path in [*paths.values(), scored]),
         seconds=clock.seconds,
     )

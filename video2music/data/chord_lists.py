@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.affect import EMOTIONS
+from emotion.errors import DataError
 from video2music.chords import INTERVALS, NO_CHORD, Chord
 from video2music.data.muvi_sync import MAX_SECONDS, Song
-from video2music.errors import DataError
 
 LEAST_CHORDS = 20  # a list with fewer is no song
 SALAMI = "salami_chords.txt"

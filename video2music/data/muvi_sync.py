@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.errors import DataError
 from video2music.chords import Chord
-from video2music.errors import ChordError, DataError
+from video2music.errors import ChordError
 
 MAX_SECONDS = 300  # the published systems use no more of a song
 SPLITS = ("train", "val", "test")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from video2music.errors import DataError
+from emotion.errors import DataError
 
 MIDDLE, REACH = 4.0, 3.0  # of the scale from 1 to 7
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from emotion.checkpoint import CONFIG, Checkpoint
-from emotion.errors import CheckpointError
-from video2music.errors import DataError, OptionError
+from emotion.errors import CheckpointError, DataError
+from video2music.errors import OptionError
 from video2music.model.picture import MODALITIES
 
 log = logging.getLogger(__name__)

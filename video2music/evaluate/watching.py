@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from emotion.affect import EMOTIONS, PLACES, emotions_at
+from emotion.errors import DataError
 from video2music.chords import N_CHORDS
 from video2music.data.muvi_sync import Song
-from video2music.errors import DataError
 from video2music.evaluate import metrics
 from video2music.evaluate.chords import Logits, targets_of
 from video2music.evaluate.report import Songs, by_metric, gain, summaries

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotion.train.fit import Recipe, fit
 from video2music.data.batches import Batch, batch_of, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song, load_split
 from video2music.evaluate import dynamics, report
 from video2music.model.picture import MODALITIES
 from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.train import card
-from video2music.train.fit import Recipe, fit
 
 RECIPE = Recipe(epochs=12, batch=16, rate=2e-3, warmup_steps=50, decay=0.05, patience=5)
 CORRELATION_WEIGHT = 0.1

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotion.errors import DataError
 from video2music.chords import Chord
 from video2music.data import chord_lists
 from video2music.data.chord_lists import ChordList, harte
 from video2music.data.muvi_sync import MAX_SECONDS
-from video2music.errors import DataError
 
 
 def names(ids):

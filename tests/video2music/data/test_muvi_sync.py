@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from emotion.errors import DataError
 from video2music.chords import END, PAD, Chord
 from video2music.data.batches import batch_of
 from video2music.data.muvi_sync import load_song, load_split, titles
-from video2music.errors import DataError
 
 
 @pytest.fixture

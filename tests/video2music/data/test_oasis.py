@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion.errors import DataError
 from video2music.data import oasis
-from video2music.errors import DataError
 
 HEADING = "image,category,valence_mean,valence_sd,arousal_mean,arousal_sd"
 

@@ -3,12 +3,12 @@ from dataclasses import asdict
 
 import pytest
 
-from emotion.errors import CheckpointError
-from video2music.errors import DataError, OptionError
+from emotion.errors import CheckpointError, DataError
+from emotion.train.fit import Recipe
+from video2music.errors import OptionError
 from video2music.evaluate.runs import SHIPPED, gather
 from video2music.model import regressor
 from video2music.model.regressor import Regressor, RegressorConfig
-from video2music.train.fit import Recipe
 
 SMALL = RegressorConfig(hidden=4, layers=1)
 

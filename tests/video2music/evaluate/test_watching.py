@@ -3,9 +3,9 @@ import pytest
 from scipy.special import softmax
 
 from emotion.affect import EMOTIONS, PLACES, emotions_at
+from emotion.errors import DataError
 from tests.video2music.evaluate.songs import song
 from video2music.chords import Chord
-from video2music.errors import DataError
 from video2music.evaluate import watching
 from video2music.model.affect import ALLOWED
 from video2music.model.decode import IN_KEY

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from emotion.affect import EMOTIONS
-from video2music.errors import DataError
+from emotion.errors import DataError
 from video2music.evaluate import report as reports
 from video2music.features import still
 from video2music.features.color import Color, Scale, squared_distances

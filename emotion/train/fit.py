@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from emotion.errors import DataError
 from emotion.files import whole_file
-from video2music.errors import DataError
 
 log = logging.getLogger(__name__)
 

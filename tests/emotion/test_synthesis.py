@@ -6,7 +6,7 @@ import mido
 import numpy as np
 import pytest
 
-from emotion import sound
+from emotion import synthesis
 from emotion.errors import SoundError
 
 RATE = 44_100
@@ -18,15 +18,15 @@ def synthesizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """Each synthesizer in turn; FluidSynth only where its library is installed."""
     if request.param == "symusic":
         pytest.importorskip("symusic")
-        monkeypatch.setattr(sound, "_fluidsynth", lambda: None)
-    elif sound._fluidsynth() is None:
+        monkeypatch.setattr(synthesis, "_fluidsynth", lambda: None)
+    elif synthesis._fluidsynth() is None:
         pytest.skip("libfluidsynth is not installed here")
     return request.param
 
 
 @pytest.fixture
 def fluidsynth() -> None:
-    if sound._fluidsynth() is None:
+    if synthesis._fluidsynth() is None:
         pytest.skip("libfluidsynth is not installed here")
 
 
@@ -55,7 +55,7 @@ def control(number: int, value: int, at_ms: int = 0) -> list[mido.Message]:
 
 
 def heard(path: Path, duration_s: float, **options: object) -> np.ndarray:
-    return np.concatenate(list(sound.render(path, duration_s=duration_s, **options)))
+    return np.concatenate(list(synthesis.render(path, duration_s=duration_s, **options)))
 
 
 def rms(samples: np.ndarray) -> float:
@@ -82,7 +82,7 @@ def test_a_note_sounds_at_its_pitch_and_at_its_time(pitch: int, synthesizer: str
 @pytest.mark.parametrize("duration_s", [0.0, 0.5, 1.0, 2.7182])
 def test_the_length_is_exact_to_the_frame(duration_s: float, synthesizer: str, tmp_path: Path) -> None:
     path = midi(tmp_path / "a.mid", note(60, 0, 900))
-    assert sum(len(block) for block in sound.render(path, duration_s=duration_s)) == round(duration_s * RATE)
+    assert sum(len(block) for block in synthesis.render(path, duration_s=duration_s)) == round(duration_s * RATE)
 
 
 def test_the_same_file_gives_the_same_samples(synthesizer: str, tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_tempo_changes_move_later_notes(synthesizer: str, tmp_path: Path) -> Non
 
 def test_blocks_of_any_size_make_the_same_music(fluidsynth: None, tmp_path: Path) -> None:
     path = midi(tmp_path / "a.mid", *[note(60 + step, 137 * step, 137 * step + 800) for step in range(8)])
-    performance, font = sound.read(path), sound.find_soundfont()
-    synths = [sound.FluidSynth(sound._fluidsynth(), font, RATE, performance.drums) for _ in range(2)]
+    performance, font = synthesis.read(path), synthesis.find_soundfont()
+    synths = [synthesis.FluidSynth(synthesis._fluidsynth(), font, RATE, performance.drums) for _ in range(2)]
     whole = np.empty((64 * 1500, 2), np.float32)
     frame = [round(event.time_s * RATE / 64) * 64 for event in performance.events]
     done = 0
@@ -147,7 +147,7 @@ def test_blocks_of_any_size_make_the_same_music(fluidsynth: None, tmp_path: Path
         synths[0].send(event)
         done = at
     synths[0].write(whole[done:])
-    blocks = list(sound._play_fluidsynth(synths[1], performance, len(whole), RATE))
+    blocks = list(synthesis._play_fluidsynth(synths[1], performance, len(whole), RATE))
     synths[0].close()
     assert len(blocks) > 2
     assert np.array_equal(np.concatenate(blocks), whole)
@@ -155,20 +155,20 @@ def test_blocks_of_any_size_make_the_same_music(fluidsynth: None, tmp_path: Path
 
 def test_symusic_in_chunks_equals_symusic_in_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("symusic")
-    monkeypatch.setattr(sound, "_fluidsynth", lambda: None)
+    monkeypatch.setattr(synthesis, "_fluidsynth", lambda: None)
     path = midi(tmp_path / "a.mid", *[note(60 + step, 337 * step, 337 * step + 1500) for step in range(8)])
     whole = heard(path, 5.0)
-    monkeypatch.setattr(sound, "CHUNK_S", 1.0)
+    monkeypatch.setattr(synthesis, "CHUNK_S", 1.0)
     assert np.allclose(heard(path, 5.0), whole, atol=1e-5)
 
 
 def test_missing_libfluidsynth_is_said_in_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sound, "_fluidsynth", lambda: None)
-    next(sound.render(midi(tmp_path / "a.mid", note(60, 0, 100)), duration_s=0.1))
+    monkeypatch.setattr(synthesis, "_fluidsynth", lambda: None)
+    next(synthesis.render(midi(tmp_path / "a.mid", note(60, 0, 100)), duration_s=0.1))
     assert "libfluidsynth is not installed" in caplog.text
-    assert sound.synthesizer().startswith("symusic")
+    assert synthesis.synthesizer().startswith("symusic")
 
 
 def test_twenty_instruments_on_nine_channels_are_twenty_parts(tmp_path: Path) -> None:
@@ -176,12 +176,12 @@ def test_twenty_instruments_on_nine_channels_are_twenty_parts(tmp_path: Path) ->
         [mido.Message("program_change", program=number, channel=number % 9), *note(60, 0, 500, 90, number % 9)]
         for number in range(20)
     ]
-    assert len(sound.read(midi(tmp_path / "many.mid", *tracks)).drums) == 20
+    assert len(synthesis.read(midi(tmp_path / "many.mid", *tracks)).drums) == 20
 
 
 def test_a_second_track_without_a_program_plays_the_channel_s_instrument(tmp_path: Path) -> None:
     right = [mido.Message("program_change", program=19), *note(60, 0, 500)]
-    assert len(sound.read(midi(tmp_path / "two.mid", right, note(48, 0, 500))).drums) == 1
+    assert len(synthesis.read(midi(tmp_path / "two.mid", right, note(48, 0, 500))).drums) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a midi file at all", b"MThd\x00\x00\x00\x06\x00\x01"])
@@ -189,22 +189,22 @@ def test_what_is_no_midi_is_refused_in_a_sentence(content: bytes, tmp_path: Path
     path = tmp_path / "bad.mid"
     path.write_bytes(content)
     with pytest.raises(SoundError, match=r"bad\.mid"):
-        sound.render(path, duration_s=1.0)
+        synthesis.render(path, duration_s=1.0)
 
 
 def test_a_missing_midi_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SoundError, match=r"none\.mid"):
-        sound.render(tmp_path / "none.mid", duration_s=1.0)
+        synthesis.render(tmp_path / "none.mid", duration_s=1.0)
 
 
 def test_what_is_no_soundfont_is_refused_before_the_first_block(tmp_path: Path) -> None:
     path = midi(tmp_path / "a.mid", note(60, 0, 100))
     font = tmp_path / "piano.sf2"
     with pytest.raises(SoundError, match=r"piano\.sf2 cannot be opened"):
-        sound.render(path, duration_s=1.0, soundfont=font)
+        synthesis.render(path, duration_s=1.0, soundfont=font)
     font.write_bytes(b"RIFF\x00\x00\x00\x00WAVE")
     with pytest.raises(SoundError, match="is not a SoundFont"):
-        sound.render(path, duration_s=1.0, soundfont=font)
+        synthesis.render(path, duration_s=1.0, soundfont=font)
 
 
 def test_a_damaged_soundfont_is_refused_in_a_sentence(synthesizer: str, tmp_path: Path) -> None:
