@@ -1,5 +1,6 @@
 """The notes of a MIDI file as arrays in seconds, for models that hear notes: read by symusic in milliseconds."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,16 @@ class Notes:
         """When the last key is let go."""
         return float(self.end_s.max(initial=0.0))
 
-    def within(self, start_s: float, end_s: float) -> "Notes":
-        """The notes struck from start_s until before end_s, with start_s as their zero."""
-        kept = (self.start_s >= start_s) & (self.start_s < end_s)
+    def within(self, start_s: float, end_s: float, *, held_s: float = math.inf) -> "Notes":
+        """The notes struck from start_s until before end_s, with start_s as their zero.
+
+        Notes struck before that are still held for held_s or longer after start_s count as struck then.
+        """
+        struck = (self.start_s >= start_s) & (self.start_s < end_s)
+        kept = struck | ((self.start_s < start_s) & (self.end_s - start_s >= held_s))
         pedal = self.pedal_s[(self.pedal_s[:, 0] < end_s) & (self.pedal_s[:, 1] > start_s)]
         return Notes(
-            self.start_s[kept] - start_s,
+            np.maximum(self.start_s[kept] - start_s, 0.0),
             self.end_s[kept] - start_s,
             self.pitch[kept],
             self.velocity[kept],

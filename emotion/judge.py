@@ -1,0 +1,276 @@
+"""A judge hears a piece, as sound, as MIDI or as both, and reports what it feels like: the whole, and windows of it.
+
+The model behind a judge is a Listener; here a piece is cut to stretches, the stretches are put to the listener in
+batches, and a report is made of the answers that says how little is known where there is little to hear.
+"""
+
+import importlib
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion import notes as midi_notes
+from emotion import sound
+from emotion.errors import CheckpointError, SoundError
+from emotion.notes import Notes
+from emotion.values import MEDIA, EmotionReport, Hearing
+
+AUDIO, MIDI, BOTH = MEDIA
+WINDOW_S, HOP_S = 8.0, 4.0
+HELD_S = 0.5  # a key that is still held this long after a stretch begins is heard in it
+SILENCE_DB = -60.0  # a stretch in which no band is ever as loud as this holds no sound
+SHORT_S = 5.0
+BATCH_S = 256.0  # of music that a listener is given at once, 32 windows: what keeps memory flat
+LONGEST_PIECE_S = 12 * 3600.0  # its rows take 830 MB
+NOISE_DB = 1.0  # noise of any colour lies near .6, the least tonal of 100 songs of `fourq` at 1.3: see `tonality`
+
+# Who can be asked for by name. Each module's load() gives a Listener.
+LISTENERS = MappingProxyType({"poolingvq": "emotion.models.pooling_vq", "reporter": "emotion.models.melcnn"})
+
+Span = tuple[float, float]  # from, to in s
+Row = NDArray[np.float64]  # (6,): valence, arousal, the four quadrants' probabilities
+_NOTHING = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Music that lasts duration_s: `mel` (T, 96) rows of emotion.sound, `notes` that start at 0, or None for either."""
+
+    mel: NDArray[np.float32] | None
+    notes: Notes | None
+    duration_s: float
+
+    def cut(self, start_s: float, end_s: float) -> "Stretch":
+        """What sounds between two times; None in place of rows that are silent and of notes that are none."""
+        mel = notes = None
+        if self.mel is not None:
+            mel = self.mel[round(start_s * sound.ROWS_PER_S) : round(end_s * sound.ROWS_PER_S) + 1]
+        if self.notes is not None:
+            notes = self.notes.within(start_s, end_s, held_s=HELD_S)
+        return Stretch(mel if _sounds(mel) else None, notes or None, end_s - start_s)
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing in it to hear."""
+        return self.mel is None and self.notes is None
+
+    @property
+    def media(self) -> str:
+        """One of MEDIA: what there is of it."""
+        return BOTH if self.mel is not None and self.notes is not None else MIDI if self.mel is None else AUDIO
+
+
+class Listener(Protocol):
+    """What a model brings.
+
+    name        for reports
+    sha256      of its weights
+    hears       which of "audio" and "MIDI" it can use
+    longest_s   the longest stretch it takes at once, at least WINDOW_S
+    """
+
+    name: str
+    sha256: str
+    hears: frozenset[str]
+    longest_s: float
+
+    def listen(self, stretches: Sequence[Stretch]) -> NDArray:
+        """(S, 6): valence, arousal in [-1, 1] and calibrated probabilities of the quadrants; none is silent."""
+        ...
+
+
+@lru_cache
+def _load(name: str) -> "Judge":
+    return Judge(importlib.import_module(LISTENERS[name]).load())
+
+
+def load(name: str = "poolingvq") -> "Judge":
+    """The judge of a name in LISTENERS with the weights that ship, loaded once a process. Raises CheckpointError."""
+    if name not in LISTENERS:
+        raise CheckpointError(f"unknown judge {name!r}: choose one of {', '.join(LISTENERS)}")
+    return _load(name)
+
+
+class Judge:
+    """Hears pieces of any length through a listener."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def hear(self, audio: Path | None = None, midi: Path | None = None) -> EmotionReport:
+        """Report on a sound file, a .mid, or both of the same piece. Raises SoundError."""
+        return self.hear_all([self.read(audio, midi)])[0]
+
+    def hear_notes(self, notes: Notes, duration_s: float) -> EmotionReport:
+        """Report on notes that are in memory."""
+        return self.hear_all([Stretch(None, notes, duration_s)])[0]
+
+    def hear_many_notes(self, pieces: Iterable[tuple[Notes, float]]) -> tuple[EmotionReport, ...]:
+        """Reports on (notes, duration in s) of several pieces, heard in common batches."""
+        return self.hear_all([Stretch(None, notes, duration_s) for notes, duration_s in pieces])
+
+    def hear_all(self, pieces: Sequence[Stretch]) -> tuple[EmotionReport, ...]:
+        """Reports on whole pieces, heard in common batches."""
+        answers = [self._answers(piece) for piece in pieces]
+        waiting = [(found, span, cut) for found in answers for span, cut in found.cuts.items() if not cut.silent]
+        waiting.sort(key=lambda item: item[2].duration_s)
+        for batch in _batches(waiting):
+            rows = np.asarray(self.listener.listen([cut for _, _, cut in batch]), float)
+            for (found, span, _), row in zip(batch, rows, strict=True):
+                found.rows[span] = row
+        return tuple(self._report(piece, found) for piece, found in zip(pieces, answers, strict=True))
+
+    def read(self, audio: Path | None, midi: Path | None) -> Stretch:
+        """A piece as its listener can hear it; it lasts as long as the longer of its files. Raises SoundError."""
+        hears = self.listener.hears
+        if audio is None and midi is None:
+            raise SoundError("there is nothing to hear: give a sound, a MIDI file or both")
+        if not ((audio and AUDIO in hears) or (midi and MIDI in hears)):
+            only = " and ".join(sorted(hears))
+            raise SoundError(f"the judge {self.listener.name} hears only {only}, not {audio or midi}: give it {only}")
+        mel = _rows(audio) if audio and AUDIO in hears else None
+        notes = midi_notes.read(midi) if midi and MIDI in hears else None
+        lasting = max(_mel_s(mel), notes.duration_s if notes is not None else 0.0)
+        if lasting > LONGEST_PIECE_S:
+            raise SoundError(_too_long(audio if notes is None else midi))
+        return Stretch(mel, notes, lasting)
+
+    def _answers(self, piece: Stretch) -> "_Answers":
+        whole = parts(piece.duration_s, self.listener.longest_s)
+        found = windows(piece.duration_s)
+        return _Answers(whole, found, {span: piece.cut(*span) for span in (*whole, *found)}, {})
+
+    def _report(self, piece: Stretch, found: "_Answers") -> EmotionReport:
+        heard = [found.rows[span] for span in found.whole if span in found.rows]
+        whole = np.mean(heard, axis=0) if heard else _NOTHING
+        kept = piece.cut(0.0, piece.duration_s)
+        return EmotionReport(
+            _hearing((0.0, piece.duration_s), whole),
+            tuple(_hearing(span, found.rows.get(span, _NOTHING)) for span in found.windows),
+            (piece if kept.silent else kept).media,
+            self.listener.name,
+            self.listener.sha256,
+            tuple(_remarks(piece, kept, found)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """A piece's parts and windows, the music in each, and what the listener said of those that hold some."""
+
+    whole: tuple[Span, ...]
+    windows: tuple[Span, ...]
+    cuts: Mapping[Span, Stretch]
+    rows: dict[Span, Row]
+
+
+def windows(duration_s: float) -> tuple[Span, ...]:
+    """Windows of WINDOW_S, one every HOP_S, the last ending at the end; one for all that is shorter."""
+    last = duration_s - WINDOW_S
+    if last <= 0:
+        return ((0.0, duration_s),)
+    before = math.ceil(last / HOP_S - 1e-3)
+    return *((number * HOP_S, number * HOP_S + WINDOW_S) for number in range(before)), (last, duration_s)
+
+
+def parts(duration_s: float, longest_s: float) -> tuple[Span, ...]:
+    """The fewest equal consecutive spans that are no longer than longest_s."""
+    edges = np.linspace(0, duration_s, max(1, math.ceil(duration_s / longest_s)) + 1).tolist()
+    return tuple(itertools.pairwise(edges))
+
+
+def tonality(mel: NDArray[np.float32]) -> float:
+    """How far tones stand out of rows (T, 96): dB by which half a second's mean spectrum departs from a smooth one.
+
+    The median over the half seconds that sound. Noise of any colour is smooth: what is left is chance.
+    """
+    size = sound.ROWS_PER_S // 2
+    blocks = mel[: len(mel) // size * size].reshape(-1, size, sound.BANDS)
+    spectra = blocks[blocks.max((1, 2), initial=-np.inf) > SILENCE_DB].mean(1)
+    if not len(spectra):
+        return math.inf
+    wide = np.pad(spectra, ((0, 0), (4, 4)), mode="edge")
+    smooth = np.lib.stride_tricks.sliding_window_view(wide, 9, axis=1).mean(-1)
+    return float(np.median((spectra - smooth).std(1)))
+
+
+def _batches(waiting: Sequence[tuple["_Answers", Span, Stretch]]) -> Iterator[list[tuple["_Answers", Span, Stretch]]]:
+    """Neighbours in order of length, so that little of a batch is padding, and no more than BATCH_S with it."""
+    batch: list[tuple[_Answers, Span, Stretch]] = []
+    for item in waiting:
+        longest_s = item[2].duration_s
+        if batch and (longest_s * (len(batch) + 1) > BATCH_S or longest_s > 2 * batch[0][2].duration_s):
+            yield batch
+            batch = []
+        batch.append(item)
+    if batch:
+        yield batch
+
+
+def _hearing(span: Span, row: Row) -> Hearing:
+    valence, arousal = np.clip(row[:2], -1, 1)
+    first, second, third, fourth = (row[2:] / row[2:].sum()).tolist()  # models round
+    return Hearing(*span, float(valence), float(arousal), (first, second, third, fourth))
+
+
+def _rows(audio: Path) -> NDArray[np.float32]:
+    return sound.log_mel(_bounded(sound.read(audio), audio))
+
+
+def _bounded(blocks: Iterator[sound.Samples], path: Path) -> Iterator[sound.Samples]:
+    """The same blocks, until there are more than a report can be made of."""
+    left = LONGEST_PIECE_S * sound.SAMPLE_RATE
+    for block in blocks:
+        left -= len(block)
+        if left < 0:
+            raise SoundError(_too_long(path))
+        yield block
+
+
+def _too_long(path: Path | None) -> str:
+    return f"{path} lasts more than {LONGEST_PIECE_S / 3600:g} hours: cut it into shorter pieces"
+
+
+def _sounds(mel: NDArray[np.float32] | None) -> bool:
+    return mel is not None and bool(mel.max(initial=-np.inf) > SILENCE_DB)
+
+
+def _mel_s(mel: NDArray[np.float32] | None) -> float:
+    return 0.0 if mel is None else (len(mel) - 1) / sound.ROWS_PER_S
+
+
+def _remarks(piece: Stretch, kept: Stretch, found: _Answers) -> Iterator[str]:
+    """What limits a report; `kept` is the piece without a silent sound and without MIDI that has no notes."""
+    if piece.mel is not None and kept.mel is None:
+        yield "the sound is silent" + (": nothing is known of its feeling" if kept.silent else ": only the MIDI counts")
+    if piece.notes is not None and kept.notes is None:
+        yield "the MIDI has no notes" + (
+            ": nothing is known of its feeling" if kept.silent else ": only the sound counts"
+        )
+    empty = sum(span not in found.rows for span in found.windows)
+    if empty and not kept.silent:
+        yield f"{empty} of {len(found.windows)} windows hold no sound: nothing is known of them"
+    if piece.duration_s < SHORT_S and not kept.silent:
+        yield f"it lasts {piece.duration_s:.1f} s: less than {SHORT_S:g} s says little"
+    if kept.mel is not None and tonality(kept.mel) < NOISE_DB:
+        yield "it sounds like noise, not music; the judge was trained on piano music"
+    if len(found.whole) > 1:
+        yield (
+            f"it lasts {piece.duration_s:.0f} s, longer than the judge hears at once: "
+            f"the whole is the mean of {len(found.whole)} stretches of {found.whole[0][1]:.0f} s"
+        )
+    if kept.mel is not None and kept.notes is not None:
+        yield from _lengths(_mel_s(kept.mel), kept.notes.duration_s)
+
+
+def _lengths(audio_s: float, midi_s: float) -> Iterator[str]:
+    if abs(audio_s - midi_s) > max(2.0, 0.1 * max(audio_s, midi_s)):
+        yield f"the sound lasts {audio_s:.1f} s and the MIDI {midi_s:.1f} s: they may not be of the same piece"

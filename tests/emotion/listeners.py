@@ -1,0 +1,61 @@
+"""A small listener for tests: it feels loudness and density as arousal, brightness and pitch as valence."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import mido
+import numpy as np
+
+from emotion.judge import Stretch
+from emotion.notes import Notes
+
+
+class Plain:
+    """Its answer to a stretch follows from the stretch alone; `batches` keeps what it was given at once."""
+
+    name = "plain"
+    sha256 = "0" * 64
+
+    def __init__(self, hears: Iterable[str] = ("audio", "MIDI"), longest_s: float = 60.0) -> None:
+        self.hears = frozenset(hears)
+        self.longest_s = longest_s
+        self.batches: list[list[Stretch]] = []
+
+    def listen(self, stretches: Sequence[Stretch]) -> np.ndarray:
+        self.batches.append(list(stretches))
+        return np.stack([answer(stretch) for stretch in stretches])
+
+
+def answer(stretch: Stretch) -> np.ndarray:
+    """(6,) valence, arousal and the quadrants' probabilities, the softmax of the products with their signs."""
+    senses = []
+    if stretch.mel is not None:
+        level, center = stretch.mel.mean(), (10 ** (stretch.mel.mean(0) / 20)).argmax()
+        senses.append((center / 48 - 1, (level + 40) / 40))
+    if stretch.notes is not None:
+        density = len(stretch.notes) / max(stretch.duration_s, 0.1)
+        senses.append(((stretch.notes.pitch.mean() - 60) / 40, density / 5 - 1))
+    valence, arousal = np.tanh(np.mean(senses, axis=0))
+    weights = np.exp([valence + arousal, arousal - valence, -valence - arousal, valence - arousal])
+    return np.array([valence, arousal, *(weights / weights.sum())])
+
+
+def played(*notes: tuple[float, float, int]) -> Notes:
+    """Piano notes (start in s, end in s, pitch), in order of their start."""
+    table = np.array(notes, float).reshape(-1, 3)
+    whole = np.zeros(len(table), np.int64)
+    return Notes(table[:, 0], table[:, 1], table[:, 2].astype(np.int64), whole + 80, whole, whole > 0, np.zeros((0, 2)))
+
+
+def midi_file(path: Path, *notes: tuple[float, float, int]) -> Path:
+    """Write piano notes (start in s, end in s, pitch); a tick is a millisecond."""
+    events = [(start, "note_on", pitch) for start, _, pitch in notes] + [
+        (end, "note_off", pitch) for _, end, pitch in notes
+    ]
+    file, track, now = mido.MidiFile(ticks_per_beat=500), mido.MidiTrack(), 0
+    for time_s, kind, pitch in sorted(events):
+        track.append(mido.Message(kind, note=pitch, velocity=80, time=round(time_s * 1000) - now))
+        now = round(time_s * 1000)
+    file.tracks.append(track)
+    file.save(path)
+    return path

@@ -1,0 +1,252 @@
+"""The judge with a small listener of the tests: what it cuts, batches, averages, and says of what it cannot know."""
+
+import itertools
+import sys
+import time
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion import judge, sound
+from emotion.errors import CheckpointError, SoundError
+from emotion.judge import Judge, Stretch
+from tests.emotion.listeners import Plain, answer, midi_file, played
+
+RATE = sound.SAMPLE_RATE
+UNKNOWN = (0.25, 0.25, 0.25, 0.25)
+
+
+def tones(seconds: float, hz: float = 440.0, level: float = 0.3) -> np.ndarray:
+    """Two rows of partials, so that it is no noise."""
+    moments = np.arange(round(seconds * RATE)) / RATE
+    return (level * (np.sin(2 * np.pi * hz * moments) + np.sin(2 * np.pi * 3 * hz * moments)) / 2).astype(np.float32)
+
+
+def scale(seconds: float, first: int = 48) -> list[tuple[float, float, int]]:
+    """Two notes a second, going up and beginning anew."""
+    return [(index / 2, index / 2 + 0.45, first + index % 24) for index in range(round(2 * seconds))]
+
+
+def piece(seconds: float) -> Stretch:
+    return Stretch(sound.log_mel([tones(seconds)]), played(*scale(seconds)), seconds)
+
+
+@given(st.floats(0, 500))
+def test_windows_cover_a_piece_without_a_gap(duration_s):
+    found = judge.windows(duration_s)
+    assert found[0][0] == 0 and found[-1][1] == duration_s
+    assert all(later[0] <= earlier[1] for earlier, later in itertools.pairwise(found))
+    assert all(end - start == pytest.approx(min(8, duration_s)) for start, end in found)
+    assert len(found) <= max(1, duration_s / 4)
+
+
+def test_windows_begin_every_four_seconds_and_the_last_ends_at_the_end():
+    assert judge.windows(17.5) == ((0, 8), (4, 12), (8, 16), (9.5, 17.5))
+    assert judge.windows(8.0) == ((0, 8),) and judge.windows(3.0) == ((0, 3),)
+
+
+@given(st.floats(0.1, 1e4), st.floats(8, 120))
+def test_parts_are_equal_consecutive_and_short_enough(duration_s, longest_s):
+    found = judge.parts(duration_s, longest_s)
+    lengths = np.array([end - start for start, end in found])
+    assert found[0][0] == 0 and found[-1][1] == pytest.approx(duration_s)
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(found))
+    assert np.ptp(lengths) < 1e-6 and lengths.max() <= longest_s + 1e-6
+    assert duration_s / max(len(found) - 1, 0.5) > longest_s or len(found) == 1
+
+
+def test_a_window_is_what_the_listener_says_of_its_cut():
+    whole = piece(20.0)
+    report = Judge(Plain()).hear_all([whole])[0]
+    for window in report.windows:
+        cut = whole.cut(window.start_s, window.end_s)
+        valence, arousal, *quadrants = answer(cut)
+        assert (window.valence, window.arousal) == pytest.approx((valence, arousal))
+        assert window.quadrants == pytest.approx(quadrants)
+    assert (report.whole.valence, report.whole.arousal) == pytest.approx(answer(whole)[:2])
+    assert (report.judge, report.sha256, report.heard, report.remarks) == ("plain", "0" * 64, "audio and MIDI", ())
+
+
+def test_rows_and_notes_of_a_cut_are_of_the_same_seconds():
+    cut = piece(20.0).cut(4.0, 12.0)
+    assert len(cut.mel) == 8 * sound.ROWS_PER_S + 1
+    assert cut.notes.start_s.tolist() == pytest.approx(np.arange(0, 8, 0.5).tolist())
+    np.testing.assert_array_equal(cut.mel, piece(20.0).mel[200:601])
+
+
+def test_a_long_piece_is_the_mean_of_its_parts_that_hold_something():
+    notes = played(*scale(25.0), *[(time + 60, end + 60, pitch + 30) for time, end, pitch in scale(30.0)])
+    report = Judge(Plain(longest_s=30.0)).hear_notes(notes, 90.0)
+    heard = [answer(Stretch(None, notes.within(start, start + 30), 30.0)) for start in (0.0, 60.0)]
+    assert (report.whole.valence, report.whole.arousal, *report.whole.quadrants) == pytest.approx(np.mean(heard, 0))
+    assert any("mean of 3 stretches of 30 s" in remark for remark in report.remarks)
+
+
+def test_batches_stay_small_and_pad_little():
+    listener = Plain()
+    Judge(listener).hear_notes(played(*scale(600.0)), 600.0)
+    for batch in listener.batches:
+        lengths = [stretch.duration_s for stretch in batch]
+        assert len(batch) * max(lengths) <= judge.BATCH_S and max(lengths) <= 2 * min(lengths)
+    assert len(listener.batches) <= 2 + 149 // 32 + 10 // 4 + 1
+
+
+def test_pieces_heard_together_are_heard_as_if_alone():
+    pieces = [(played(*scale(seconds, first)), seconds) for seconds, first in ((5.0, 40), (70.0, 60), (0.0, 60))]
+    hearing = Judge(Plain())
+    together = hearing.hear_many_notes(pieces)
+    assert together == tuple(hearing.hear_notes(*one) for one in pieces)
+    assert len({report.whole for report in together}) == 3
+
+
+def test_a_window_without_sound_knows_nothing_and_does_not_weigh():
+    samples = np.concatenate([tones(16.0), np.zeros(16 * RATE, np.float32)])
+    report = Judge(Plain(longest_s=16.0)).hear_all([Stretch(sound.log_mel([samples]), None, 32.0)])[0]
+    unknown = [window.start_s for window in report.windows if window.quadrants == UNKNOWN]
+    assert unknown == [20.0, 24.0]  # the one from 16 s still holds the tone's end
+    assert any("2 of 7 windows hold no sound" in remark for remark in report.remarks)
+    assert all((window.valence, window.arousal) == (0, 0) for window in report.windows if window.start_s in unknown)
+
+
+def test_a_note_held_into_a_window_sounds_there():
+    report = Judge(Plain()).hear_notes(played((0, 30, 60)), 30.0)
+    assert all(window.quadrants != UNKNOWN for window in report.windows)
+    silent = Judge(Plain()).hear_notes(played((0, 8.3, 60), (29, 30, 60)), 30.0)
+    assert [window.quadrants == UNKNOWN for window in silent.windows] == [False, False, True, True, True, True, False]
+
+
+def test_silence_is_reported_as_knowing_nothing():
+    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([np.zeros(20 * RATE)]), None, 20.0)])[0]
+    assert report.whole.quadrants == UNKNOWN and (report.whole.valence, report.whole.arousal) == (0, 0)
+    assert report.heard == "audio" and report.remarks == ("the sound is silent: nothing is known of its feeling",)
+
+
+def test_a_faint_hiss_counts_as_silence():
+    hiss = np.random.default_rng(0).normal(0, 1e-4, 10 * RATE)
+    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([hiss]), None, 10.0)])[0]
+    assert report.whole.quadrants == UNKNOWN
+
+
+def test_quiet_music_is_no_silence():
+    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([tones(10.0, level=0.01)]), None, 10.0)])[0]
+    assert report.whole.quadrants != UNKNOWN and report.remarks == ()
+
+
+def test_notes_that_are_none_are_reported_as_knowing_nothing():
+    report = Judge(Plain()).hear_notes(played(), 0.0)
+    assert report.whole.quadrants == UNKNOWN and report.heard == "MIDI" and len(report.windows) == 1
+    assert report.remarks == ("the MIDI has no notes: nothing is known of its feeling",)
+
+
+def test_a_silent_sound_with_notes_is_heard_by_its_notes():
+    silent = Stretch(sound.log_mel([np.zeros(20 * RATE)]), played(*scale(20.0)), 20.0)
+    report = Judge(Plain()).hear_all([silent])[0]
+    assert report.heard == "MIDI" and report.remarks == ("the sound is silent: only the MIDI counts",)
+    assert report.whole.valence == pytest.approx(answer(Stretch(None, silent.notes, 20.0))[0])
+
+
+def test_a_short_piece_says_that_it_says_little():
+    report = Judge(Plain()).hear_notes(played(*scale(1.0)), 1.0)
+    assert report.remarks == ("it lasts 1.0 s: less than 5 s says little",) and len(report.windows) == 1
+
+
+def colored(exponent: float, seconds: float = 12.0) -> np.ndarray:
+    """Noise whose power falls as frequency to the minus exponent."""
+    count = round(seconds * RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(3).standard_normal(count))
+    spectrum[1:] *= np.arange(1, len(spectrum)) ** (-exponent / 2)
+    samples = np.fft.irfft(spectrum, count)
+    return (samples / np.abs(samples).max() / 2).astype(np.float32)
+
+
+@pytest.mark.parametrize("exponent", [-1, 0, 1, 2])
+def test_noise_of_any_colour_is_told(exponent):
+    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([colored(exponent)]), None, 12.0)])[0]
+    assert [remark for remark in report.remarks if "sounds like noise" in remark]
+
+
+def test_tones_in_noise_are_no_noise():
+    samples = colored(1) / 4 + tones(12.0)
+    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([samples]), None, 12.0)])[0]
+    assert report.remarks == ()
+
+
+def test_real_songs_are_no_noise(shared):
+    songs = sorted((shared / "data/fourq/audio").rglob("*.opus"))[::300]
+    if not songs:
+        pytest.skip("needs the songs of fourq: set V2M_DATA to the folder that holds data/fourq")
+    assert min(judge.tonality(sound.log_mel(sound.read(song))) for song in songs) > judge.NOISE_DB
+
+
+def test_lengths_that_differ_are_told(tmp_path):
+    differing = Stretch(sound.log_mel([tones(30.0)]), played(*scale(19.5), (19.5, 20.0, 60)), 30.0)
+    (remark,) = [one for one in Judge(Plain()).hear_all([differing])[0].remarks if "same piece" in one]
+    assert remark == "the sound lasts 30.0 s and the MIDI 20.0 s: they may not be of the same piece"
+    close = Stretch(sound.log_mel([tones(30.0)]), played(*scale(28.5)), 30.0)
+    assert not [one for one in Judge(Plain()).hear_all([close])[0].remarks if "same piece" in one]
+
+
+def test_a_listener_without_ears_for_it_refuses(tmp_path):
+    midi = midi_file(tmp_path / "a.mid", *scale(2.0))
+    with pytest.raises(SoundError, match="hears only audio"):
+        Judge(Plain(["audio"])).hear(midi=midi)
+    with pytest.raises(SoundError, match="nothing to hear"):
+        Judge(Plain()).hear()
+
+
+def test_of_two_files_the_one_that_the_listener_hears_counts(tmp_path):
+    midi = midi_file(tmp_path / "a.mid", *scale(10.0))
+    report = Judge(Plain(["MIDI"])).hear(tmp_path / "never-opened.wav", midi)
+    assert report.heard == "MIDI"
+    assert report.whole.valence == Judge(Plain()).hear(midi=midi).whole.valence
+
+
+def test_three_hours_with_a_note_at_the_end_take_no_time(tmp_path):
+    midi = midi_file(tmp_path / "late.mid", (3 * 3600 - 1, 3 * 3600, 60))
+    listener, start = Plain(), time.perf_counter()
+    report = Judge(listener).hear(midi=midi)
+    assert time.perf_counter() - start < 3
+    assert len(report.windows) == 2699 and sum(map(len, listener.batches)) == 2  # a window and a part
+    assert report.windows[-1].quadrants != UNKNOWN and report.whole.quadrants != UNKNOWN
+
+
+def test_a_piece_of_days_is_refused(tmp_path):
+    midi = midi_file(tmp_path / "days.mid", (200_000, 200_001, 60))
+    with pytest.raises(SoundError, match="more than 12 hours: cut it"):
+        Judge(Plain()).hear(midi=midi)
+
+
+def test_a_sound_of_days_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(sound, "read", lambda path: itertools.repeat(np.zeros(RATE * 3600, np.float32)))
+    monkeypatch.setattr(sound, "log_mel", lambda blocks: sum(len(block) for block in blocks))
+    with pytest.raises(SoundError, match=r"long\.wav lasts more than 12 hours"):
+        Judge(Plain()).hear(tmp_path / "long.wav")
+
+
+def test_a_listener_that_answers_nonsense_is_not_believed():
+    class Broken(Plain):
+        def listen(self, stretches):
+            return np.full((len(stretches), 6), np.nan)
+
+    with pytest.raises(Exception, match="not a hearing"):
+        Judge(Broken()).hear_notes(played(*scale(3.0)), 3.0)
+
+
+def test_a_judge_is_loaded_once(monkeypatch):
+    module = ModuleType("a_model")
+    module.load = Plain
+    monkeypatch.setitem(sys.modules, "a_model", module)
+    monkeypatch.setattr(judge, "LISTENERS", {"poolingvq": "a_model"})
+    judge._load.cache_clear()
+    try:
+        assert judge.load() is judge.load("poolingvq")
+    finally:
+        judge._load.cache_clear()
+
+
+def test_an_unknown_judge_is_told():
+    with pytest.raises(CheckpointError, match="unknown judge 'nobody'"):
+        judge.load("nobody")
