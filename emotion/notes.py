@@ -1,5 +1,6 @@
 """The notes of a MIDI file as arrays in seconds, for models that hear notes: read by symusic in milliseconds."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion import midi_bytes
 from emotion.errors import SoundError
+from emotion.performance import PEDAL_DOWN, SUSTAIN
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -62,11 +67,15 @@ def read(path: Path) -> Notes:
     import symusic
 
     try:
-        score: Any = symusic.Score.from_midi(path.read_bytes(), ttype="second")
+        data = path.read_bytes()
+        midi_bytes.check(data)
+        score: Any = symusic.Score.from_midi(data, ttype="second")
     except FileNotFoundError:
         raise SoundError(f"no MIDI file at {path}: check the name") from None
     except (OSError, RuntimeError, ValueError) as error:
-        raise SoundError(f"{path} is not a MIDI file that can be read ({error}): give a .mid") from None
+        log.debug("%s: %s", path, error)
+        reason = getattr(error, "strerror", None) or (error if type(error) is ValueError else "it is damaged")
+        raise SoundError(f"{path} is not a MIDI file that can be read ({reason}): give a .mid") from None
     return of_tracks(score.tracks)
 
 
@@ -75,8 +84,8 @@ def of_tracks(tracks) -> Notes:
     rows = [_rows(track) for track in tracks if len(track.notes)]
     table = np.concatenate(rows) if rows else np.zeros((0, 6))
     table = table[np.lexsort((table[:, 2], table[:, 0]))]
-    whole = table[:, 2:].astype(np.int64)
-    pedal = [[pedal.time, pedal.time + pedal.duration] for track in tracks for pedal in track.pedals]
+    whole = table[:, 2:].astype(np.int64).clip(0, 127)  # damaged files hold more
+    pedal = [span for track in tracks for span in _pedals(track)]
     return Notes(
         table[:, 0],
         table[:, 1],
@@ -94,3 +103,15 @@ def _rows(track) -> Floats:
     columns = [found["time"], found["time"] + found["duration"], found["pitch"], found["velocity"]]
     same = np.ones(len(columns[0]))
     return np.stack([*columns, same * track.program, same * track.is_drum], axis=1).astype(float)
+
+
+def _pedals(track) -> list[list[float]]:
+    """When the pedal of a track is down; symusic's own list lets the first one begin at 0, wherever it is pressed."""
+    found = track.controls.numpy()
+    messages = found["number"] == SUSTAIN
+    times, down = found["time"][messages], found["value"][messages] >= PEDAL_DOWN
+    if not len(times):
+        return [[pedal.time, pedal.time + pedal.duration] for pedal in track.pedals]
+    changes = np.flatnonzero(np.diff(down, prepend=False, append=False))  # of n messages, n: the pedal stays to the end
+    ends = np.append(times, max(float(times[-1]), track.end()))
+    return [[float(ends[first]), float(ends[last])] for first, last in changes.reshape(-1, 2)]

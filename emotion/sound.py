@@ -4,6 +4,7 @@ Files of any format are decoded block by block, so an hour takes no more memory 
 Slaney's (Auditory Toolbox, 1998), as librosa and transformers make them.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import lru_cache
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from emotion.errors import SoundError
 
+log = logging.getLogger(__name__)
+
 SAMPLE_RATE = 24_000  # MERT's as well
 WINDOW = 2048  # samples, 85 ms
 HOP = 480  # samples, 20 ms
@@ -22,6 +25,7 @@ BANDS = 96
 LOWEST_HZ, HIGHEST_HZ = 30.0, 11_000.0
 FLOOR_DB = -80.0  # of a full-scale sine's band; what is fainter counts as this faint
 BLOCK_S = 10
+LOUDEST = 10.0  # linear; what is louder counts as this loud
 
 Samples = NDArray[np.float32]
 
@@ -46,30 +50,48 @@ def _decoded(path: Path) -> Iterator[Samples]:
     import av
 
     try:
-        with av.open(path) as container:
+        with av.open(f"file:{path.absolute()}") as container:  # a colon in a name would end that of a protocol
             if not container.streams.audio:
                 raise SoundError(f"{path} has no sound: give a file such as a .wav, .flac, .mp3 or .m4a")
-            resampler = av.AudioResampler(
-                format="fltp", layout="mono", rate=SAMPLE_RATE, frame_size=BLOCK_S * SAMPLE_RATE
-            )
+            resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE, frame_size=BLOCK_S * SAMPLE_RATE)
             for frame in _frames(container):
-                yield from (block.to_ndarray()[0] for block in resampler.resample(frame))
+                yield from (_mono(block.to_ndarray()) for block in resampler.resample(frame))
     except FileNotFoundError:
         raise SoundError(f"no sound at {path}: check the name") from None
     except (OSError, ValueError, av.FFmpegError) as error:
-        raise SoundError(f"{path} cannot be read as sound ({error}): give a .wav, .flac, .mp3 or .m4a") from None
+        reason = getattr(error, "strerror", None) or error
+        raise SoundError(f"{path} cannot be read as sound ({reason}): give a .wav, .flac, .mp3 or .m4a") from None
+
+
+def _mono(channels: Samples) -> Samples:
+    """The mean of channels (C, n); FFmpeg's own mix is 3 dB louder where they agree.
+
+    Samples of files of floats may be no numbers, which are silence here, or of any size.
+    """
+    return np.clip(np.nan_to_num(channels, nan=0.0), -LOUDEST, LOUDEST).mean(0)
 
 
 def _frames(container) -> Iterator:
     """Decoded frames and None to flush; a damaged packet is passed over."""
     import av
 
-    for packet in container.demux(audio=0):
+    for packet in _packets(container):
         try:
             yield from packet.decode()
-        except av.error.InvalidDataError:
-            continue
+        except av.FFmpegError as error:  # AAC calls damage anything, "not permitted" too
+            log.debug("%s: a packet is passed over (%s)", container.name, error)
     yield None
+
+
+def _packets(container) -> Iterator:
+    """Packets of the first audio stream, up to where the file can be followed no more."""
+    import av
+
+    try:
+        yield from container.demux(audio=0)
+    except av.FFmpegError as error:
+        name = container.name.removeprefix("file:")
+        log.warning("%s is damaged (%s): what comes before is heard", name, error.strerror)
 
 
 def log_mel(blocks: Iterable[Samples]) -> NDArray[np.float32]:
