@@ -65,7 +65,13 @@ def render(
     Without a `soundfont` the one of `find_soundfont` plays. Samples are not limited to 1; louder velocities are louder.
     Raises SoundError before the first block.
     """
-    performance = read(midi)
+    return play(read(midi), duration_s=duration_s, soundfont=soundfont, sample_rate=sample_rate)
+
+
+def play(
+    performance: Performance, *, duration_s: float, soundfont: Path | None = None, sample_rate: int = SAMPLE_RATE
+) -> Iterator[Samples]:
+    """The same for a performance that was read, and perhaps changed, before."""
     font = find_soundfont() if soundfont is None else checked(soundfont)
     frames = round(duration_s * sample_rate)
     library = _fluidsynth()
