@@ -71,10 +71,10 @@ def save_module(module: "Module", folder: Path, *, kind: str, config: Mapping[st
     save(folder, kind=kind, config=config, tensors=tensors)
 
 
-def dimensions(found: Checkpoint, kind: Callable[..., Dimensions]) -> Dimensions:
-    """The dimensions of the model that a checkpoint's config holds, as `kind`. Raises CheckpointError."""
+def dimensions(found: Checkpoint, kind: Callable[..., Dimensions], *, part: str = "model") -> Dimensions:
+    """The dimensions that a checkpoint's config holds under `part`, as `kind`. Raises CheckpointError."""
     try:
-        return kind(**found.config["model"])
+        return kind(**found.config[part])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"the config of the weights is of another model ({error}): train them anew") from None
 

@@ -30,12 +30,17 @@ _LAYOUT = {
 
 def find_soundfont() -> Path:
     """FluidR3 of Debian's fluid-soundfont-gm where it is installed, else TimGM6mb out of pretty_midi."""
+    return installed()[0]
+
+
+def installed() -> list[Path]:
+    """The SoundFonts that are found here, the best first. Raises SoundError when there is none."""
     package = importlib.util.find_spec("pretty_midi")
     inside = [Path(folder, "TimGM6mb.sf2") for folder in (package and package.submodule_search_locations) or ()]
-    for path in [*map(Path, _INSTALLED), *inside]:
-        if path.is_file():
-            return path
-    raise SoundError("no SoundFont is installed: install the package fluid-soundfont-gm, or pretty_midi anew")
+    found = [path for path in [*map(Path, _INSTALLED), *inside] if path.is_file()]
+    if not found:
+        raise SoundError("no SoundFont is installed: install the package fluid-soundfont-gm, or pretty_midi anew")
+    return found
 
 
 def checked(path: Path) -> Path:

@@ -1,0 +1,53 @@
+"""Labelled pieces of MIDI, folds by group, and the assertion that no group stands on both sides of a split."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotion.errors import DataError
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece by its name and file; pieces of one `group` (a song, a game) must stay on one side of every split.
+
+    `quadrant` counts from 0 in the order of emotion.affect.QUADRANTS; `affect` is valence and arousal in [-1, 1].
+    """
+
+    name: str
+    group: str
+    midi: Path
+    quadrant: int
+    affect: tuple[float, float] | None = None
+
+
+def assert_disjoint(*sides: Iterable[Piece]) -> None:
+    """Raise DataError, naming them, if a group has pieces on two sides."""
+    seen: set[str] = set()
+    for side in sides:
+        groups = {piece.group for piece in side}
+        if shared := sorted(seen & groups):
+            raise DataError(
+                f"{len(shared)} groups stand on both sides of the split, such as {shared[0]}: mend the split"
+            )
+        seen |= groups
+
+
+def read_folds(path: Path) -> Mapping[str, int]:
+    """Which fold each piece is in: a CSV file with the columns piece and fold. Raises DataError."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row["piece"]: int(row["fold"]) for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"the folds of {path} cannot be read ({error}): restore the file") from None
+
+
+def by_fold(pieces: Sequence[Piece], folds: Mapping[str, int]) -> list[list[Piece]]:
+    """The pieces of each fold; a piece without a fold, or a group in two folds, is refused with a DataError."""
+    missing = [piece.name for piece in pieces if piece.name not in folds]
+    if missing:
+        raise DataError(f"{len(missing)} pieces have no fold, such as {missing[0]}: the data are of another edition")
+    sides = [[piece for piece in pieces if folds[piece.name] == fold] for fold in range(max(folds.values()) + 1)]
+    assert_disjoint(*sides)
+    return sides

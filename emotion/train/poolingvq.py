@@ -1,0 +1,167 @@
+"""Training of PoolingVQ on encoders that stay as they are: pieces are encoded once, then crops of rows are learnt."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from emotion import descriptors
+from emotion.data.pieces import Piece
+from emotion.models.encoders import Config, Encoded, Encoders, pooled
+from emotion.models.pooling_vq import PoolingVQ
+from emotion.models.stretches import collate
+from emotion.notes import Notes
+from emotion.train.fit import Recipe, fit
+from emotion.train.takes import CROP_SHARE, CROPS_S, Takes
+
+ONLY_NOTES, ONLY_SOUND = 0.25, 0.2  # of the crops have but one of the two: users may, too
+SMOOTHING = 0.1
+AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1
+SOFT_SIGN = 0.1  # of valence or arousal: what a rating near zero says of the quadrant
+RECIPE = Recipe(epochs=16, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=16)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """An encoded version of a piece: rows of words (N, d) at their times, of sound (T, d), its notes and labels."""
+
+    piece: Piece
+    words: Tensor
+    times_s: Tensor
+    sound: Tensor
+    notes: Notes
+    duration_s: float
+
+    @property
+    def target(self) -> Tensor:
+        """(4,) probabilities of the quadrants: certain where a person chose one, soft where points were rated."""
+        if self.piece.affect is None:
+            return functional.one_hot(torch.tensor(self.piece.quadrant), 4).float()
+        valence, arousal = torch.sigmoid(torch.tensor(self.piece.affect) / SOFT_SIGN).tolist()
+        return torch.tensor(
+            [valence * arousal, (1 - valence) * arousal, (1 - valence) * (1 - arousal), valence * (1 - arousal)]
+        )
+
+    @property
+    def affect(self) -> Tensor:
+        """(2,) valence and arousal, not a number where they were not rated."""
+        return torch.tensor(self.piece.affect or (torch.nan, torch.nan))
+
+
+@torch.inference_mode()
+def encode(encoders: Encoders, takes: Takes, version: int, *, config: Config) -> list[Item]:
+    """Every piece of the takes in one version."""
+    return [_encoded(encoders, takes, index, version, config) for index in range(len(takes.pieces))]
+
+
+def _encoded(encoders: Encoders, takes: Takes, index: int, version: int, config: Config) -> Item:
+    take = takes.take(index, version)
+    rows = take.rows(0.0, config.longest_s, most_words=config.most_words)
+    seen = encoders(collate([rows]))
+    return Item(
+        takes.pieces[index],
+        seen.words[0, : len(rows.words)].half(),
+        torch.from_numpy(rows.times_s),
+        seen.sound[0].half(),
+        take.notes,
+        min(take.duration_s, config.longest_s),
+    )
+
+
+class Crops:
+    """Batches of rows for training and for validation, made of items."""
+
+    def __init__(self, encoders: Encoders, config: Config) -> None:
+        self.encoders, self.config = encoders, config
+        self.rows_per_s = encoders.sound_rows_per_s
+
+    @torch.inference_mode()
+    def batch(self, items: Sequence[Item], spans: Sequence[tuple[float, float]], heard: Sequence[str]) -> Encoded:
+        """What sounds of each item between two times, as `audio`, as `MIDI` or as `both`."""
+        words, sounds, measured = [], [], []
+        for item, (start_s, end_s), media in zip(items, spans, heard, strict=True):
+            first, last = torch.searchsorted(item.times_s, torch.tensor([start_s, end_s])).tolist()
+            words.append(item.words[first:last] if media != "audio" else item.words[:0])
+            place = slice(round(start_s * self.rows_per_s), round(end_s * self.rows_per_s) + 1)
+            sounds.append(item.sound[place] if media != "MIDI" else item.sound[:0])
+            measured.append(torch.from_numpy(descriptors.describe(item.notes.within(start_s, end_s))))
+        word_rows, words_mask = _padded(words)
+        sound_rows, sound_mask = _padded(sounds)
+        told = self.encoders.tell(pooled(sound_rows, sound_mask)).clamp(-4, 4)
+        known = torch.tensor([media != "audio" for media in heard]).unsqueeze(1)
+        described = torch.where(known, self.encoders.standard(torch.stack(measured)), told)
+        return Encoded(word_rows, words_mask, sound_rows, sound_mask, described)
+
+    def drawn(self, items: Sequence[Item], rng: np.random.Generator) -> Encoded:
+        """Random crops, some of them without sound or without notes."""
+        spans = [self._span(item, rng) for item in items]
+        media = rng.choice(
+            ["MIDI", "audio", "both"], len(items), p=[ONLY_NOTES, ONLY_SOUND, 1 - ONLY_NOTES - ONLY_SOUND]
+        )
+        return self.batch(items, spans, media.tolist())
+
+    def whole(self, items: Sequence[Item], media: str) -> Encoded:
+        """All of each item."""
+        return self.batch(items, [(0.0, item.duration_s) for item in items], [media] * len(items))
+
+    def _span(self, item: Item, rng: np.random.Generator) -> tuple[float, float]:
+        length_s = float(rng.uniform(*CROPS_S)) if rng.random() < CROP_SHARE else item.duration_s
+        start_s = float(rng.uniform(0, max(item.duration_s - length_s, 0)))
+        return start_s, min(start_s + length_s, item.duration_s)
+
+
+def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    longest = max(1, *(len(row) for row in rows))
+    out = torch.zeros(len(rows), longest, rows[0].shape[1])
+    mask = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        out[index, : len(row)] = row.float()
+        mask[index, : len(row)] = True
+    return out, mask
+
+
+def train(
+    model: PoolingVQ, versions: Sequence[Sequence[Item]], crops: Crops, *, folder: Path, recipe: Recipe = RECIPE
+) -> None:
+    """Train on items, `versions` of the same pieces in the same order; the last epoch's weights stay."""
+    count = len(versions[0])
+    generator = torch.Generator().manual_seed(recipe.seed)
+    first = crops.whole(versions[0][:: max(1, count // 64)], "both")
+    model.pool_words.codebook.start(first.words[first.words_mask], generator)
+    model.pool_sound.codebook.start(first.sound[first.sound_mask], generator)
+
+    def batches(generator: torch.Generator) -> Iterator[tuple[Encoded, Tensor, Tensor]]:
+        rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+        order = rng.permutation(count)
+        for start in range(0, count - recipe.batch + 1, recipe.batch):
+            chosen = order[start : start + recipe.batch].tolist()
+            items = [versions[int(rng.integers(len(versions)))][index] for index in chosen]
+            yield (
+                crops.drawn(items, rng),
+                torch.stack([i.target for i in items]),
+                torch.stack([i.affect for i in items]),
+            )
+
+    fit(
+        model,
+        batches,
+        lambda batch, _: loss(model, *batch),
+        lambda: 0.0,  # nothing is selected: epochs were chosen on EMOPIA's val once, and stay the same in every fold
+        recipe=recipe,
+        n_batches=count // recipe.batch,
+        folder=folder,
+        dimensions={"pooling": model.pool_words.pooling},
+    )
+
+
+def loss(model: PoolingVQ, seen: Encoded, target: Tensor, affect: Tensor) -> Tensor:
+    """Cross-entropy of the quadrants, squared error of valence and arousal where they were rated, VQ loss."""
+    heard = model(Encoded(*(part.clone() for part in seen)))
+    rated = ~affect.isnan().any(1)
+    quadrant = functional.cross_entropy(heard.quadrants, target, label_smoothing=SMOOTHING)
+    error = (heard.affect - affect.nan_to_num()).square().mean(1) * rated
+    return quadrant + AFFECT_WEIGHT * error.mean() + VQ_WEIGHT * heard.vq_loss
