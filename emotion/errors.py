@@ -4,6 +4,7 @@ UserError                what went wrong, what was given, what to do; a command 
 ├── AffectError          a wish or a curve that is not on the valence-arousal plane
 ├── CheckpointError      weights that are missing, damaged or of another kind
 ├── DataError            a data set that is missing or not in its official layout
+├── OutputError          a result that cannot be written where it was asked for
 └── SoundError           a sound, a MIDI file, a SoundFont or a synthesizer that cannot be used
 """
 
@@ -22,6 +23,10 @@ class CheckpointError(UserError):
 
 class DataError(UserError):
     """A data set that is missing or not in its official layout."""
+
+
+class OutputError(UserError):
+    """A result that cannot be written where it was asked for."""
 
 
 class SoundError(UserError):

@@ -1,14 +1,11 @@
 """The command line: one file a command. Heavy imports stay inside the commands, so that --help answers at once."""
 
-import codecs
-import io
-import logging
-import sys
 from typing import Annotated
 
 import typer
 
 import video2music
+from emotion.cli.report import log_to_stderr, print_any_name
 from video2music.cli import demo, doctor, download, evaluate, features, generate, train
 
 app = typer.Typer(
@@ -41,28 +38,10 @@ def configure(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more on stderr.")] = False,
 ) -> None:
     """Set up logging; commands print their results themselves."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[_Stderr()])
-    ours = logging.DEBUG if verbose else logging.INFO
-    for name in ("video2music", "emotion"):
-        logging.getLogger(name).setLevel(ours)
-
-
-class _Stderr(logging.Handler):
-    """Writes to whatever stderr is at the moment, so that a line never lands in the middle of a progress bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+    log_to_stderr("video2music", "emotion", verbose=verbose)
 
 
 def main() -> None:
     """Run the command line."""
-    _print_any_name()
+    print_any_name()
     app()
-
-
-def _print_any_name() -> None:
-    """Names of files are bytes and need not be text: they are printed as they are, or else escaped, and never fail."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            utf8 = codecs.lookup(stream.encoding).name == "utf-8"
-            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import typer
 
-from video2music.cli.report import JsonOption, failing_plainly, write_json
+from emotion.cli.report import JsonOption, failing_plainly, write_json
 
 
 def doctor(json_file: JsonOption = None) -> None:

@@ -1,16 +1,11 @@
 """`video2music evaluate`: how good the models are, and whether they watch."""
 
-import csv
-import io
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotion.files import PARTIAL, failure, whole_file
-from video2music.cli.report import JsonOption, failing_plainly, write_json
-from video2music.errors import OptionError
+from emotion.cli.report import JsonOption, failing_plainly, try_file, write_json, write_table
 
 if TYPE_CHECKING:
     from video2music.evaluate.study import Study
@@ -76,42 +71,21 @@ def evaluate_dynamics(
 
 
 def _check(predictions: Path | None, into: list[Path], task: str) -> None:
-    """Try every file that is to be written, before minutes of work. Raises OptionError."""
+    """Try every file that is to be written, before minutes of work. Raises UserError."""
     from video2music.evaluate.tables import check_markers
 
     for path in into:
         check_markers(path, task)
     for path in [*into, *([predictions] if predictions else [])]:
-        _try_folder_of(path)
-
-
-def _try_folder_of(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise OptionError(f"{path} is a folder: give the name of a file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(prefix=PARTIAL, dir=path.parent).close()
-    except OSError as error:
-        raise OptionError(failure(error, path)) from None
+        try_file(path)
 
 
 def _hand_out(done: "Study", text: str, json_file: str | None, predictions: Path | None, into: list[Path]) -> None:
     from video2music.evaluate.tables import put_into
 
     write_json(json_file, done.report)
-    if predictions is not None:
-        _write_csv(predictions, done)
+    write_table(None if predictions is None else str(predictions), [done.columns, *done.predictions])
     for path in into:
         put_into(path, done.report["task"], text)
     if json_file != "-":
         typer.echo(text, nl=False)
-
-
-def _write_csv(path: Path, done: "Study") -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([done.columns, *done.predictions])
-    try:
-        with whole_file(path) as partial:
-            partial.write_text(text.getvalue())
-    except OSError as error:
-        raise OptionError(failure(error, path)) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotion.affect import PLACES
-from video2music.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
+from emotion.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
 from video2music.errors import OptionError
 from video2music.values import Options
 
@@ -37,6 +37,9 @@ def generate(
     temperature: Annotated[
         float, typer.Option(help="0 takes the likeliest chords, above 1 dares.")
     ] = DEFAULT.temperature,
+    candidates: Annotated[
+        int, typer.Option(help="Pieces to begin, of which a judge keeps the one that feels right; 1: no choice.")
+    ] = DEFAULT.candidates,
     style: Annotated[str, typer.Option(help="A style's name or the path of a TOML file.")] = DEFAULT.style,
     manifest: Annotated[
         Path | None, typer.Option("--from", metavar="MANIFEST", help="Play the piece of a former run's .json again.")
@@ -52,7 +55,7 @@ def generate(
     with failing_plainly():
         options = Options(
             encoder=encoder, key=key, primer=primer, emotion=emotion, valence=valence, arousal=arousal, curve=curve,
-            strength=strength, seed=seed, temperature=temperature, style=style,
+            strength=strength, seed=seed, temperature=temperature, candidates=candidates, style=style,
         )  # fmt: skip
         replay = _replay(manifest, options)
         clips = clips or ([replay.clip] if replay else [])
@@ -96,7 +99,7 @@ def _score_all(
                     overwrite=overwrite,
                     progress=tell,
                 )
-            row |= plain(result)
+            row |= {**plain(result), "report": asdict(result.report) if result.report else None}
         except Exception as error:  # one bad clip never stops the others
             row["error"] = sentence(error)
             typer.echo(f"error: {row['error']}", err=True)

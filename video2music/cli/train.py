@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from video2music.cli.report import JsonOption, failing_plainly, write_json
+from emotion.cli.report import JsonOption, failing_plainly, write_json
 from video2music.errors import OptionError
 
 app = typer.Typer(

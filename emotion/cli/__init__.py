@@ -1,0 +1,31 @@
+"""The command line of `emotion` alone: one file a command. Heavy imports stay inside the commands."""
+
+from typing import Annotated
+
+import typer
+
+from emotion.cli import analyse
+from emotion.cli.report import log_to_stderr, print_any_name
+
+app = typer.Typer(
+    name="python -m emotion",
+    help="What music feels like: valence, arousal and quadrant of sound, video and MIDI files.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("analyse")(analyse.analyse)
+
+
+@app.callback()
+def configure(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more on stderr.")] = False,
+) -> None:
+    """Set up logging; commands print their results themselves."""
+    log_to_stderr("emotion", verbose=verbose)
+
+
+def main() -> None:
+    """Run the command line."""
+    print_any_name()
+    app(prog_name="python -m emotion")

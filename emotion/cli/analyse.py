@@ -1,0 +1,148 @@
+"""`python -m emotion analyse`: what music feels like."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emotion.cli.report import JsonOption, checked_target, failing_plainly, sentence, write_json, write_table
+from emotion.errors import SoundError, UserError
+
+if TYPE_CHECKING:
+    from emotion.judge import Judge
+    from emotion.values import EmotionReport, Hearing
+
+MIDI_NAMES = (".mid", ".midi")
+PICTURE_NAMES = (".png", ".pdf", ".svg")
+WORDS = MappingProxyType({  # in the order of emotion.affect.QUADRANTS, which would import numpy
+    "q1": "pleasant and excited",
+    "q2": "unpleasant and excited",
+    "q3": "unpleasant and calm",
+    "q4": "pleasant and calm",
+})  # fmt: skip
+NUMBERS = ("start_s", "end_s", "valence", "arousal")
+COLUMNS = ("file", *NUMBERS, *WORDS, "quadrant", "confidence")
+
+
+def checked_picture(option: typer.CallbackParam, target: str | None) -> str | None:
+    """The name of a picture that can be drawn and written; otherwise a sentence and exit status 1."""
+    with failing_plainly():
+        if target is not None and Path(target).suffix.lower() not in PICTURE_NAMES:
+            raise UserError(f"--plot {target} is no picture's name: let it end in {', '.join(PICTURE_NAMES)}")
+    return checked_target(option, target)
+
+
+def analyse(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound, video, or MIDI (.mid, .midi).")],
+    midi: Annotated[Path | None, typer.Option(metavar="FILE", help="The MIDI of the one sound file.")] = None,
+    judge: Annotated[str, typer.Option(metavar="NAME", help="Who listens: poolingvq or reporter.")] = "poolingvq",
+    json_file: JsonOption = None,
+    csv_file: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="Write a row for each window.", callback=checked_target),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Draw all files into one .png, .pdf or .svg.", callback=checked_picture),
+    ] = None,
+) -> None:
+    """Tell what each FILE feels like, as a whole and window by window.
+
+    A file that cannot be heard is told in one sentence on stderr and does not stop the others; the exit status is 0
+    only when all went well.
+    """
+    with failing_plainly():
+        _check_pair(files, midi)
+        from emotion import judge as judges
+
+        rows = _hear_all(judges.load(judge), files, midi, quiet="-" in (json_file, csv_file))
+        heard = [(path, found) for path, found in rows if not isinstance(found, str)]
+        write_json(json_file, {"files": [_told(path, found, midi) for path, found in rows]})
+        write_table(csv_file, _table(heard))
+        if plot is not None and heard:
+            from emotion import plots
+
+            plots.draw([(path.name, found) for path, found in heard], Path(plot))
+    if len(heard) < len(rows):
+        raise typer.Exit(1)
+
+
+def _check_pair(files: Sequence[Path], midi: Path | None) -> None:
+    """Refuse --midi beside anything but one sound. Raises SoundError."""
+    if midi is not None and (len(files) != 1 or _is_midi(files[0])):
+        given = f"{len(files)} files" if len(files) != 1 else str(files[0])
+        raise SoundError(f"--midi {midi} is the MIDI of one sound file, but was given with {given}")
+
+
+def _is_midi(path: Path) -> bool:
+    return path.suffix.lower() in MIDI_NAMES
+
+
+def _hear_all(
+    judge: "Judge", files: Sequence[Path], midi: Path | None, *, quiet: bool
+) -> "list[tuple[Path, EmotionReport | str]]":
+    """Each file with its report, or with the sentence that says why there is none; both are told at once."""
+    rows: list[tuple[Path, EmotionReport | str]] = []
+    for path in files:
+        try:
+            report = judge.hear(midi=path) if _is_midi(path) else judge.hear(path, midi)
+        except Exception as error:  # one bad file never stops the others
+            rows.append((path, sentence(error)))
+            typer.echo(f"error: {rows[-1][1]}", err=True)
+            continue
+        rows.append((path, report))
+        if not quiet:
+            typer.echo("\n".join([*([""] if len(rows) > 1 else []), *_lines(path, report)]))
+    return rows
+
+
+def _lines(path: Path, report: "EmotionReport") -> Iterator[str]:
+    """A report for reading."""
+    whole = report.whole
+    yield f"{path}: {whole.end_s:.1f} s, heard as {report.heard} by {report.judge}"
+    yield f"  valence {whole.valence:+.2f}  arousal {whole.arousal:+.2f}  {_quadrant(whole)}"
+    yield "  " + "  ".join(f"{name} {share:.0%}" for name, share in zip(WORDS, whole.quadrants, strict=True))
+    yield "      from      to  valence  arousal"
+    for window in report.windows:
+        times = f"  {window.start_s:8.1f}{window.end_s:8.1f}"
+        yield f"{times}    {window.valence:+.2f}    {window.arousal:+.2f}  {_quadrant(window)}"
+    yield from (f"  note: {remark}" for remark in report.remarks)
+
+
+def _quadrant(hearing: "Hearing") -> str:
+    if hearing.confidence <= 0.25:
+        return "unknown"
+    return f"{hearing.quadrant} {WORDS[hearing.quadrant]} ({hearing.confidence:.0%})"
+
+
+def _row(hearing: "Hearing") -> dict[str, Any]:
+    """A stretch as one row of numbers; its quadrant is None where nothing is known."""
+    numbers = {name: round(getattr(hearing, name), 6) for name in NUMBERS}
+    shares = dict(zip(WORDS, (round(share, 6) for share in hearing.quadrants), strict=True))
+    known = hearing.quadrant if hearing.confidence > 0.25 else None
+    return {**numbers, **shares, "quadrant": known, "confidence": round(hearing.confidence, 6)}
+
+
+def _told(path: Path, found: "EmotionReport | str", midi: Path | None) -> dict[str, Any]:
+    """A file's entry in the JSON report."""
+    name = {"file": str(path), **({"midi": str(midi)} if midi else {})}
+    if isinstance(found, str):
+        return {**name, "error": found}
+    return {
+        **name,
+        "judge": found.judge,
+        "sha256": found.sha256,
+        "heard": found.heard,
+        "remarks": list(found.remarks),
+        "whole": _row(found.whole),
+        "windows": [_row(window) for window in found.windows],
+    }
+
+
+def _table(heard: "Sequence[tuple[Path, EmotionReport]]") -> Iterator[Sequence[Any]]:
+    """The CSV report: a row for each window."""
+    yield COLUMNS
+    for path, report in heard:
+        yield from ([path, *_row(window).values()] for window in report.windows)
