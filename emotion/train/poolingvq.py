@@ -1,5 +1,6 @@
 """Training of PoolingVQ on encoders that stay as they are: pieces are encoded once, then crops of rows are learnt."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,14 @@ from torch.nn import functional
 
 from emotion import descriptors
 from emotion.data.pieces import Piece
-from emotion.models.encoders import Config, Encoded, Encoders, pooled
+from emotion.models.encoders import Config, Encoded, Encoders
 from emotion.models.pooling_vq import PoolingVQ
 from emotion.models.stretches import collate
-from emotion.notes import Notes
 from emotion.train.fit import Recipe, fit
 from emotion.train.takes import CROP_SHARE, CROPS_S, Takes
 
 ONLY_NOTES, ONLY_SOUND = 0.25, 0.2  # of the crops have but one of the two: users may, too
+CUTS = 6  # of each version of a piece
 SMOOTHING = 0.1
 AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1
 SOFT_SIGN = 0.1  # of valence or arousal: what a rating near zero says of the quadrant
@@ -26,15 +27,23 @@ RECIPE = Recipe(epochs=16, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, pat
 
 
 @dataclass(frozen=True, eq=False)
+class Cut:
+    """A stretch of an item from start_s to end_s, with its descriptors (D,)."""
+
+    start_s: float
+    end_s: float
+    descriptors: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Item:
-    """An encoded version of a piece: rows of words (N, d) at their times, of sound (T, d), its notes and labels."""
+    """An encoded version of a piece: rows of words (N, d) at their times, of sound (T, d); cuts, the whole first."""
 
     piece: Piece
     words: Tensor
     times_s: Tensor
     sound: Tensor
-    notes: Notes
-    duration_s: float
+    cuts: tuple[Cut, ...]
 
     @property
     def target(self) -> Tensor:
@@ -54,22 +63,26 @@ class Item:
 
 @torch.inference_mode()
 def encode(encoders: Encoders, takes: Takes, version: int, *, config: Config) -> list[Item]:
-    """Every piece of the takes in one version."""
+    """Every piece of the takes in one version, with cuts that its name and version decide."""
     return [_encoded(encoders, takes, index, version, config) for index in range(len(takes.pieces))]
 
 
 def _encoded(encoders: Encoders, takes: Takes, index: int, version: int, config: Config) -> Item:
-    take = takes.take(index, version)
+    take, piece = takes.take(index, version), takes.pieces[index]
     rows = take.rows(0.0, config.longest_s, most_words=config.most_words)
     seen = encoders(collate([rows]))
-    return Item(
-        takes.pieces[index],
-        seen.words[0, : len(rows.words)].half(),
-        torch.from_numpy(rows.times_s),
-        seen.sound[0].half(),
-        take.notes,
-        min(take.duration_s, config.longest_s),
-    )
+    duration_s = min(take.duration_s, config.longest_s)
+    rng = np.random.default_rng([zlib.crc32(piece.name.encode()), version])
+    spans = [(0.0, duration_s), *(_span(duration_s, rng) for _ in range(CUTS))]
+    cuts = tuple(Cut(*span, torch.from_numpy(descriptors.describe(take.notes.within(*span)))) for span in spans)
+    words = seen.words[0, : len(rows.words)].half()
+    return Item(piece, words, torch.from_numpy(rows.times_s), seen.sound[0].half(), cuts)
+
+
+def _span(duration_s: float, rng: np.random.Generator) -> tuple[float, float]:
+    length_s = min(float(rng.uniform(*CROPS_S)), duration_s)
+    start_s = float(rng.uniform(0, duration_s - length_s))
+    return start_s, start_s + length_s
 
 
 class Crops:
@@ -80,38 +93,30 @@ class Crops:
         self.rows_per_s = encoders.sound_rows_per_s
 
     @torch.inference_mode()
-    def batch(self, items: Sequence[Item], spans: Sequence[tuple[float, float]], heard: Sequence[str]) -> Encoded:
-        """What sounds of each item between two times, as `audio`, as `MIDI` or as `both`."""
-        words, sounds, measured = [], [], []
-        for item, (start_s, end_s), media in zip(items, spans, heard, strict=True):
-            first, last = torch.searchsorted(item.times_s, torch.tensor([start_s, end_s])).tolist()
+    def batch(self, items: Sequence[Item], cuts: Sequence[Cut], heard: Sequence[str]) -> Encoded:
+        """What sounds of each item in its cut, as `audio`, as `MIDI` or as `both`."""
+        words, sounds = [], []
+        for item, cut, media in zip(items, cuts, heard, strict=True):
+            first, last = torch.searchsorted(item.times_s, torch.tensor([cut.start_s, cut.end_s])).tolist()
             words.append(item.words[first:last] if media != "audio" else item.words[:0])
-            place = slice(round(start_s * self.rows_per_s), round(end_s * self.rows_per_s) + 1)
+            place = slice(round(cut.start_s * self.rows_per_s), round(cut.end_s * self.rows_per_s) + 1)
             sounds.append(item.sound[place] if media != "MIDI" else item.sound[:0])
-            measured.append(torch.from_numpy(descriptors.describe(item.notes.within(start_s, end_s))))
         word_rows, words_mask = _padded(words)
         sound_rows, sound_mask = _padded(sounds)
-        told = self.encoders.tell(pooled(sound_rows, sound_mask)).clamp(-4, 4)
+        measured = self.encoders.standard(torch.stack([cut.descriptors for cut in cuts]))
         known = torch.tensor([media != "audio" for media in heard]).unsqueeze(1)
-        described = torch.where(known, self.encoders.standard(torch.stack(measured)), told)
+        described = torch.where(known, measured, self.encoders.told(sound_rows, sound_mask))
         return Encoded(word_rows, words_mask, sound_rows, sound_mask, described)
 
     def drawn(self, items: Sequence[Item], rng: np.random.Generator) -> Encoded:
-        """Random crops, some of them without sound or without notes."""
-        spans = [self._span(item, rng) for item in items]
-        media = rng.choice(
-            ["MIDI", "audio", "both"], len(items), p=[ONLY_NOTES, ONLY_SOUND, 1 - ONLY_NOTES - ONLY_SOUND]
-        )
-        return self.batch(items, spans, media.tolist())
+        """A cut of each item, some of them without sound or without notes."""
+        cuts = [item.cuts[int(rng.integers(1, CUTS + 1)) if rng.random() < CROP_SHARE else 0] for item in items]
+        shares = [ONLY_NOTES, ONLY_SOUND, 1 - ONLY_NOTES - ONLY_SOUND]
+        return self.batch(items, cuts, rng.choice(["MIDI", "audio", "both"], len(items), p=shares).tolist())
 
     def whole(self, items: Sequence[Item], media: str) -> Encoded:
         """All of each item."""
-        return self.batch(items, [(0.0, item.duration_s) for item in items], [media] * len(items))
-
-    def _span(self, item: Item, rng: np.random.Generator) -> tuple[float, float]:
-        length_s = float(rng.uniform(*CROPS_S)) if rng.random() < CROP_SHARE else item.duration_s
-        start_s = float(rng.uniform(0, max(item.duration_s - length_s, 0)))
-        return start_s, min(start_s + length_s, item.duration_s)
+        return self.batch(items, [item.cuts[0] for item in items], [media] * len(items))
 
 
 def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,101 @@
+"""Figures of judges: quadrants told right, calibration, and agreement on valence and arousal, over pieces.
+
+Quadrants are classes 0..3; probabilities are (N, 4). Accuracy, macro-F1, confusion and R² are scikit-learn's.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.affect import quadrant_index
+
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
+
+BINS = 10  # of confidence, for the calibration error
+RESAMPLES = 2000
+
+
+def accuracy(probabilities: Floats, truth: Integers) -> float:
+    """Share of pieces (N,) whose likeliest quadrant is the true one."""
+    return float((probabilities.argmax(1) == truth).mean())
+
+
+def macro_f1(probabilities: Floats, truth: Integers) -> float:
+    """Mean of the four quadrants' F1, those that nobody meets counting 0."""
+    from sklearn.metrics import f1_score
+
+    labels = list(range(probabilities.shape[1]))
+    return float(f1_score(truth, probabilities.argmax(1), labels=labels, average="macro", zero_division=0))
+
+
+def confusion(probabilities: Floats, truth: Integers) -> list[list[int]]:
+    """How many pieces of each true quadrant (rows) were told as each quadrant (columns)."""
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(truth, probabilities.argmax(1), labels=list(range(probabilities.shape[1]))).tolist()
+
+
+def calibration_error(probabilities: Floats, truth: Integers) -> float:
+    """Expected calibration error over ten bins of confidence (Guo and others 2017)."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [abs(right[place == b].mean() - confidence[place == b].mean()) * (place == b).mean() for b in set(place)]
+    return float(sum(gaps))
+
+
+def r2(told: Floats, truth: Floats) -> float:
+    """Coefficient of determination of told (N,) against true values (N,)."""
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(truth, told))
+
+
+def ccc(told: Floats, truth: Floats) -> float:
+    """Lin's concordance correlation coefficient (Biometrics 45, 1989)."""
+    covariance = ((told - told.mean()) * (truth - truth.mean())).mean()
+    return float(2 * covariance / (told.var() + truth.var() + (told.mean() - truth.mean()) ** 2))
+
+
+def of_quadrants(probabilities: Floats, truth: Integers) -> dict[str, float]:
+    """Accuracy, macro-F1, accuracy of the signs of arousal and valence, and the calibration error."""
+    told = probabilities.argmax(1)
+    return {
+        "accuracy": accuracy(probabilities, truth),
+        "macro_f1": macro_f1(probabilities, truth),
+        "arousal_accuracy": float(((told < 2) == (truth < 2)).mean()),
+        "valence_accuracy": float((np.isin(told, (0, 3)) == np.isin(truth, (0, 3))).mean()),
+        "ece": calibration_error(probabilities, truth),
+    }
+
+
+def of_affect(told: Floats, truth: Floats) -> dict[str, float]:
+    """R² and CCC of each axis of (N, 2), and how often the two signs, the quadrant, are right."""
+    figures = {}
+    for axis, name in enumerate(("valence", "arousal")):
+        figures[f"r2_{name}"] = r2(told[:, axis], truth[:, axis])
+        figures[f"ccc_{name}"] = ccc(told[:, axis], truth[:, axis])
+    same = quadrant_index(told) == quadrant_index(truth)
+    return {**figures, "quadrant_accuracy": float(same.mean())}
+
+
+def summaries(
+    figures: Callable[..., dict[str, float]], told: list[Floats], truth: Any
+) -> Mapping[str, Mapping[str, Any]]:
+    """Each figure's mean over the seeds' predictions `told` of the same pieces, with a 95 % bootstrap interval.
+
+    The interval draws the pieces 2000 times with replacement (seed 0) and averages the seeds in each draw.
+    """
+    seeds = [figures(each, truth) for each in told]
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(len(truth), size=len(truth)) for _ in range(RESAMPLES // len(told))]
+    again = [[figures(each[draw], truth[draw]) for each in told] for draw in draws]
+    out = {}
+    for name in seeds[0]:
+        values = np.mean([[each[name] for each in row] for row in again], axis=1)
+        low, high = np.percentile(values, (2.5, 97.5))
+        each_seed = [seed[name] for seed in seeds]
+        out[name] = {"mean": float(np.mean(each_seed)), "low": float(low), "high": float(high), "seeds": each_seed}
+    return out

@@ -1,0 +1,180 @@
+"""The whole way to the judge that selects: pre-training, encoding, networks of several seeds, kernel ridge, and
+calibration.
+
+EMOPIA's official train split and four of VGMIDI's five folds train; val and the fifth fold calibrate; EMOPIA's test is
+not looked at. All audio is a render of its MIDI (emotion.data.renders).
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from emotion import checkpoint, tokens
+from emotion.data import cards, emopia, vgmidi
+from emotion.data.pieces import Piece, assert_disjoint, by_fold, read_folds
+from emotion.data.renders import Renders
+from emotion.models.encoders import Config, Encoders
+from emotion.models.experts import KIND, Experts, ExpertsConfig
+from emotion.models.kernel import KernelRidge
+from emotion.models.pooling_vq import PoolingVQ
+from emotion.train import listening, words
+from emotion.train.fit import Recipe
+from emotion.train.poolingvq import RECIPE, Crops, Item, encode, train
+from emotion.train.takes import Takes
+
+log = logging.getLogger(__name__)
+
+EMOPIA_S, VGMIDI_S, UNLABELLED_S = 60.0, 120.0, 24.0  # longest renders
+HELD_FOLD = 4  # of VGMIDI
+RIDGE = 0.3
+CROPS_OF_AFFECT = 2  # cuts of each VGMIDI piece that kernel ridge is fitted on, too
+MEDIA_HEARD = ("audio", "MIDI", "both")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Folders of EMOPIA, of VGMIDI and of MIDI files without labels, and one to keep renders in."""
+
+    emopia: Path
+    vgmidi: Path
+    cache: Path
+    unlabelled: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Every labelled piece as rows, by version: EMOPIA's and VGMIDI's in the order of their names."""
+
+    emopia: Sequence[Sequence[Item]]
+    vgmidi: Sequence[Sequence[Item]]
+
+    def chosen(self, names: set[str]) -> list[list[Item]]:
+        """The pieces of these names in every version, EMOPIA's first."""
+        return [
+            [item for item in (*ours, *theirs) if item.piece.name in names]
+            for ours, theirs in zip(self.emopia, self.vgmidi, strict=True)
+        ]
+
+
+def pretrained(sources: Sources, config: Config, *, folder: Path) -> Encoders:
+    """The encoders after both self-supervised trainings; what is trained already is not trained again."""
+    torch.manual_seed(0)
+    encoders = Encoders(config)
+    encoders.words = words.pretrain(sources.unlabelled, config, folder=folder / "words")
+    takes = Takes(_unlabelled(sources.unlabelled), Renders(sources.cache / "unlabelled", UNLABELLED_S))
+    told = listening.pretrain(takes, config, folder=folder / "listening")
+    encoders.sound, encoders.tell = told.encoder, told.tell
+    encoders.centre.copy_(told.centre)
+    encoders.scale.copy_(told.scale)
+    return encoders.eval()
+
+
+def _unlabelled(folders: Sequence[Path]) -> list[Piece]:
+    """Every second .mid below the folders: as many as are needed, half as long to render."""
+    paths = sorted(path for folder in folders for path in folder.rglob("*.mid"))
+    return [Piece(path.stem, path.stem, path, 0) for path in paths[::2]]
+
+
+def encoded(sources: Sources, encoders: Encoders, config: Config, *, versions: int) -> Encoded:
+    """All labelled pieces in so many versions."""
+    ours = Takes(emopia.read(sources.emopia), Renders(sources.cache / "emopia", EMOPIA_S))
+    theirs = Takes(vgmidi.read(sources.vgmidi), Renders(sources.cache / "vgmidi", VGMIDI_S))
+    both = [
+        [encode(encoders, takes, version, config=config) for version in range(versions)] for takes in (ours, theirs)
+    ]
+    return Encoded(*both)
+
+
+def official(sources: Sources) -> dict[str, list[Piece]]:
+    """train, val and test: EMOPIA's split, and VGMIDI's folds on the sides of train and val; asserted disjoint."""
+    sides = emopia.read_split(sources.emopia)
+    games = by_fold(vgmidi.read(sources.vgmidi), read_folds(cards.folder("vgmidi") / "splits" / "folds.csv"))
+    sides["train"] = sides["train"] + [piece for fold in games[:HELD_FOLD] for piece in fold]
+    sides["val"] = sides["val"] + games[HELD_FOLD]
+    assert_disjoint(*sides.values())
+    return sides
+
+
+def experts(
+    data: Encoded, names: set[str], encoders: Encoders, config: Config, *, seeds: Sequence[int], folder: Path,
+    recipe: Recipe = RECIPE,
+) -> Experts:  # fmt: skip
+    """Networks of these seeds and kernel ridges, trained on the pieces of these names."""
+    versions = data.chosen(names)
+    crops = Crops(encoders, config)
+    networks = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        network = PoolingVQ(config)
+        train(network, versions, crops, folder=folder / f"seed-{seed}", recipe=replace(recipe, seed=seed))
+        networks.append(network)
+    quadrants, affect = _kernel_data(versions[0])
+    model = Experts(config, ExpertsConfig(len(networks), len(quadrants[0]), len(affect[0])))
+    model.encoders = encoders
+    model.networks = torch.nn.ModuleList(networks)
+    _fit(model.by_quadrant, *quadrants)
+    _fit(model.by_affect, *affect)
+    return model.eval()
+
+
+def _fit(kernel: KernelRidge, inputs: Tensor, targets: Tensor) -> None:
+    kernel.fit(inputs, targets, ridge=RIDGE)
+
+
+def _kernel_data(items: Sequence[Item]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Descriptors and labels: quadrants of pieces whose quadrant a person chose; points of rated pieces, with cuts."""
+    chosen = [item for item in items if item.piece.affect is None]
+    quadrants = torch.stack([item.cuts[0].descriptors for item in chosen]), torch.stack([i.target for i in chosen])
+    rated = [
+        (cut.descriptors, item.affect)
+        for item in items
+        if item.piece.affect
+        for cut in item.cuts[: 1 + CROPS_OF_AFFECT]
+    ]
+    described, points = zip(*rated, strict=True)
+    return quadrants, (torch.stack(described), torch.stack(points))
+
+
+@torch.inference_mode()
+def judged(model: Experts, items: Sequence[Item], media: str, *, size: int = 32) -> tuple[Tensor, Tensor]:
+    """Logits before calibration (N, 4) and points (N, 2) of whole pieces, heard as `audio`, `MIDI` or `both`."""
+    crops = Crops(model.encoders, model.config)
+    parts = [model.judge(crops.whole(items[at : at + size], media)) for at in range(0, len(items), size)]
+    logits, affect = zip(*parts, strict=True)
+    return torch.cat(logits), torch.cat(affect)
+
+
+def calibrate(model: Experts, items: Sequence[Item]) -> None:
+    """Fit one temperature for each of what can be heard to the items' quadrants, by likelihood."""
+    truth = torch.tensor([item.piece.quadrant for item in items])
+    grid = torch.logspace(-1, 1, 201)
+    for place, media in enumerate(MEDIA_HEARD):
+        logits, _ = judged(model, items, media)
+        losses = [torch.nn.functional.cross_entropy(logits / value, truth) for value in grid]
+        model.temperature[place] = grid[int(torch.stack(losses).argmin())]
+
+
+def save(model: Experts, folder: Path, **card: object) -> None:
+    """Write config and weights (float16) to `folder`, with anything else the config should tell."""
+    shapes = {"model": asdict(model.config), "experts": asdict(model.experts)}
+    checkpoint.save_module(model, folder, kind=KIND, config={**shapes, **card})
+
+
+def run(
+    sources: Sources, folder: Path, *, seeds: Sequence[int], versions: int, config: Config | None = None
+) -> tuple[Experts, Encoded]:
+    """The whole training; the judge lies in `folder`, what can be taken up again in `folder/parts`."""
+    config = config or Config(sizes=tokens.sizes())
+    encoders = pretrained(sources, config, folder=folder / "parts")
+    data = encoded(sources, encoders, config, versions=versions)
+    sides = official(sources)
+    model = experts(
+        data, {piece.name for piece in sides["train"]}, encoders, config, seeds=seeds, folder=folder / "parts"
+    )
+    calibrate(model, data.chosen({piece.name for piece in sides["val"] if piece.affect is None})[0])
+    save(model, folder, seeds=list(seeds), versions=versions, recipe=asdict(RECIPE))
+    return model, data
