@@ -197,7 +197,7 @@ def _summary(values: list[float]) -> dict[str, object]:
 
 
 def _commit() -> str | None:
-    from video2music.evaluate.report import commit
+    from emotion.evaluate.report import commit
 
     return commit()
 

@@ -45,6 +45,12 @@ def quadrant(valence: float, arousal: float) -> str:
     return "q4" if valence >= 0 else "q3"
 
 
+def quadrant_index(points: ArrayLike) -> NDArray[np.int64]:
+    """The quadrants (N,) of points (N, 2), counted from 0 in the order of QUADRANTS; an axis counts as positive."""
+    valence, arousal = (np.asarray(points, float) >= 0).T
+    return np.where(arousal, np.where(valence, 0, 1), np.where(valence, 3, 2))
+
+
 def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[np.float32]:
     """Probabilities of the six emotions at points (T, 2) of the plane, shape (T, 6), rows summing to 1.
 

@@ -1,4 +1,4 @@
-"""What a piece does, in numbers a musician would name: tempo of events, register, dynamics, articulation, mode, harmony.
+"""What a piece does, in numbers a musician would name: density, register, dynamics, articulation, mode, harmony.
 
 The cues are those that experiments found to carry emotion (Gabrielsson and Lindström, "The role of structure in the
 musical expression of emotions", in: Handbook of Music and Emotion, 2010); the key profiles are those of C. Krumhansl,
@@ -20,6 +20,7 @@ MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.2
 MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 _MAJOR, _MINOR = (np.array(profile) for profile in (MAJOR_PROFILE, MINOR_PROFILE))
 
+SHORT_GAPS_S = (0.15, 0.3, 0.6)
 CHORD_S = 0.035  # notes struck within this time are one strike
 CHROMA_S, CLEAR = 0.5, 0.5  # harmony is looked at this often; a triad is clear above this correlation
 SOUNDING_AT_S = 0.25  # how often polyphony and harmony are looked at
@@ -30,7 +31,7 @@ def describe(notes: Notes) -> NDArray[np.float32]:
     if not len(notes):
         return np.zeros(len(NAMES), np.float32)
     seen = _Piece(notes)
-    rows = [np.atleast_1d(measure(seen)) for measure in _MEASURES.values()]
+    rows = [measure(seen) for measure in _MEASURES]
     return np.nan_to_num(np.concatenate(rows)).astype(np.float32)
 
 
@@ -96,7 +97,7 @@ def _rhythm(piece: _Piece) -> Floats:
     if not len(piece.gaps_s):
         return np.zeros(7)
     log = np.log(np.maximum(piece.gaps_s, 0.03))
-    short = [(piece.gaps_s < limit).mean() for limit in (0.15, 0.3, 0.6)]
+    short = [(piece.gaps_s < limit).mean() for limit in SHORT_GAPS_S]
     return np.array([log.mean(), log.std(), np.median(log), *short, np.abs(np.diff(log)).mean() if len(log) > 1 else 0])
 
 
@@ -236,19 +237,62 @@ def _likeness(chroma: Floats) -> Floats:
     return np.divide(rows @ ideal.T, scale, out=np.zeros_like(scale), where=scale > 0)
 
 
-_MEASURES = MappingProxyType({
-    "events": _events,
-    "rhythm": _rhythm,
-    "pulse": _pulse,
-    "dynamics": _dynamics,
-    "articulation": _articulation,
-    "register": _register,
-    "polyphony": _polyphony,
-    "mode": _mode,
-    "scale": _scale,
-    "mode over time": _mode_over_time,
-    "intervals": _intervals,
-    "harmony": _harmony,
-    "triads": _triads,
-})  # fmt: skip
-NAMES = tuple(range(98))
+def _numbered(name: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{name} {number}" for number in range(count))
+
+
+def _shape(name: str, *points: str) -> tuple[str, ...]:
+    return tuple(f"{name} {point}" for point in ("mean", "sd", *points))
+
+
+_LINE = ("size", "direction", "repeats", "steps", "thirds", "leaps")
+_MEASURES = MappingProxyType(
+    {
+        _events: ("log notes a second", "log strikes a second", "notes a strike", "unevenness", "log most in a second"),
+        _rhythm: (
+            "log gap mean",
+            "log gap sd",
+            "log gap median",
+            *(f"gaps below {limit} s" for limit in SHORT_GAPS_S),
+            "log gap change",
+        ),
+        _pulse: ("pulse strength", "log pulse period", "pulse mean"),
+        _dynamics: (*_shape("velocity", "low", "high"), "velocity change"),
+        _articulation: (
+            *_shape("log length", "low", "median", "high"),
+            "pedal down",
+            "log pedals a second",
+            "log keys down",
+        ),
+        _register: (
+            *_shape("pitch", "low", "median", "high"),
+            *_shape("top"),
+            *_shape("bass"),
+            *_numbered("octave", 6),
+        ),
+        _polyphony: ("keys down", "keys down sd", "silence"),
+        _mode: ("major", "minor", "major - minor", "major - minor of the tonic"),
+        _scale: (*_numbered("degree", 12), "degrees' entropy"),
+        _mode_over_time: ("major - minor of 8 s", "its sd", "moves of the tonic", "clearness of the key"),
+        _intervals: tuple(f"{line} {what}" for line in ("top", "bass") for what in _LINE),
+        _harmony: (
+            *_numbered("interval class", 6),
+            "major triads",
+            "minor triads",
+            "diminished triads",
+            "augmented triads",
+            "suspended triads",
+            "pitch classes at once",
+        ),
+        _triads: (
+            "major - minor likeness",
+            "major of clear",
+            "clear triads",
+            "changes of triad",
+            "third",
+            "sixth",
+            "seventh",
+        ),
+    }
+)
+NAMES = tuple(name for names in _MEASURES.values() for name in names)

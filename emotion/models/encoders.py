@@ -176,9 +176,12 @@ class Encoders(nn.Module):
         words = self.words(batch.words, batch.times_s, batch.words_mask)
         sound_rows, sound_mask = self.sound(batch.sound, batch.sound_mask)
         measured = self.standard(batch.descriptors)
-        told = self.tell(pooled(sound_rows, sound_mask)).clamp(-CLIP, CLIP)
-        described = torch.where(batch.words_mask.any(1, keepdim=True), measured, told)
+        described = torch.where(batch.words_mask.any(1, keepdim=True), measured, self.told(sound_rows, sound_mask))
         return Encoded(words, batch.words_mask, sound_rows, sound_mask, described)
+
+    def told(self, rows: Tensor, mask: Tensor) -> Tensor:
+        """z-scores of descriptors as rows of sound tell them."""
+        return self.tell(pooled(rows, mask)).clamp(-CLIP, CLIP)
 
     def standard(self, described: Tensor) -> Tensor:
         """z-scores of descriptors."""

@@ -75,7 +75,7 @@ def _check_variant(name: str, variants: Collection[str]) -> None:
 
 
 def _tell(found: dict[str, Any], json_file: str | None) -> None:
-    from video2music.evaluate import report
+    from emotion.evaluate import report
 
     write_json(json_file, found)
     if json_file != "-":

@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
+from emotion.evaluate.report import Songs, by_metric, only
 from video2music.chords import END, VOCABULARY_SIZE, Chord
 from video2music.data.batches import batch_of, picture_of
 from video2music.data.muvi_sync import MAX_SECONDS, Song
 from video2music.evaluate import metrics
 from video2music.evaluate.calibration import Calibration
 from video2music.evaluate.comparison import RULES, agreement
-from video2music.evaluate.report import Songs, by_metric, only
 from video2music.model.affect import allowed_chords
 from video2music.model.amt import AMT
 from video2music.model.picture import MODALITIES

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emotion.evaluate.report import Songs, by_metric, only
 from video2music.data.batches import picture_of
 from video2music.data.muvi_sync import Song
 from video2music.evaluate import metrics
-from video2music.evaluate.report import Songs, by_metric, only
 from video2music.model.picture import MODALITIES
 from video2music.model.regressor import Regressor
 

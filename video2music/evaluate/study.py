@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from emotion.evaluate import report
+from emotion.evaluate.report import Songs
 from video2music.chords import END, Chord
 from video2music.data.muvi_sync import Song, load_split
-from video2music.evaluate import calibration, chords, counts, dynamics, metrics, report, watching
-from video2music.evaluate.report import Songs
+from video2music.evaluate import calibration, chords, counts, dynamics, metrics, watching
 from video2music.evaluate.runs import SHIPPED, Run, gather
 from video2music.model import amt, regressor
 from video2music.model.affect import allowed_chords

@@ -9,11 +9,11 @@ import numpy as np
 
 from emotion.affect import EMOTIONS, PLACES, emotions_at
 from emotion.errors import DataError
+from emotion.evaluate.report import Songs, by_metric, gain, summaries
 from video2music.chords import N_CHORDS
 from video2music.data.muvi_sync import Song
 from video2music.evaluate import metrics
 from video2music.evaluate.chords import Logits, targets_of
-from video2music.evaluate.report import Songs, by_metric, gain, summaries
 from video2music.model.affect import ALLOWED_MATRIX
 from video2music.model.decode import steering
 from video2music.values import Options

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video2music.evaluate.report import table
+from emotion.evaluate.report import table
 from video2music.evaluate.tables import markers
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotion.evaluate import report
 from emotion.train.fit import Recipe, fit
 from video2music.data.batches import Batch, batch_of, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song, load_split
-from video2music.evaluate import dynamics, report
+from video2music.evaluate import dynamics
 from video2music.model.picture import MODALITIES
 from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.train import card

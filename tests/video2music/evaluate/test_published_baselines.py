@@ -6,9 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from emotion.evaluate import report
 from video2music.chords import Chord
 from video2music.data.muvi_sync import MAX_SECONDS, Song
-from video2music.evaluate import chords, report
+from video2music.evaluate import chords
 from video2music.evaluate.counts import Counts
 
 LABELS = "data/muvi_sync/labels.zip"

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from emotion.affect import EMOTIONS
 from emotion.errors import DataError
-from video2music.evaluate import report as reports
+from emotion.evaluate import report as reports
 from video2music.features import still
 from video2music.features.color import Color, Scale, squared_distances
 from video2music.train import color

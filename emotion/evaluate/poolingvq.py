@@ -1,0 +1,203 @@
+"""How well PoolingVQ judges: EMOPIA's official test, five folds by song, VGMIDI's five folds by game, and ablations.
+
+The networks that the tables ask for beside the shipped ones (other poolings, the folds) are trained here, on the
+shipped encoders, which saw no label; `runs` keeps them. All audio is a render of its MIDI, so audio beside MIDI
+compares front ends, not recordings with scores.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion import metrics
+from emotion.data import cards
+from emotion.data.pieces import Piece, assert_disjoint, read_folds
+from emotion.evaluate.report import from_summaries
+from emotion.models import experts as shipped_experts
+from emotion.models.experts import Experts
+from emotion.models.vq import RULES
+from emotion.train import judge
+from emotion.train.judge import Encoded, Sources
+from emotion.train.poolingvq import Crops, Item
+
+FOLDS = 5
+POOLINGS = ("none", *RULES)
+HEARD = ("both", "MIDI", "audio")
+COLUMNS = (
+    "row",
+    "seed",
+    "piece",
+    "truth",
+    "q1",
+    "q2",
+    "q3",
+    "q4",
+    "valence",
+    "arousal",
+    "true valence",
+    "true arousal",
+)
+DATA = "EMOPIA and VGMIDI; all audio is a render of its MIDI"
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Predictions for items: probabilities (N, 4) and points (N, 2)."""
+
+    items: Sequence[Item]
+    quadrants: NDArray[np.float32]
+    affect: NDArray[np.float32]
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        return np.array([item.piece.quadrant for item in self.items])
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        return np.array([item.piece.affect for item in self.items])
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The report, and a row for each prediction under COLUMNS."""
+
+    report: dict[str, Any]
+    predictions: list[list[Any]]
+
+
+def study(sources: Sources, *, runs: Path, seeds: Sequence[int]) -> Study:
+    """Every row of the tables. Raises DataError and CheckpointError."""
+    model = shipped_experts.load().model
+    data = judge.encoded(sources, model.encoders, model.config, versions=1)
+    sides = judge.official(sources)
+    train = {piece.name for piece in sides["train"]}
+    test = _items(data, sides["test"])
+    rows: dict[str, list[Told]] = {f"shipped, {media}": [_told(model, test, media)] for media in HEARD}
+    singles = {name: _singles(data, train, model, seeds, runs / name, pooling=name) for name in POOLINGS}
+    for name, members in singles.items():
+        rows[f"pooling {name}"] = [_told(member, test, "both") for member in members]
+    rows["kernel ridge alone"] = [_kernel_told(singles["adaptive"][0], test)]
+    rows["extra trees on the descriptors"] = [_trees(data, train, test, seed) for seed in seeds]
+    by_song, by_game = _folds(data, model, seeds, runs, sources)
+    figures = {f"test: {name}": metrics.summaries(metrics.of_quadrants, [t.quadrants for t in told], told[0].truth)
+               for name, told in rows.items()}  # fmt: skip
+    figures |= {f"folds: {name}": metrics.summaries(metrics.of_quadrants, [t.quadrants for t in told], told[0].truth)
+                for name, told in by_song.items()}  # fmt: skip
+    figures |= {f"VGMIDI folds: {name}": metrics.summaries(metrics.of_affect, [t.affect for t in told], told[0].points)
+                for name, told in by_game.items()}  # fmt: skip
+    report = from_summaries("poolingvq", DATA, "test", seeds, figures)
+    report["confusion"] = metrics.confusion(rows["shipped, both"][0].quadrants, rows["shipped, both"][0].truth)
+    report["pooling"] = {name: _cost(members[0], test) for name, members in singles.items()}
+    return Study(report, _predictions({**rows, **by_song, **by_game}))
+
+
+def _items(data: Encoded, pieces: Sequence[Piece]) -> list[Item]:
+    return data.chosen({piece.name for piece in pieces})[0]
+
+
+def _singles(
+    data: Encoded, names: set[str], model: Experts, seeds: Sequence[int], folder: Path, *, pooling: str
+) -> list[Experts]:
+    """One network of each seed beside kernel ridge, on the shipped encoders."""
+    config = replace(model.config, pooling=pooling)
+    return [judge.experts(data, names, model.encoders, config, seeds=[seed], folder=folder) for seed in seeds]
+
+
+def _told(model: Experts, items: Sequence[Item], media: str) -> Told:
+    logits, affect = judge.judged(model, items, media)
+    temperature = model.temperature[judge.MEDIA_HEARD.index(media)]
+    return Told(items, (logits / temperature).softmax(-1).numpy(), affect.numpy())
+
+
+def _kernel_told(model: Experts, items: Sequence[Item]) -> Told:
+    described = torch.stack([item.cuts[0].descriptors for item in items])
+    scores = shipped_experts.SHARPNESS * model.by_quadrant(described)
+    return Told(items, scores.softmax(-1).numpy(), model.by_affect(described).clamp(-1, 1).numpy())
+
+
+def _trees(data: Encoded, names: set[str], items: Sequence[Item], seed: int) -> Told:
+    """Extra trees on the same descriptors: what a good afternoon with scikit-learn gives."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    known = [item for item in data.chosen(names)[0] if item.piece.affect is None]
+    inputs, unknown = (np.stack([item.cuts[0].descriptors.numpy() for item in some]) for some in (known, items))
+    trees = ExtraTreesClassifier(500, min_samples_leaf=2, max_features=0.3, random_state=seed)
+    trees.fit(inputs, [item.piece.quadrant for item in known])
+    return Told(items, trees.predict_proba(unknown), np.zeros((len(items), 2)))
+
+
+def _folds(
+    data: Encoded, model: Experts, seeds: Sequence[int], runs: Path, sources: Sources
+) -> tuple[dict[str, list[Told]], dict[str, list[Told]]]:
+    """Out-of-fold predictions of every piece: EMOPIA's rows and VGMIDI's, a seed each."""
+    folds = {**_read("emopia"), **_read("vgmidi")}
+    everything = [*data.emopia[0], *data.vgmidi[0]]
+    parts: dict[str, list[list[Told]]] = {}
+    for fold in range(FOLDS):
+        held = [item for item in everything if folds.get(item.piece.name) == fold]
+        used = [item for item in everything if folds.get(item.piece.name) != fold]
+        assert_disjoint((item.piece for item in held), (item.piece for item in used))
+        names = {item.piece.name for item in used}
+        members = _singles(data, names, model, seeds, runs / f"fold-{fold}", pooling=model.config.pooling)
+        ours = [item for item in held if item.piece.affect is None]
+        for media in HEARD:
+            parts.setdefault(f"PoolingVQ, {media}", []).append([_told(member, held, media) for member in members])
+        parts.setdefault("kernel ridge alone", []).append([_kernel_told(members[0], held)])
+        trees = [_trees(data, names, ours, seed) for seed in seeds]
+        parts.setdefault("extra trees on the descriptors", []).append(trees)
+    joined = {name: [_joined(seed) for seed in zip(*folds_of, strict=True)] for name, folds_of in parts.items()}
+    by_song = {name: [_only(told, rated=False) for told in seeds_of] for name, seeds_of in joined.items()}
+    by_game = {
+        name: [_only(told, rated=True) for told in seeds_of] for name, seeds_of in joined.items() if "trees" not in name
+    }
+    return by_song, by_game
+
+
+def _read(name: str) -> dict[str, int]:
+    return dict(read_folds(cards.folder(name) / "splits" / "folds.csv"))
+
+
+def _joined(parts: Sequence[Told]) -> Told:
+    items = [item for part in parts for item in part.items]
+    return Told(items, np.concatenate([p.quadrants for p in parts]), np.concatenate([p.affect for p in parts]))
+
+
+def _only(told: Told, *, rated: bool) -> Told:
+    kept = [index for index, item in enumerate(told.items) if bool(item.piece.affect) == rated]
+    return Told([told.items[index] for index in kept], told.quadrants[kept], told.affect[kept])
+
+
+@torch.inference_mode()
+def _cost(model: Experts, items: Sequence[Item], *, repeats: int = 5) -> dict[str, float]:
+    """Rows of sound and notes before and after pooling, a piece, and what pooling and fusion take, in ms a piece."""
+    network = model.networks[0]
+    seen = Crops(model.encoders, model.config).whole(items, "both")
+    words, rows = network.pool_words(seen.words, seen.words_mask), network.pool_sound(seen.sound, seen.sound_mask)
+    taken = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        network(seen)
+        taken.append(time.perf_counter() - started)
+    before = seen.words_mask.sum() + seen.sound_mask.sum()
+    after = words[1].sum() + rows[1].sum()
+    return {
+        "rows_before": float(before) / len(items),
+        "rows_after": float(after) / len(items),
+        "fusion_ms": 1000 * min(taken) / len(items),
+    }
+
+
+def _predictions(rows: dict[str, list[Told]]) -> list[list[Any]]:
+    table = []
+    for name, seeds in rows.items():
+        for seed, told in enumerate(seeds):
+            for item, quadrants, point in zip(told.items, told.quadrants.tolist(), told.affect.tolist(), strict=True):
+                truth = item.piece.affect or ("", "")
+                table.append([name, seed, item.piece.name, item.piece.quadrant + 1, *quadrants, *point, *truth])
+    return table
