@@ -19,6 +19,7 @@ from video2music.values import MODES, Key
 
 log = logging.getLogger(__name__)
 
+DEFAULT = Options()
 TITLE = "Video2Music"
 WELCOME = """# Video2Music
 Upload a clip. The program watches it, composes music that follows its cuts, its movement and its mood, and puts that
@@ -42,9 +43,11 @@ STAGES = MappingProxyType({
     "form": "Fitting bars to the cuts",
     "chords": "Writing chords",
     "dynamics": "Shaping the dynamics",
+    "search": "Listening to other ways to go on",
     "arrange": "Arranging",
     "render": "Playing the instruments",
     "mux": "Putting the music under the picture",
+    "judge": "Listening to the result",
 })  # fmt: skip
 
 
@@ -55,6 +58,7 @@ def score(
     key: str,
     seed: float | None,
     former: str | None,
+    candidates: float = DEFAULT.candidates,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 how gradio hands the bar over
 ) -> tuple[str, str, str, str, str]:
     """Compose for the uploaded clip: scored video, the same to download, MIDI, WAV, and the run's folder.
@@ -71,6 +75,7 @@ def score(
             strength=strength,
             key=None if key == ANY_KEY else key,
             seed=int(seed or 0),
+            candidates=int(candidates),
         )
         result = compose(Path(clip), folder, options, progress=bar(progress))
     except Exception as error:  # the page's outer edge
@@ -96,16 +101,20 @@ def build() -> gr.Blocks:
             with gr.Column():
                 clip = gr.Video(label="Your clip", sources=["upload"])
                 feeling = gr.Dropdown(list(FEELINGS), value=FROM_PICTURE, label="How it should feel")
-                strength = gr.Slider(0, 1, Options().strength, step=0.05, label="How strongly", info="0 is not at all")
+                strength = gr.Slider(0, 1, DEFAULT.strength, step=0.05, label="How strongly", info="0 is not at all")
                 with gr.Row():
                     key = gr.Dropdown(list(KEYS), value=ANY_KEY, label="Key")
                     seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="Another seed, another piece")
+                candidates = gr.Slider(
+                    1, 16, DEFAULT.candidates, step=1, label="Candidates",
+                    info="Pieces to begin, of which the one that feels right is kept; 1 is no choice",
+                )  # fmt: skip
                 button = gr.Button("Compose", variant="primary")
             with gr.Column():
                 scored = gr.Video(label="With its music", interactive=False)
                 downloads = [gr.DownloadButton(label) for label in ("Video", "MIDI", "Music (WAV)")]
         button.click(
-            score, [clip, feeling, strength, key, seed, run], [scored, *downloads, run], api_name="score",
+            score, [clip, feeling, strength, key, seed, run, candidates], [scored, *downloads, run], api_name="score",
             show_progress_on=scored,
         )  # fmt: skip
     return page

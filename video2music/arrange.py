@@ -1,14 +1,16 @@
 """Arranging: chords, density, loudness, form and style become notes.
 
 Density drives the texture (which figure plays, see `texture`) and nothing else; loudness drives the velocities and
-nothing else. Chords come in C major or A minor and are transposed to the key here, once.
+nothing else; expression (see `expression`) says in which register, how detached and with how much pedal. Chords come
+in C major or A minor and are transposed to the key here, once.
 
 N, no chord, is no silence: the harmony before it goes on in the bass alone (at the start the harmony that follows; the
 tonic if there is no chord at all).
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from video2music import texture
 from video2music.chords import Chord
 from video2music.errors import OptionError
+from video2music.expression import Expression
 from video2music.styles import CHORD_VOICES, HOLD, Instrument, Style
 from video2music.texture import Grid, Pitches, Strike
 from video2music.values import Dynamics, Form, Key, Marker, Note, Pedal, Score, Track
@@ -34,10 +37,15 @@ SWELL = 3  # velocity added in the middle of a phrase
 UNEVEN = 2.5  # standard deviation of the velocity
 LATE_S, LATEST_S = 0.004, 0.012  # spread and limit of how late a player strikes; the bass is on time on downbeats
 LEGATO_S = 0.03  # a finger leaves its key this long after the next has struck
+LEGATO = 0.95  # share of its written length from which a note is bound to the next
+DETACHED_S = 0.4  # no note is let go earlier than this before its written end
 TOGETHER_S = 0.05  # two voices that strike one key within this time strike it once
 ROLL_S = 0.016  # between two voices of the final chord, from low to high
 PEDAL_GAP_S = 0.06  # the pedal is up this long when the harmony changes
 _LOW_VOICES = ("sub", "bass", "octave")  # those that carry a harmony on through N
+
+LinePitch = Callable[[int, str, int | None], int | None]
+"""(step, sign, pitch that sounds) -> pitch of the upper line, None where it is silent."""
 
 
 def arrange(
@@ -49,12 +57,14 @@ def arrange(
     key: Key,
     rng: np.random.Generator,
     markers: Iterable[Marker] = (),
+    expression: Expression | None = None,
 ) -> Score:
     """The score of a clip: one chord and one row of dynamics per step of the form; raises OptionError if they differ.
 
     `chords` are in C major or A minor, the score sounds in `key`. The final chord is struck on the last downbeat and
     held to end_s. The score's markers are the given ones and the starts of the sections. `rng` draws what varies
-    between takes: figures and motifs of equal fitness, and the players' unevenness.
+    between takes: figures and motifs of equal fitness, and the players' unevenness. Without an `expression` all is
+    played as it is written.
     """
     if not len(chords) == len(dynamics) == len(form):
         raise OptionError(
@@ -62,13 +72,20 @@ def arrange(
         )
     grid, wanted = Grid.of(form), np.asarray(dynamics.density, float)
     harmony = [chord.transpose(key.shift) for chord in _carried(chords, key)]
-    registers = style.registers
-    voicings = voice(harmony, bass=registers.bass, upper=registers.upper, inversions=registers.inversions)
+    registers, expression = style.registers, expression or Expression.neutral(len(form))
+    shifts = _shifts(grid, style, expression)
+    voicings = voice(
+        harmony, bass=registers.bass, upper=registers.upper, inversions=registers.inversions, shifts=shifts
+    )
     bare = [chord.root is None for chord in chords]
     pitches = [_by_voice(pitched, only_low) for pitched, only_low in zip(voicings, bare, strict=True)]
-    notes = [*_body(grid, style, harmony, pitches, wanted, rng), *_cadence(form, style, harmony[-1], voicings[-1])]
-    played = _performed(sorted(notes), dynamics, form, style, rng)
-    pedals = _pedals(grid, pitches, form)
+    line = _line_pitch(style, harmony, pitches, shifts)
+    notes = [
+        *_body(grid, style, line, pitches, wanted, expression.length, rng),
+        *_cadence(form, style, harmony[-1], voicings[-1]),
+    ]
+    played = _performed(sorted(notes), dynamics, form, style, expression, rng)
+    pedals = _pedals(grid, pitches, form, expression.pedal)
     tracks = tuple(_track(instrument, played, pedals) for instrument in style.instruments)
     return Score(tracks, form.sections, style.beats_per_bar, key, form.duration_s, _markers(form, markers))
 
@@ -90,21 +107,50 @@ def _by_voice(voicing: Voicing, only_low: bool) -> Pitches:
     return {name: everyone[name] for name in _LOW_VOICES} if only_low else everyone
 
 
+def _shifts(grid: Grid, style: Style, expression: Expression) -> list[int]:
+    """Semitones by which each step's voices move: one number a section, so that no melody breaks."""
+    steps = np.bincount(grid.section)
+    mean = np.bincount(grid.section, expression.register) / np.maximum(steps, 1)
+    return np.clip(np.rint(mean), *_room(style))[grid.section].astype(int).tolist()
+
+
+def _room(style: Style) -> tuple[int, int]:
+    """How many semitones all voices may move down and up before one of them leaves an instrument's range.
+
+    The upper voices share a register, the tenor its lower and the soprano its upper part.
+    """
+    (low, high), (bottom, top), (floor, ceiling) = style.registers.bass, style.registers.upper, style.registers.line
+    fifth = 7
+    spans = {
+        "bass": (low, high),
+        "octave": (low + 12, high + 12),
+        "tenor": (bottom, top - fifth),
+        "alto": (bottom + fifth // 2, top - fifth // 2),
+        "soprano": (bottom + fifth, top),
+        "line": (floor, ceiling),
+    }  # the sub is an octave below the bass where its instrument has that, and with the bass where not
+    played = [(i.range, i.transpose, spans[voice]) for i in style.instruments for voice in i.voices if voice in spans]
+    down = max((lowest - span[0] - up for (lowest, _), up, span in played), default=0)
+    up = min((highest - span[1] - up for (_, highest), up, span in played), default=0)
+    return min(down, 0), max(up, 0)
+
+
 def _body(
     grid: Grid,
     style: Style,
-    harmony: Sequence[Chord],
+    line_pitch: LinePitch,
     pitches: Sequence[Pitches],
     wanted: NDArray[np.float64],
+    length: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> list[Strike]:
     """All that sounds before the final chord: the upper line, and figures that fill the density up."""
     before_last = len(grid) - 1
     motifs = texture.motifs(grid, style, wanted, rng)[:before_last]
-    line = list(texture.strikes(grid, motifs, "line", _line_pitch(style, harmony, pitches)))
+    line = list(texture.strikes(grid, motifs, "line", line_pitch))
     players = sum("line" in instrument.voices for instrument in style.instruments)
     room = wanted - players * texture.sounding(grid, line)
-    figures = texture.choose(grid, style, pitches, room, rng)[:before_last]
+    figures = texture.choose(grid, style, pitches, room, rng, length=length)[:before_last]
     chordal = [
         strike
         for name in CHORD_VOICES
@@ -113,12 +159,12 @@ def _body(
     return line + chordal
 
 
-def _line_pitch(style: Style, harmony: Sequence[Chord], pitches: Sequence[Pitches]):
+def _line_pitch(style: Style, harmony: Sequence[Chord], pitches: Sequence[Pitches], shifts: Sequence[int]) -> LinePitch:
     """Reads the signs of a motif: a digit counts chord tones up from the one nearest to the line's resting place."""
-    low, high = style.registers.line
-    resting = low + (high - low) / 4
 
     def pitch_of(step: int, sign: str, sounding: int | None) -> int | None:
+        low, high = (pitch + shifts[step] for pitch in style.registers.line)
+        resting = low + (high - low) / 4
         tones = [pitch for pitch in range(low, high + 1) if pitch % 12 in harmony[step].pitch_classes]
         if "soprano" not in pitches[step]:  # N: the bass is alone
             return None
@@ -148,27 +194,42 @@ def velocity_of(loudness: NDArray[np.floating] | float) -> NDArray[np.float64]:
 
 
 def _performed(
-    notes: Sequence[Strike], dynamics: Dynamics, form: Form, style: Style, rng: np.random.Generator
+    notes: Sequence[Strike],
+    dynamics: Dynamics,
+    form: Form,
+    style: Style,
+    expression: Expression,
+    rng: np.random.Generator,
 ) -> list[tuple[str, Note]]:
-    """Notes as players strike them: velocity from the loudness and the metre, all a little uneven."""
+    """Notes as players strike them: velocity from the loudness, the touch and the metre, all a little uneven."""
     onsets = np.array([note.start_s for note in notes])
     bar = np.maximum(np.searchsorted(form.bars_s, onsets + 1e-6) - 1, 0)
     on_downbeat = np.abs(form.bars_s[bar] - onsets) < 1e-6
     bar_s = np.diff(np.append(form.bars_s, form.end_s))[bar]
     in_phrase = np.clip((bar % texture.PHRASE_BARS + (onsets - form.bars_s[bar]) / bar_s) / texture.PHRASE_BARS, 0, 1)
     velocity = velocity_of(np.interp(onsets, form.steps_s, dynamics.loudness))
+    velocity += np.interp(onsets, form.steps_s, expression.velocity)
+    length = expression.length[np.searchsorted(form.steps_s, onsets + 1e-6) - 1]
     velocity += [ACCENTS.get(note.sign, 0) + style.balance.get(note.voice, 0) for note in notes]
     velocity += DOWNBEAT * on_downbeat + SWELL * np.sin(np.pi * in_phrase) + rng.normal(0, UNEVEN, len(notes))
     late_s = np.minimum(np.abs(rng.normal(0, LATE_S, len(notes))), LATEST_S)
     final_s = form.steps_s[-1]
     played = []
-    for note, loud, late, downbeat in zip(notes, velocity.tolist(), late_s.tolist(), on_downbeat, strict=True):
+    rows = (velocity.tolist(), late_s.tolist(), on_downbeat, length.tolist())
+    for note, loud, late, downbeat, share in zip(notes, *rows, strict=True):
         on_time = note.start_s >= final_s or (downbeat and note.voice in _LOW_VOICES)
         start_s = note.start_s + (0.0 if on_time else min(late, 0.1 * (note.end_s - note.start_s)))
-        end_s = min(note.end_s + LEGATO_S, form.end_s)
+        end_s = form.end_s if note.start_s >= final_s else min(_released_s(note, share), form.end_s)
         level = min(max(round(loud), FAINTEST), LOUDEST)
         played.append((note.voice, Note(float(start_s), end_s, note.pitch, level)))
     return played
+
+
+def _released_s(note: Strike, length: float) -> float:
+    """When the finger leaves the key of a note that is held for a share of its written length."""
+    if length >= LEGATO:
+        return note.end_s + LEGATO_S
+    return note.end_s - min((1 - length) * (note.end_s - note.start_s), DETACHED_S)
 
 
 def _track(instrument: Instrument, played: Sequence[tuple[str, Note]], pedals: tuple[Pedal, ...]) -> Track:
@@ -200,15 +261,25 @@ def _unmixed(notes: Sequence[Note]) -> list[Note]:
     return sorted(kept)
 
 
-def _pedals(grid: Grid, pitches: Sequence[Pitches], form: Form) -> tuple[Pedal, ...]:
-    """Down from the first chord, renewed with every change of harmony and every bar, up at end_s."""
-    moments = [Pedal(float(grid.starts_s[0]), down=True)]
-    for step in range(1, len(grid)):
-        if pitches[step] != pitches[step - 1] or grid.bar[step] != grid.bar[step - 1]:
-            start_s = float(grid.starts_s[step])
-            gap_s = min(PEDAL_GAP_S, float(grid.ends_s[step] - start_s) / 4)
-            moments += [Pedal(start_s, down=False), Pedal(start_s + gap_s, down=True)]
-    return (*moments, Pedal(form.end_s, down=False))
+def _pedals(grid: Grid, pitches: Sequence[Pitches], form: Form, share: NDArray[np.float64]) -> tuple[Pedal, ...]:
+    """Down from the first chord, renewed with every change of harmony and every bar, up at end_s.
+
+    Where the `share` (N,) of a step is below 1 the pedal comes up that much earlier, and where it is next to nothing it
+    stays up.
+    """
+    changes = [
+        step
+        for step in range(len(grid))
+        if not step or pitches[step] != pitches[step - 1] or grid.bar[step] != grid.bar[step - 1]
+    ]
+    moments = []
+    for step, after in pairwise([*changes, len(grid)]):
+        start_s, end_s = float(grid.starts_s[step]), float(grid.ends_s[after - 1])
+        gap_s = min(PEDAL_GAP_S, float(grid.ends_s[step] - start_s) / 4) if step else 0.0
+        held_s = (end_s - start_s) * float(share[step:after].mean()) if after < len(grid) else end_s - start_s
+        if held_s > gap_s:
+            moments += [Pedal(start_s + gap_s, down=True), Pedal(min(start_s + held_s, end_s), down=False)]
+    return tuple(moments)
 
 
 def _markers(form: Form, markers: Iterable[Marker]) -> tuple[Marker, ...]:

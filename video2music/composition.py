@@ -10,6 +10,7 @@ from emotion.errors import UserError
 from emotion.values import AffectCurve
 from video2music.chords import Chord
 from video2music.errors import ManifestError
+from video2music.expression import Pull
 from video2music.values import Cut, Dynamics, Form, Key, Section
 
 
@@ -18,7 +19,8 @@ class Composition:
     """Chords (one a step of the form, in C major or A minor), dynamics, and what they were made for.
 
     `cuts` are the clip's, `encoder` is what watched it, `weights` are the sha256 of every model that had a part, by
-    name, and `style` is the TOML text to play it in.
+    name, and `style` is the TOML text to play it in. `seed` is of every draw, the player's too, and `pull` says how
+    hard the target pulled.
     """
 
     key: Key
@@ -30,6 +32,8 @@ class Composition:
     encoder: str
     weights: Mapping[str, str]
     style: str
+    seed: int
+    pull: Pull
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers; `from_json` gives the same floats back."""
@@ -43,12 +47,14 @@ class Composition:
             "encoder": self.encoder,
             "weights": dict(self.weights),
             "style": self.style,
+            "drawn": {"seed": self.seed, "pull": list(self.pull)},
         }
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Composition":
         """Read what `to_json` wrote. Raises ManifestError."""
         try:
+            drawn = found.get("drawn") or {"seed": found["seed"], "pull": (0.0, 0.0)}  # before there was expression
             return cls(
                 Key.parse(found["key"]),
                 _form(found["form"]),
@@ -59,6 +65,8 @@ class Composition:
                 str(found["encoder"]),
                 dict(found["weights"]),
                 str(found["style"]),
+                int(drawn["seed"]),
+                Pull(*map(float, drawn["pull"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
             raise ManifestError(

@@ -34,15 +34,16 @@ LONG_SECTION_BARS = 24  # longer sections are divided into parts of about 16 bar
 def plan(duration_s: float, cuts: Sequence[Cut], *, arousal: float, style: Style, hits: Sequence[float] = ()) -> Form:
     """The grid for a clip of `duration_s` seconds, with cuts on downbeats where that is worth its price.
 
-    `hits` are times in s that count as the strongest cuts; `arousal` -1..1 sets the tempo within the style's range. The
-    music starts at 0, on a pickup where the first bar starts later. A chord lasts the number of beats nearest to one
-    second that divides the bar; the last bar holds one chord. The tail after end_s is 2 s, of clips below 20 s a tenth,
-    give or take a quarter. Raises OptionError.
+    `hits` are times in s that count as the strongest cuts; `arousal` sets the tempo: -1..1 is the style's range, and
+    what goes beyond leads out of it. The music starts at 0, on a pickup where the first bar starts later. A chord lasts
+    the number of beats nearest to one second that divides the bar; the last bar holds one chord. The tail after end_s
+    is 2 s, of clips below 20 s a tenth, give or take a quarter. Raises OptionError.
     """
     if not (np.isfinite(duration_s) and duration_s > 0):
         raise OptionError(f"a clip of {duration_s} s cannot be scored: its length must be above 0 s")
     marks = _worthy(duration_s, cuts, hits)
-    wanted = float(np.interp(arousal, (-1, 1), style.tempo))
+    slowest, fastest = style.tempo
+    wanted = (slowest + fastest) / 2 + arousal * (fastest - slowest) / 2
     reach = np.linspace(-TEMPO_REACH, TEMPO_REACH, 25 if len(marks) < 150 else 9)
     paths = [
         _best_path(duration_s, marks, _Metre.at(wanted * (1 + float(bend)), style.beats_per_bar)) for bend in reach

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from emotion.files import failure, whole_file
+from emotion.notes import Notes
 from emotion.performance import DRUM_CHANNEL, PEDAL_DOWN, SUSTAIN
 from video2music.errors import MediaError, Video2MusicError
 from video2music.values import MODES, Key, Marker, Note, Pedal, Score, Section, Track
@@ -47,6 +50,40 @@ def write(score: Score, path: Path) -> None:
             file.save(partial)
     except OSError as error:
         raise MediaError(failure(error, path, called=f"the MIDI file {path.name}")) from None
+
+
+def notes_of(score: Score) -> Notes:
+    """The notes of a score as rows, as those of its .mid would be read for a judge."""
+    rows = [
+        (note.start_s, note.end_s, note.pitch, note.velocity, track.program, track.drums)
+        for track in score.tracks
+        for note in track.notes
+    ]
+    table = np.array(sorted(rows, key=lambda row: (row[0], row[2])), float).reshape(-1, 6)
+    whole = table[:, 2:].astype(np.int64)
+    pedal = sorted(span for track in score.tracks for span in _held(track.pedals, score.duration_s))
+    return Notes(
+        table[:, 0],
+        table[:, 1],
+        pitch=whole[:, 0],
+        velocity=whole[:, 1],
+        program=whole[:, 2],
+        drums=whole[:, 3].astype(bool),
+        pedal_s=np.array(pedal, float).reshape(-1, 2),
+    )
+
+
+def _held(pedals: Iterable[Pedal], end_s: float) -> Iterator[tuple[float, float]]:
+    """From when to when the pedal is down."""
+    down_s = None
+    for pedal in pedals:
+        if pedal.down and down_s is None:
+            down_s = pedal.time_s
+        elif not pedal.down and down_s is not None:
+            yield down_s, pedal.time_s
+            down_s = None
+    if down_s is not None:
+        yield down_s, end_s
 
 
 def read(path: Path) -> Score:

@@ -5,30 +5,36 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import numpy as np
-import torch
-
+import emotion.judge
 from emotion import synthesis
-from emotion.values import AffectCurve
-from video2music import arrange, features, form, manifest, media, midi, mix, mux, styles
-from video2music.chords import Chord, lab_lines, parse_sequence
+from emotion.errors import CheckpointError
+from emotion.values import EmotionReport
+from video2music import features, manifest, media, midi, mix, mux, search, styles
+from video2music.chords import lab_lines
 from video2music.composition import Composition
-from video2music.model import amt, decode, regressor
-from video2music.model.picture import Picture, at_steps, over_stretches
+from video2music.draft import Draft, load_models, score_of
 from video2music.output import Output, claim, workshop
-from video2music.target import emotion_rows, from_wish, target
-from video2music.values import Form, Key, Marker, Options, Result, Score
+from video2music.target import from_wish, target
+from video2music.values import Options, Result, VideoFeatures
 
 log = logging.getLogger(__name__)
 
-STAGES = ("watch", "form", "chords", "dynamics", "arrange", "render", "mux")
+STAGES = ("watch", "form", "chords", "dynamics", "search", "arrange", "render", "mux", "judge")
 Progress = Callable[[str, float], None]
 
-_KEY_DRAW, _ARRANGER_DRAW = 1, 2  # each draw has a stream of its own under the one seed
+SELECTS, REPORTS = "poolingvq", "reporter"  # judges; the one that reports had no part in the choice
+
+
+class Reporter(Protocol):
+    """Hears the finished sound: emotion.judge.Judge, or whoever is put in its place."""
+
+    def hear(self, audio: Path) -> EmotionReport:
+        """A report on a sound file."""
+        ...
 
 
 def compose(
@@ -40,11 +46,14 @@ def compose(
     name: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    judge: search.Judge | None = None,
+    reporter: Reporter | None = None,
 ) -> Result:
     """Score one clip into `out/<stem>/` and return what was made.
 
     A `replay` plays a composition again, with its own options, instead of making one. `name` replaces the folder's
-    name. `progress(stage, fraction)` is told of every stage in STAGES. Raises UserError with one sentence; nothing
+    name. `progress(stage, fraction)` is told of every stage in STAGES. Of several candidates the `judge` keeps one, and
+    the `reporter` hears what came out; by default those that ship. Raises UserError with one sentence; nothing
     half-made is left under a final name.
     """
     clip = Path(clip)
@@ -56,10 +65,10 @@ def compose(
         check(options)
     media.probe(clip)
     output = claim(Path(out), clip, name=name, overwrite=overwrite)
-    composition = replay.composition if replay else watch_and_write(clip, options, clock)
+    written = Written(replay.composition, None) if replay else watch_and_write(clip, options, clock, judge)
     with workshop(output) as folder:
-        video = play(clip, composition, options, folder / output.stem, clock)
-    return _result(output, video.name, composition.form.duration_s, clock.seconds)
+        video, report = play(clip, written, options, folder / output.stem, clock, reporter)
+    return _result(output, video.name, written.composition.form.duration_s, clock.seconds, report)
 
 
 def check(options: Options) -> None:
@@ -69,38 +78,59 @@ def check(options: Options) -> None:
     from_wish(options, seconds=1)
 
 
-def watch_and_write(clip: Path, options: Options, clock: "Clock") -> Composition:
-    """Watch the clip; form, chords and dynamics for what was seen."""
-    style = styles.read(options.style)
+def watch_and_write(clip: Path, options: Options, clock: "Clock", judge: search.Judge | None = None) -> "Written":
+    """Watch the clip and compose for what was seen."""
     with clock.stage("watch") as tell:
         seen = features.extract(clip, encoder=options.encoder, on_progress=tell)
-    models = load_models()
-    aim = target(seen, options)
-    key = _key(options, aim)
-    emotion = emotion_rows(seen, aim)
+    return write(seen, options, clock=clock, judge=judge)
+
+
+class Written(NamedTuple):
+    """A composition and, where several were begun, how it was found among them."""
+
+    composition: Composition
+    found: search.Found | None
+
+
+def write(
+    seen: VideoFeatures, options: Options, *, clock: "Clock | None" = None, judge: search.Judge | None = None
+) -> Written:
+    """Compose for what was seen: begin as many drafts as the options say and let the judge keep the best.
+
+    Without a `judge` the shipped one listens; where its weights are missing only one draft is begun.
+    """
+    clock, style, aim, models = clock or Clock(), styles.read(options.style), target(seen, options), load_models()
+    judge = judge or _shipped(SELECTS) if options.candidates > 1 else None
+    draws = search.draws(options.seed, options.strength, options.candidates if judge else 1)
     with clock.stage("form"):
-        plan = form.plan(
-            seen.duration_s,
-            seen.cuts,
-            arousal=float(aim.arousal.mean()),
-            style=styles.parse(style, where=options.style),
-        )
-        picture = at_steps(seen, plan.steps_s, plan.step_ends_s, emotion)
+        drafts = [Draft(seen, aim, options, style=style, models=models, seed=seed, pull=pull) for seed, pull in draws]
     with clock.stage("chords"):
-        chords = _chords(models.amt, picture, plan, key, options)
+        drafts[0].write(len(drafts[0].form))
     with clock.stage("dynamics"):
-        arousal = over_stretches(aim.points, plan.steps_s, plan.step_ends_s)[:, 1]
-        dynamics = regressor.dynamics(models.regressor, picture, arousal=arousal, strength=options.strength)
-    weights = {seen.encoder: features.encoders.ENCODERS[seen.encoder].weights(), **models.sha256}
-    return Composition(key, plan, chords, dynamics, aim, seen.cuts, seen.encoder, weights, style)
+        for draft in drafts:
+            draft.shape()
+    with clock.stage("search") as tell:
+        found = search.best(drafts, judge, aim, tell=tell) if judge else None
+    return Written(found.candidates[found.kept].composition if found else drafts[0].composition(), found)
 
 
-def play(clip: Path, composition: Composition, options: Options, stem: Path, clock: "Clock") -> Path:
-    """Arrange, render and mux a composition into files that begin with `stem`; returns the scored video."""
+def _shipped(name: str) -> emotion.judge.Judge | None:
+    """A judge with the weights that ship, None with a line in the log where they are missing."""
+    try:
+        return emotion.judge.load(name)
+    except (CheckpointError, ImportError) as error:
+        log.warning("the judge %s does not listen: %s", name, error)
+        return None
+
+
+def play(
+    clip: Path, written: Written, options: Options, stem: Path, clock: "Clock", reporter: Reporter | None = None
+) -> tuple[Path, EmotionReport | None]:
+    """Arrange, render, mux and hear a composition, into files that begin with `stem`; the scored video, the report."""
     paths = {kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in _SUFFIXES.items()}
-    duration_s = composition.form.duration_s
+    composition, duration_s = written.composition, written.composition.form.duration_s
     with clock.stage("arrange"):
-        midi.write(score_of(composition, seed=options.seed), paths["midi"])
+        midi.write(score_of(composition), paths["midi"])
         paths["chords"].write_text(_chord_names(composition))
     with clock.stage("render"):
         mixed = mix.master(
@@ -108,29 +138,21 @@ def play(clip: Path, composition: Composition, options: Options, stem: Path, clo
         )
     with clock.stage("mux"):
         scored = mux.mux(clip, paths["audio"], stem.with_name(f"{stem.name}.scored"), duration_s=duration_s)
+    with clock.stage("judge"):
+        reporter = reporter or _shipped(REPORTS)
+        report = reporter.hear(paths["audio"]) if reporter else None
     told = manifest.build(
         clip,
         composition,
         options,
+        search=written.found.to_json() if written.found else None,
+        report=asdict(report) if report else None,
         sound={"synthesizer": synthesis.synthesizer(), "soundfont": synthesis.find_soundfont().name, **vars(mixed)},
         files=sorted(path.name for path in [*paths.values(), scored]),
         seconds=clock.seconds,
     )
     paths["manifest"].write_text(json.dumps(told, indent=1) + "\n")
-    return scored
-
-
-def score_of(composition: Composition, *, seed: int) -> Score:
-    """The notes of a composition, in its own style."""
-    return arrange.arrange(
-        composition.chords,
-        composition.dynamics,
-        composition.form,
-        styles.parse(composition.style, where="of the manifest"),
-        key=composition.key,
-        rng=np.random.default_rng([seed, _ARRANGER_DRAW]),
-        markers=[Marker(cut.time_s, "cut") for cut in composition.cuts],
-    )
+    return scored, report
 
 
 def _chord_names(composition: Composition) -> str:
@@ -141,22 +163,6 @@ def _chord_names(composition: Composition) -> str:
 
 
 _SUFFIXES = {"midi": "mid", "audio": "wav", "chords": "chords.lab", "manifest": "json"}
-
-
-class Models(NamedTuple):
-    """The trained models and the sha256 of their weights by name."""
-
-    amt: amt.AMT
-    regressor: regressor.Regressor
-    sha256: Mapping[str, str]
-
-
-@lru_cache(maxsize=1)
-def load_models() -> Models:
-    """The shipped AMT and regressor, read once a process. Raises CheckpointError."""
-    writer, writer_file = amt.load()
-    player, player_file = regressor.load()
-    return Models(writer, player, {"amt": writer_file.sha256, "regressor": player_file.sha256})
 
 
 class Clock:
@@ -176,34 +182,9 @@ class Clock:
         self.progress(name, 1.0)
 
 
-def _key(options: Options, aim: AffectCurve) -> Key:
-    """The wished key; else the mode follows the target's mean valence and the tonic the seed."""
-    if options.key is not None:
-        return Key.parse(options.key)
-    tonic = int(np.random.default_rng([options.seed, _KEY_DRAW]).integers(12))
-    return Key(tonic, "major" if aim.valence.mean() >= 0 else "minor")
-
-
-def _chords(model: amt.AMT, picture: Picture, plan: Form, key: Key, options: Options) -> tuple[Chord, ...]:
-    """One chord a step, in C major or A minor."""
-    minor, steps = key.mode == "minor", len(plan)
-    rules: list[decode.LogitFilter] = [
-        decode.OnlyChords(),
-        decode.Steer(decode.steering(picture.emotion[0].numpy(), options.strength, minor=minor)),
-        decode.Variety(),
-        decode.Cadence(steps, minor),
-        decode.MaxRepeat(options.max_repeat),
-        decode.Temperature(options.temperature),
-        decode.TopP(options.top_p),
-    ]
-    primer = [chord.transpose(-key.shift) for chord in parse_sequence(options.primer)] if options.primer else []
-    if len(primer) > steps:
-        log.warning("the primer has %d chords, but the clip has room for %d: the rest is left out", len(primer), steps)
-    generator = torch.Generator().manual_seed(options.seed)
-    return tuple(decode.compose(model, picture, minor=minor, filters=rules, generator=generator, primer=primer))
-
-
-def _result(output: Output, video: str, duration_s: float, seconds: Mapping[str, float]) -> Result:
+def _result(
+    output: Output, video: str, duration_s: float, seconds: Mapping[str, float], report: EmotionReport | None
+) -> Result:
     def path(kind: str) -> Path:
         return output.folder / f"{output.stem}.{_SUFFIXES[kind]}"
 
@@ -215,4 +196,5 @@ def _result(output: Output, video: str, duration_s: float, seconds: Mapping[str,
         manifest=path("manifest"),
         duration_s=duration_s,
         seconds=seconds,
+        report=report,
     )

@@ -111,8 +111,13 @@ def sounding(grid: Grid, notes: Sequence[Strike]) -> NDArray[np.float64]:
     return total / (grid.ends_s - grid.starts_s)
 
 
-def densities(grid: Grid, style: Style, pitches: Sequence[Pitches]) -> NDArray[np.float64]:
-    """(P, N) density of each of the style's figures at each step: the notes of all the instruments that play it."""
+def densities(
+    grid: Grid, style: Style, pitches: Sequence[Pitches], length: NDArray[np.float64] | float = 1.0
+) -> NDArray[np.float64]:
+    """(P, N) density of each of the style's figures at each step: the notes of all the instruments that play it.
+
+    `length` (N,) is the share of their written length that notes are held.
+    """
     players = {
         voice: sum(voice in i.voices for i in style.instruments) for i in style.instruments for voice in i.voices
     }
@@ -124,7 +129,7 @@ def densities(grid: Grid, style: Style, pitches: Sequence[Pitches]) -> NDArray[n
             stays = np.array([False] + [a.get(voice) == b.get(voice) for a, b in pairwise(pitches)])
             counts = np.array([_count(pattern.columns(voice, phase)) for phase in range(pattern.steps)])
             struck, sounds, tied = counts[grid.phase % pattern.steps].T
-            row += players[voice] * there * ((struck - tied * stays) / lengths + sounds)
+            row += players[voice] * there * ((struck - tied * stays) / lengths + sounds * length)
     return out
 
 
@@ -135,13 +140,19 @@ def _count(columns: str) -> tuple[int, float, int]:
 
 
 def choose(
-    grid: Grid, style: Style, pitches: Sequence[Pitches], wanted: NDArray[np.float64], rng: np.random.Generator
+    grid: Grid,
+    style: Style,
+    pitches: Sequence[Pitches],
+    wanted: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    length: NDArray[np.float64] | float = 1.0,
 ) -> list[Pattern]:
     """The figure of each step: the one whose density comes nearest to `wanted` (N,), kept for a bar at least.
 
     A bar is divided where the wanted density jumps. Each section leans a little to figures of its own.
     """
-    offered = densities(grid, style, pitches)
+    offered = densities(grid, style, pitches, length)
     favour = rng.uniform(0, FAVOUR, (int(grid.section[-1]) + 1, len(style.patterns)))
     chosen: list[int] = []
     for run in _runs(grid.bar, wanted):

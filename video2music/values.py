@@ -1,7 +1,7 @@
 """What travels from room to room: frozen values with their units, checked when made. Time is seconds as float."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.affect import EMOTIONS, PLACES
+from emotion.values import EmotionReport
 from video2music.chords import FLAT_ROOTS, ROOTS, ChordError, parse_note, parse_sequence
 from video2music.errors import KeyNameError, OptionError, Video2MusicError
 
@@ -170,6 +171,17 @@ class Form:
     def __len__(self) -> int:
         return len(self.steps_s)
 
+    def first(self, steps: int) -> "Form":
+        """The grid of the first steps, 1 at least, which ends with the last of them."""
+        if steps >= len(self):
+            return self
+        end_s = float(self.steps_s[max(steps, 1)])
+        beats_s, bars_s, steps_s = (onsets[onsets < end_s] for onsets in (self.beats_s, self.bars_s, self.steps_s))
+        begun = [section for section in self.sections if section.start_s < end_s]
+        begun = begun or [replace(self.sections[0], start_s=0.0)]  # it ends within the pickup
+        sections = (*begun[:-1], replace(begun[-1], end_s=end_s))
+        return Form(end_s, end_s, beats_s, bars_s if len(bars_s) else beats_s[:1], steps_s, sections)
+
     @property
     def step_ends_s(self) -> NDArray[np.float64]:
         """(N,) when each chord gives way to the next, the last one at end_s."""
@@ -259,6 +271,8 @@ class Options:
     strength      0..1, how hard the emotion pulls the chords and the dynamics; 0 is off
     temperature   of sampling; 0 takes the likeliest chord. top_p: smallest set of chords with this much probability
     max_repeat    how many steps one chord may last
+    candidates    how many pieces are begun, of which the judge keeps the one that feels nearest to the target; 1: no
+                  search
     style         a name from video2music/styles or the path of a TOML file
     seed          of every draw
 
@@ -277,6 +291,7 @@ class Options:
     temperature: float = 1.0
     top_p: float = 0.95
     max_repeat: int = 4
+    candidates: int = 8
     style: str = "piano"
 
     def __post_init__(self) -> None:
@@ -311,12 +326,16 @@ _RANGES = (
     ("temperature", 0.0, 5.0),
     ("top_p", 0.01, 1.0),
     ("max_repeat", 1, 1000),
+    ("candidates", 1, 64),
 )
 
 
 @dataclass(frozen=True)
 class Result:
-    """Where the work lies and how long each stage took. `report` is a judge's EmotionReport once there is one."""
+    """Where the work lies and how long each stage took.
+
+    `report` is what a judge that had no part in the choice hears in the finished sound, None without its weights.
+    """
 
     video: Path
     audio: Path
@@ -325,5 +344,5 @@ class Result:
     manifest: Path
     duration_s: float
     seconds: Mapping[str, float] = field(default_factory=dict)
-    report: Any = None
+    report: EmotionReport | None = None
     variants: tuple["Result", ...] = ()

@@ -30,32 +30,42 @@ _PAIRS = tuple(combinations(range(4), 2))
 
 
 def voice(
-    chords: Sequence[Chord], *, bass: Span = (36, 52), upper: Span = (52, 76), inversions: bool = False
+    chords: Sequence[Chord],
+    *,
+    bass: Span = (36, 52),
+    upper: Span = (52, 76),
+    inversions: bool = False,
+    shifts: Sequence[int] = (),
 ) -> list[Voicing]:
     """Pitches (bass, tenor, alto, soprano) of each chord, rising and all different; () for N, which moves nothing.
 
     `bass` and `upper` are the registers. With `inversions` the third may lie in the bass where that smooths its line,
-    but neither at the start nor in the last two chords.
+    but neither at the start nor in the last two chords. `shifts` move both registers, by semitones for each chord.
     """
     places = [place for place, chord in enumerate(chords) if chord.root is not None]
     sounding = [chords[place] for place in places]
-    basses = _bass_line(sounding, bass, inversions)
+    moved = [shifts[place] if shifts else 0 for place in places]
+    basses = _bass_line(sounding, [_moved(bass, by) for by in moved], inversions)
     voiced: list[Voicing] = [()] * len(chords)
-    for place, pitches in zip(places, _upper_voices(sounding, basses, upper), strict=True):
+    uppers = [_moved(upper, by) for by in moved]
+    for place, pitches in zip(places, _upper_voices(sounding, basses, uppers), strict=True):
         voiced[place] = pitches
     return voiced
 
 
-def _bass_line(chords: Sequence[Chord], register: Span, inversions: bool) -> list[int]:
-    middle = sum(register) / 2
+def _moved(register: Span, semitones: int) -> Span:
+    return register[0] + semitones, register[1] + semitones
+
+
+def _bass_line(chords: Sequence[Chord], registers: Sequence[Span], inversions: bool) -> list[int]:
     layers, costs = [], []
-    for place, chord in enumerate(chords):
+    for place, (chord, register) in enumerate(zip(chords, registers, strict=True)):
         free = inversions and 0 < place < len(chords) - 2 and chord.quality not in NO_INVERSION
         classes = chord.pitch_classes[: 2 if free else 1]
         pitches = np.array([pitch for degree in classes for pitch in _of_class(degree, register)])
         inverted = pitches % 12 != classes[0]
         layers.append(pitches)
-        costs.append(THIRD_IN_BASS * inverted + DRIFT * np.abs(pitches - middle))
+        costs.append(THIRD_IN_BASS * inverted + DRIFT * np.abs(pitches - sum(register) / 2))
     path = _shortest(costs, lambda place: _leaping(layers[place][None, :] - layers[place - 1][:, None]))
     return [int(layer[index]) for layer, index in zip(layers, path, strict=True)]
 
@@ -71,11 +81,11 @@ def _leaping(moves: NDArray[np.int64]) -> NDArray[np.float64]:
     return size + np.maximum(size - LEAP, 0.0)
 
 
-def _upper_voices(chords: Sequence[Chord], basses: Sequence[int], register: Span) -> list[Voicing]:
-    layers = [_voicings(chord, low, register) for chord, low in zip(chords, basses, strict=True)]
-    costs = [_standing_cost(chord, low, register) for chord, low in zip(chords, basses, strict=True)]
-    keys = list(zip(chords, basses, strict=True))
-    path = _shortest(costs, lambda place: _moving_cost(keys[place - 1], keys[place], register))
+def _upper_voices(chords: Sequence[Chord], basses: Sequence[int], registers: Sequence[Span]) -> list[Voicing]:
+    keys = list(zip(chords, basses, registers, strict=True))
+    layers = [_voicings(*key) for key in keys]
+    costs = [_standing_cost(*key) for key in keys]
+    path = _shortest(costs, lambda place: _moving_cost(keys[place - 1], keys[place]))
     return [tuple(map(int, layer[index])) for layer, index in zip(layers, path, strict=True)]
 
 
@@ -107,9 +117,9 @@ def _standing_cost(chord: Chord, bass: int, register: Span) -> NDArray[np.float6
 
 
 @lru_cache(maxsize=4096)
-def _moving_cost(before: tuple[Chord, int], after: tuple[Chord, int], register: Span) -> NDArray[np.float64]:
+def _moving_cost(before: tuple[Chord, int, Span], after: tuple[Chord, int, Span]) -> NDArray[np.float64]:
     """(A, B) what it costs to go from each voicing of one chord to each of the next."""
-    old, new = _voicings(*before, register)[:, None, :], _voicings(*after, register)[None, :, :]
+    old, new = _voicings(*before)[:, None, :], _voicings(*after)[None, :, :]
     moves = new - old
     cost = _leaping(moves[:, :, 1:]).sum(2)
     for low, high in _PAIRS:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 
 import mido
@@ -9,14 +10,16 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from emotion.errors import CheckpointError
 from tests.video2music.conftest import decoded_sound, picture_packets
+from tests.video2music.listening import Reporter, RuleJudge
 from video2music import Options, UserError, compose, manifest, styles
 from video2music.chords import Chord
 from video2music.errors import ManifestError, OptionError
 from video2music.model.affect import ALLOWED
 from video2music.pipeline import STAGES
 
-COLOR = Options(encoder="color")
+COLOR = Options(encoder="color", candidates=1)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def test_the_midi_marks_cuts_and_key(scored):
 
 def test_one_seed_gives_the_same_bytes_and_another_does_not(clip, scored, tmp_path):
     again = compose(clip, tmp_path / "again", COLOR)
-    other = compose(clip, tmp_path / "other", Options(encoder="color", seed=1))
+    other = compose(clip, tmp_path / "other", Options(encoder="color", candidates=1, seed=1))
     assert again.midi.read_bytes() == scored.midi.read_bytes()
     assert other.midi.read_bytes() != scored.midi.read_bytes()
 
@@ -89,7 +92,7 @@ def test_a_manifest_plays_the_same_piece_again(clip, scored, tmp_path):
 def test_a_piece_in_a_style_of_ones_own_is_played_again_whatever_became_of_the_file(clip, tmp_path):
     style = tmp_path / "mine.toml"
     style.write_text(styles.read("strings"))
-    first = compose(clip, tmp_path / "first", Options(encoder="color", style=str(style)))
+    first = compose(clip, tmp_path / "first", Options(encoder="color", candidates=1, style=str(style)))
     style.unlink()
     again = compose(clip, tmp_path / "again", replay=manifest.read(first.manifest))
     assert again.midi.read_bytes() == first.midi.read_bytes()
@@ -128,7 +131,8 @@ def test_a_manifest_of_another_clip_is_refused(scored, tmp_path):
 
 def test_sad_and_exciting_differ_in_chords_density_and_loudness(clip, tmp_path):
     sad, exciting = (
-        _heard(compose(clip, tmp_path / name, Options(encoder="color", emotion=name))) for name in ("sad", "exciting")
+        _heard(compose(clip, tmp_path / name, Options(encoder="color", candidates=1, emotion=name)))
+        for name in ("sad", "exciting")
     )
     assert sad["sad chords"] > exciting["sad chords"] + 0.3
     assert exciting["notes a second"] > 1.2 * sad["notes a second"]
@@ -149,7 +153,7 @@ def _heard(result):
 
 
 def test_the_key_and_the_primer_are_those_that_were_wished(clip, tmp_path):
-    wish = Options(encoder="color", key="D minor", primer="Dm Bb")
+    wish = Options(encoder="color", candidates=1, key="D minor", primer="Dm Bb")
     result = compose(clip, tmp_path, wish)
     assert json.loads(result.manifest.read_text())["key"] == "D minor"
     labels = [line.split()[2] for line in result.chords.read_text().splitlines()]
@@ -157,14 +161,94 @@ def test_the_key_and_the_primer_are_those_that_were_wished(clip, tmp_path):
 
 
 def test_a_primer_longer_than_the_clip_fills_it(clip, tmp_path, caplog):
-    result = compose(clip, tmp_path, Options(encoder="color", key="C", primer="C " * 40))
+    result = compose(clip, tmp_path, Options(encoder="color", candidates=1, key="C", primer="C " * 40))
     assert {line.split()[2] for line in result.chords.read_text().splitlines()} == {"C"}
     assert "room for" in caplog.text
 
 
+SEARCHED = Options(encoder="color", emotion="q1", candidates=5, seed=2)
+
+
+@pytest.fixture(scope="module")
+def searched(clip, tmp_path_factory):
+    reporter = Reporter()
+    result = compose(clip, tmp_path_factory.mktemp("searched"), SEARCHED, judge=RuleJudge(), reporter=reporter)
+    return result, reporter
+
+
+def test_the_manifest_keeps_every_candidates_scores_and_who_judged(searched):
+    told = json.loads(searched[0].manifest.read_text())["search"]
+    assert told["judge"]["name"] == "rules" and len(told["candidates"]) == 5
+    whole = [row["match"]["score"] for row in told["candidates"]]
+    assert told["kept"] == max(range(5), key=lambda place: whole[place])
+
+
+def test_a_searched_piece_is_played_again_without_search(clip, searched, tmp_path):
+    again = compose(clip, tmp_path, replay=manifest.read(searched[0].manifest), reporter=Reporter())
+    assert again.midi.read_bytes() == searched[0].midi.read_bytes()
+    assert json.loads(again.manifest.read_text())["search"] is None
+
+
+def test_one_candidate_is_the_first_of_many(clip, searched, tmp_path):
+    judge = RuleJudge()
+    judge.place = lambda notes, duration_s: (0.0, 0.0)  # all are alike: the first is kept
+    many = compose(clip, tmp_path / "many", SEARCHED, judge=judge, reporter=Reporter())
+    one = compose(clip, tmp_path / "one", replace(SEARCHED, candidates=1), judge=RuleJudge(), reporter=Reporter())
+    assert one.midi.read_bytes() == many.midi.read_bytes()
+    assert json.loads(one.manifest.read_text())["search"] is None
+
+
+def test_the_report_is_of_the_finished_sound_by_the_judge_that_did_not_choose(searched):
+    result, reporter = searched
+    assert reporter.heard == [result.audio.name]
+    assert result.report.judge == "loudness"
+    assert result.report.whole.end_s == pytest.approx(6.0, abs=0.01)
+    told = json.loads(result.manifest.read_text())["report"]
+    assert told["judge"] == "loudness" and told["whole"]["arousal"] == result.report.whole.arousal
+
+
+def test_without_the_judges_weights_one_candidate_is_made_and_that_is_told(clip, tmp_path, monkeypatch, caplog):
+    def missing(name):
+        raise CheckpointError(f"no weights of {name}")
+
+    monkeypatch.setattr("emotion.judge.load", missing)
+    result = compose(clip, tmp_path / "eight", Options(encoder="color"))
+    assert result.report is None and json.loads(result.manifest.read_text())["search"] is None
+    assert "no weights of poolingvq" in caplog.text and "no weights of reporter" in caplog.text
+    assert result.midi.read_bytes() == compose(clip, tmp_path / "one", COLOR).midi.read_bytes()
+
+
+def test_a_manifest_from_before_the_search_plays_its_seed_without_expression(scored):
+    told = json.loads(scored.manifest.read_text())
+    del told["drawn"]
+    old = manifest.Composition.from_json(told)
+    assert (old.seed, old.pull) == (0, (0.0, 0.0))
+
+
+@pytest.mark.parametrize("candidates", [0, 65, 1.5])
+def test_a_number_of_candidates_that_cannot_be_is_refused(candidates):
+    with pytest.raises(OptionError, match="candidates"):
+        Options(candidates=candidates)
+
+
+def test_without_strength_a_wish_changes_neither_tempo_nor_playing(clip, tmp_path):
+    made = [
+        json.loads(compose(clip, tmp_path / name, replace(COLOR, emotion=name, strength=0)).manifest.read_text())
+        for name in ("q2", "q3")
+    ]
+    assert made[0]["form"] == made[1]["form"] and made[0]["drawn"] == {"seed": 0, "pull": [0, 0]}
+
+
 def test_progress_names_every_stage_in_order(clip, tmp_path):
     told = []
-    compose(clip, tmp_path, COLOR, progress=lambda stage, fraction: told.append((stage, fraction)))
+    compose(
+        clip,
+        tmp_path,
+        SEARCHED,
+        judge=RuleJudge(),
+        reporter=Reporter(),
+        progress=lambda stage, fraction: told.append((stage, fraction)),
+    )
     assert list(dict.fromkeys(stage for stage, _ in told)) == list(STAGES)
     assert all(0 <= fraction <= 1 for _, fraction in told)
 

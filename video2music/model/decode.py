@@ -8,12 +8,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from video2music.chords import END, N_CHORDS, PAD, Chord
+from video2music.chords import END, N_CHORDS, PAD, QUALITIES, Chord
 from video2music.model.affect import ALLOWED_MATRIX
 from video2music.model.amt import AMT
 from video2music.model.picture import Picture
@@ -71,6 +72,20 @@ class Variety:
 
 
 @dataclass(frozen=True)
+class Staying:
+    """Raise or lower the chord before at each step by `nats` (N,): harmony that moves slowly or fast."""
+
+    nats: Tensor
+
+    def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
+        if not history:
+            return logits
+        logits = logits.clone()
+        logits[history[-1]] += self.nats[len(history)]
+        return logits
+
+
+@dataclass(frozen=True)
 class Steer:
     """Raise the chords that the emotion of each step asks for; `bias` is (N, 157) nats, as `steering` makes it."""
 
@@ -90,6 +105,20 @@ def steering(emotion: np.ndarray, strength: float, *, minor: bool) -> Tensor:
     by_quality = emotion.astype(np.float32) @ ALLOWED_MATRIX
     by_chord = np.concatenate([np.zeros_like(by_quality[:, :1]), np.tile(by_quality, 12)], axis=1)
     return torch.from_numpy(by_chord * IN_KEY[minor]) * (STEERING_NATS * strength)
+
+
+def brightening(nats: np.ndarray, *, minor: bool) -> Tensor:
+    """Nats (N, 157) for chords of the key by how bright their quality is, times `nats` (N,) for the brightest."""
+    by_quality = np.array([BRIGHTNESS[quality] for quality in QUALITIES], np.float32)
+    by_chord = np.concatenate([[0.0], np.tile(by_quality, 12)]).astype(np.float32) * IN_KEY[minor]
+    return torch.from_numpy(np.asarray(nats, np.float32)[:, None] * by_chord)
+
+
+BRIGHTNESS = MappingProxyType({
+    "maj": 1.0, "maj6": 1.0, "maj7": 0.75, "7": 0.25, "sus4": 0.0, "sus2": 0.0, "aug": -0.25,
+    "min7": -0.75, "min": -1.0, "min6": -1.0, "hdim7": -1.0, "dim": -1.0, "dim7": -1.0,
+})  # fmt: skip
+"""How happy a chord's quality is heard to be, -1 to 1: major against minor, with sevenths and fourths in between."""
 
 
 SCALES = (frozenset((0, 2, 4, 5, 7, 9, 11)), frozenset((0, 2, 4, 5, 7, 8, 9, 11)))  # C major; A minor with its G sharp
@@ -158,20 +187,52 @@ def compose(
     generator: torch.Generator,
     primer: Sequence[Chord] = (),
 ) -> list[Chord]:
-    """One chord for every step of the picture (a batch of one), in C major or A minor; the primer comes first.
+    """One chord for every step of the picture (a batch of one), in C major or A minor; the primer comes first."""
+    writing = Writing(model, picture, minor=minor, filters=filters, generator=generator, primer=primer)
+    writing.go_on(writing.steps)
+    return writing.chords
+
+
+class Writing:
+    """A song that is being written: it can be left at any step and gone on with, and is the same as in one go.
 
     A picture longer than the model sees at once is read in windows that overlap by half; each starts with the chords
     of the half before.
     """
-    filters, steps = tuple(filters), picture.emotion.shape[1]
-    history = [chord.id for chord in primer[:steps]]
-    window = _Window(model, picture, minor, 0)
-    while len(history) < steps:
-        if len(history) - window.start >= model.config.max_steps:
-            window = _Window(model, picture, minor, len(history) - model.config.max_steps // HOP_DIVISOR)
-        logits = _filtered(window.next_logits(history), history, filters)
-        history.append(int(torch.multinomial(logits.softmax(-1), 1, generator=generator)))
-    return [Chord.from_id(chord) for chord in history]
+
+    def __init__(
+        self,
+        model: AMT,
+        picture: Picture,
+        *,
+        minor: bool,
+        filters: Iterable[LogitFilter],
+        generator: torch.Generator,
+        primer: Sequence[Chord] = (),
+    ) -> None:
+        self.steps = picture.emotion.shape[1]
+        self._model, self._picture, self._minor, self._generator = model, picture, minor, generator
+        self._filters = tuple(filters)
+        self._history = [chord.id for chord in primer[: self.steps]]
+        self._window: _Window | None = None
+
+    @property
+    def chords(self) -> list[Chord]:
+        """Those that are written, in C major or A minor."""
+        return [Chord.from_id(chord) for chord in self._history]
+
+    @torch.inference_mode()
+    def go_on(self, until: int) -> None:
+        """Write the chords of the steps before `until`; those that are written already stay."""
+        history, longest = self._history, self._model.config.max_steps
+        while len(history) < min(until, self.steps):
+            if self._window is None:
+                self._window = _Window(self._model, self._picture, self._minor, 0)
+            if len(history) - self._window.start >= longest:
+                start = len(history) - longest // HOP_DIVISOR
+                self._window = _Window(self._model, self._picture, self._minor, start)
+            logits = _filtered(self._window.next_logits(history), history, self._filters)
+            history.append(int(torch.multinomial(logits.softmax(-1), 1, generator=self._generator)))
 
 
 class _Window:

@@ -163,25 +163,24 @@ class Regressor(nn.Module):
 
 
 @torch.inference_mode()
-def dynamics(model: Regressor, picture: Picture, *, arousal: np.ndarray, strength: float) -> Dynamics:
-    """Density and loudness to play at each of N steps, pulled by the target's arousal (N,).
+def dynamics(model: Regressor, picture: Picture, *, lift: np.ndarray) -> Dynamics:
+    """Density and loudness to play at each of N steps, lifted by `lift` (N, 2) standard deviations of MuVi-Sync's.
 
     A song begins and ends softly, and the model has learnt that well; a short clip would be all beginning and end. So
     the clip is heard as the middle of a longer one, mirrored at both sides. A regression to the mean would play
     everything alike, so predictions are widened about the clip's own mean to the deviation of real music (`spread`,
-    measured on val). The pull adds strength · 3 · arousal standard deviations.
+    measured on val).
     """
     steps = picture.mask.shape[1]
     heard = model.scores(_mirrored(picture, MARGIN))[0, MARGIN : MARGIN + steps]
     level = heard.mean(0)
-    scores = (level + (heard - level) * model.spread).numpy() + PULL * strength * arousal[:, None]
+    scores = (level + (heard - level) * model.spread).numpy() + lift
     values = model.target_mean.numpy() + scores * model.target_scale.numpy()
     density, loudness = np.clip(values, LOWEST, HIGHEST).astype(np.float32).T
     return Dynamics(density, loudness)
 
 
 MARGIN = 100  # steps, about seconds: beginnings and ends of MuVi-Sync's songs are felt for less
-PULL = 3.0
 LOWEST, HIGHEST = (
     (3.0, 0.03),
     (30.0, 0.5),

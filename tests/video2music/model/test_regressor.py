@@ -145,20 +145,19 @@ def test_no_prediction_is_below_nothing(picture):
     assert not model(picture(9)).any()
 
 
-def test_arousal_raises_density_and_loudness_by_strength(picture):
+def test_a_lift_is_added_in_standard_deviations(picture):
     model, seen = tiny(), picture(10)
-    model.target_mean.copy_(torch.tensor([10.0, 0.17]))
+    model.target_mean.copy_(torch.tensor([15.0, 0.2]))
     model.target_scale.copy_(torch.tensor([5.0, 0.1]))
-    calm, excited = (dynamics(model, seen, arousal=np.full(10, a), strength=0.5) for a in (-0.6, 0.6))
-    assert (excited.density > calm.density).all() and (excited.loudness > calm.loudness).all()
-    off = [dynamics(model, seen, arousal=np.full(10, a), strength=0.0) for a in (-0.6, 0.6)]
-    np.testing.assert_array_equal(off[0].density, off[1].density)
+    plain, lifted = (dynamics(model, seen, lift=np.tile(lift, (10, 1))) for lift in ((0, 0), (1.2, -0.5)))
+    np.testing.assert_allclose(lifted.density - plain.density, 6.0, atol=1e-4)
+    np.testing.assert_allclose(lifted.loudness - plain.loudness, -0.05, atol=1e-5)
 
 
 def test_dynamics_stay_within_what_music_does(picture):
     model, seen = tiny(), picture(10)
     model.target_scale.copy_(torch.tensor([1000.0, 1000.0]))
-    found = dynamics(model, seen, arousal=np.linspace(-1, 1, 10), strength=1.0)
+    found = dynamics(model, seen, lift=np.linspace([-3, -3], [3, 3], 10))
     for values, low, high in zip((found.density, found.loudness), LOWEST, HIGHEST, strict=True):
         assert values.min() >= np.float32(low) and values.max() <= np.float32(high)
 
