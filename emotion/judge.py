@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion import mert, sound
 from emotion import notes as midi_notes
-from emotion import sound
 from emotion.errors import CheckpointError, SoundError
 from emotion.notes import Notes
 from emotion.values import MEDIA, EmotionReport, Hearing
@@ -42,20 +42,23 @@ _NOTHING = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """Music that lasts duration_s: `mel` (T, 96) rows of emotion.sound, `notes` that start at 0, or None for either."""
+    """Music that lasts duration_s: `mel` (T, 96) rows of emotion.sound, `notes` that start at 0, or None for either.
+
+    `mert` (M, 768) rows of emotion.mert are there beside `mel` for listeners whose front end they are.
+    """
 
     mel: NDArray[np.float32] | None
     notes: Notes | None
     duration_s: float
+    mert: NDArray[np.float32] | None = None
 
     def cut(self, start_s: float, end_s: float) -> "Stretch":
         """What sounds between two times; None in place of rows that are silent and of notes that are none."""
-        mel = notes = None
-        if self.mel is not None:
-            mel = self.mel[round(start_s * sound.ROWS_PER_S) : round(end_s * sound.ROWS_PER_S) + 1]
-        if self.notes is not None:
-            notes = self.notes.within(start_s, end_s, held_s=HELD_S)
-        return Stretch(mel if _sounds(mel) else None, notes or None, end_s - start_s)
+        mel = _cut(self.mel, sound.ROWS_PER_S, start_s, end_s)
+        notes = self.notes.within(start_s, end_s, held_s=HELD_S) if self.notes is not None else None
+        if not _sounds(mel):
+            return Stretch(None, notes or None, end_s - start_s)
+        return Stretch(mel, notes or None, end_s - start_s, _cut(self.mert, mert.ROWS_PER_S, start_s, end_s))
 
     @property
     def silent(self) -> bool:
@@ -75,6 +78,7 @@ class Listener(Protocol):
     sha256      of its weights
     hears       which of "audio" and "MIDI" it can use
     longest_s   the longest stretch it takes at once, at least WINDOW_S
+    frontend    "mert" if it needs MERT's rows of sound; may be left out
     """
 
     name: str
@@ -136,12 +140,17 @@ class Judge:
         if not ((audio and AUDIO in hears) or (midi and MIDI in hears)):
             only = " and ".join(sorted(hears))
             raise SoundError(f"the judge {self.listener.name} hears only {only}, not {audio or midi}: give it {only}")
-        mel = _rows(audio) if audio and AUDIO in hears else None
+        mel = sound.log_mel(_bounded(sound.read(audio), audio)) if audio and AUDIO in hears else None
+        rows = _mert_rows(audio) if audio and mel is not None and self._needs_mert else None
         notes = midi_notes.read(midi) if midi and MIDI in hears else None
         lasting = max(_mel_s(mel), notes.duration_s if notes is not None else 0.0)
         if lasting > LONGEST_PIECE_S:
             raise SoundError(_too_long(audio if notes is None else midi))
-        return Stretch(mel, notes, lasting)
+        return Stretch(mel, notes, lasting, rows)
+
+    @property
+    def _needs_mert(self) -> bool:
+        return getattr(self.listener, "frontend", "mel") == "mert"
 
     def _answers(self, piece: Stretch) -> "_Answers":
         whole = parts(piece.duration_s, self.listener.longest_s)
@@ -221,8 +230,12 @@ def _hearing(span: Span, row: Row) -> Hearing:
     return Hearing(*span, float(valence), float(arousal), (first, second, third, fourth))
 
 
-def _rows(audio: Path) -> NDArray[np.float32]:
-    return sound.log_mel(_bounded(sound.read(audio), audio))
+def _cut(rows: NDArray[np.float32] | None, rows_per_s: int, start_s: float, end_s: float) -> NDArray[np.float32] | None:
+    return None if rows is None else rows[round(start_s * rows_per_s) : round(end_s * rows_per_s) + 1]
+
+
+def _mert_rows(audio: Path) -> NDArray[np.float32]:
+    return mert.load().rows(_bounded(sound.read(audio), audio))
 
 
 def _bounded(blocks: Iterator[sound.Samples], path: Path) -> Iterator[sound.Samples]:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion import judge, sound
+from emotion import judge, mert, sound
 from emotion.errors import CheckpointError, SoundError
 from emotion.judge import Judge, Stretch
 from tests.emotion.listeners import Plain, answer, midi_file, played
+from tests.emotion.waves import wav
 
 RATE = sound.SAMPLE_RATE
 UNKNOWN = (0.25, 0.25, 0.25, 0.25)
@@ -75,6 +76,24 @@ def test_rows_and_notes_of_a_cut_are_of_the_same_seconds():
     assert len(cut.mel) == 8 * sound.ROWS_PER_S + 1
     assert cut.notes.start_s.tolist() == pytest.approx(np.arange(0, 8, 0.5).tolist())
     np.testing.assert_array_equal(cut.mel, piece(20.0).mel[200:601])
+
+
+def test_a_listener_gets_mert_s_rows_of_the_same_seconds_if_it_asks_for_them(tmp_path, monkeypatch):
+    class Rows:
+        def rows(self, blocks):
+            seconds = sum(map(len, blocks)) / RATE
+            return np.arange(round(seconds * 75), dtype=np.float32)[:, None]
+
+    monkeypatch.setattr(mert, "load", Rows)
+    listener = Plain()
+    path = wav(tmp_path / "a.wav", np.concatenate([tones(11.5), np.zeros(round(12.5 * RATE))]), RATE)
+    assert Judge(listener).read(path, None).mert is None
+    listener.frontend = "mert"
+    Judge(listener).hear(path)
+    firsts = [stretch.mert[0, 0] / 75 for batch in listener.batches for stretch in batch]
+    assert sorted(firsts) == [0, 0, 4, 8]  # the whole, and the windows that hold sound
+    assert all(len(stretch.mert) == pytest.approx(len(stretch.mel) * 1.5, abs=2)
+               for batch in listener.batches for stretch in batch)  # fmt: skip
 
 
 def test_a_long_piece_is_the_mean_of_its_parts_that_hold_something():
