@@ -33,7 +33,7 @@ LONGEST_PIECE_S = 12 * 3600.0  # its rows take 830 MB
 NOISE_DB = 1.0  # noise of any colour lies near .6, the least tonal of 100 songs of `fourq` at 1.3: see `tonality`
 
 # Who can be asked for by name. Each module's load() gives a Listener.
-LISTENERS = MappingProxyType({"poolingvq": "emotion.models.pooling_vq", "reporter": "emotion.models.melcnn"})
+LISTENERS = MappingProxyType({"poolingvq": "emotion.models.experts", "reporter": "emotion.models.reporter"})
 
 Span = tuple[float, float]  # from, to in s
 Row = NDArray[np.float64]  # (6,): valence, arousal, the four quadrants' probabilities
@@ -81,10 +81,17 @@ class Listener(Protocol):
     frontend    "mert" if it needs MERT's rows of sound; may be left out
     """
 
-    name: str
-    sha256: str
-    hears: frozenset[str]
-    longest_s: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def hears(self) -> frozenset[str]: ...
+
+    @property
+    def longest_s(self) -> float: ...
 
     def listen(self, stretches: Sequence[Stretch]) -> NDArray:
         """(S, 6): valence, arousal in [-1, 1] and calibrated probabilities of the quadrants; none is silent."""
@@ -274,7 +281,7 @@ def _remarks(piece: Stretch, kept: Stretch, found: _Answers) -> Iterator[str]:
     if piece.duration_s < SHORT_S and not kept.silent:
         yield f"it lasts {piece.duration_s:.1f} s: less than {SHORT_S:g} s says little"
     if kept.mel is not None and tonality(kept.mel) < NOISE_DB:
-        yield "it sounds like noise, not music; the judge was trained on piano music"
+        yield "it sounds like noise, and the judge was trained on music alone"
     if len(found.whole) > 1:
         yield (
             f"it lasts {piece.duration_s:.0f} s, longer than the judge hears at once: "

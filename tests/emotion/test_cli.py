@@ -205,7 +205,7 @@ def notes_without(folder):
     [
         (quiet_wav, "the sound is silent: nothing is known of its feeling", False),
         (notes_without, "the MIDI has no notes: nothing is known of its feeling", False),
-        (noise_wav, "it sounds like noise, not music; the judge was trained on piano music", True),
+        (noise_wav, "it sounds like noise, and the judge was trained on music alone", True),
         (second_wav, "it lasts 1.0 s: less than 5 s says little", True),
     ],
 )

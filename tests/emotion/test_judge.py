@@ -269,3 +269,15 @@ def test_a_judge_is_loaded_once(monkeypatch):
 def test_an_unknown_judge_is_told():
     with pytest.raises(CheckpointError, match="unknown judge 'nobody'"):
         judge.load("nobody")
+
+
+@pytest.mark.parametrize("name", judge.LISTENERS)
+def test_every_judge_that_can_be_named_says_whether_its_weights_are_there(name):
+    """They are trained apart, so either it hears a chord or it tells in a sentence that they are missing."""
+    try:
+        found = judge.load(name)
+    except CheckpointError as error:
+        assert "train them" in str(error)
+        return
+    report = found.hear_all([piece(20.0)])[0]
+    assert report.judge == name and report.whole.quadrants != UNKNOWN and len(report.sha256) == 64
