@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from video2music.arrange import arrange, velocity_of
 from video2music.chords import INTERVALS, NO_CHORD, QUALITIES, Chord, parse_sequence
 from video2music.errors import OptionError
+from video2music.expression import Expression, Pull
 from video2music.form import plan
 from video2music.styles import load_style, names
 from video2music.values import Cut, Dynamics, Key, Marker, Score
@@ -264,3 +265,72 @@ def test_the_global_random_state_is_left_alone():
     expected = (np.random.get_state()[1][:5].tolist(), random.getstate())
     compose()
     assert (np.random.get_state()[1][:5].tolist(), random.getstate()) == expected
+
+
+def spoken(places, strength=0.5, **wish):
+    """A minute with the target at one place of the plane, with the expression that belongs to it and without."""
+    steps = len(compose(**wish)[0])
+    expression = Expression.of(np.tile(places, (steps, 1)), Pull(strength, strength))
+    return compose(**wish)[2], compose(**wish, expression=expression)[2], expression
+
+
+def lengths_of(score, before_s=55.0):
+    return np.median([note.end_s - note.start_s for note in notes_of(score) if note.start_s < before_s])
+
+
+def pedal_share(score):
+    spans = list(itertools.pairwise(pedal.time_s for pedal in score.tracks[0].pedals))
+    return sum(end - start for start, end in spans[::2]) / score.duration_s
+
+
+def test_a_neutral_expression_changes_nothing():
+    form, _, score = compose()
+    assert compose(expression=Expression.neutral(len(form)))[2] == score
+
+
+def test_excitement_is_detached_harder_and_drier_and_calm_is_as_written():
+    written, excited, _ = spoken((0.0, 0.6))
+    assert lengths_of(excited) < 0.8 * lengths_of(written)
+    assert np.mean([n.velocity for n in notes_of(excited)]) > np.mean([n.velocity for n in notes_of(written)]) + 2
+    assert pedal_share(excited) < 0.85 < 0.9 < pedal_share(written)
+    _, calm, _ = spoken((0.0, -0.6))
+    assert lengths_of(calm) == pytest.approx(lengths_of(written), rel=0.1)
+    assert np.mean([n.velocity for n in notes_of(calm)]) < np.mean([n.velocity for n in notes_of(written)]) - 8
+
+
+@pytest.mark.parametrize("style", names())
+def test_happiness_lifts_all_voices_and_sadness_lowers_them_within_the_instruments_ranges(style):
+    style = load_style(style)
+    written, happy, _ = spoken((0.8, 0.2), 1.0, style=style, density=9.0)
+    _, sad, _ = spoken((-0.8, -0.2), 1.0, style=style, density=9.0)
+    pitch = [np.mean([note.pitch for note in notes_of(score)]) for score in (sad, written, happy)]
+    assert pitch[0] < pitch[1] - 1 and pitch[1] + 1 < pitch[2]
+    for score in (sad, happy):
+        for track, instrument in zip(score.tracks, style.instruments, strict=True):
+            assert all(instrument.range[0] <= note.pitch <= instrument.range[1] for note in track.notes)
+
+
+def test_a_register_that_moves_keeps_the_harmony():
+    _, happy, _ = spoken((0.8, 0.2), 1.0, chords=parse_sequence("Am F"))
+    assert {note.pitch % 12 for note in notes_of(happy)} == {9, 0, 4, 5}
+
+
+def test_detached_notes_are_struck_more_often_to_reach_the_same_density():
+    written, excited, _ = spoken((0.0, 0.6), density=14.0)
+    last = 54
+    heard = [sounding_per_second(score)[:last].mean() for score in (written, excited)]
+    assert heard[1] == pytest.approx(heard[0], rel=0.12)
+    assert len(notes_of(excited)) > 1.05 * len(notes_of(written))
+
+
+def test_the_final_chord_is_held_however_detached_the_rest_is():
+    form, _, _ = compose()
+    _, excited, _ = spoken((0.0, 1.0), 1.0)
+    final = [note for note in notes_of(excited) if note.start_s >= form.steps_s[-1]]
+    assert len(final) >= 5 and all(note.end_s == form.end_s for note in final)
+
+
+@pytest.mark.parametrize("style", names())
+def test_every_style_can_play_nine_notes_a_second(style):
+    _, excited, _ = spoken((0.6, 0.6), style=load_style(style), density=16.0, arousal=1.0)
+    assert len([note for note in notes_of(excited) if note.start_s < 54]) / 54 > 9

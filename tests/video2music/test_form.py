@@ -142,3 +142,21 @@ def test_the_same_wishes_give_the_same_form():
     cuts = [Cut(7.0, 5.0), Cut(19.0, 8.0)]
     one, two = (plan(33.0, cuts, arousal=0.4, style=PIANO) for _ in range(2))
     assert one.beats_s.tolist() == two.beats_s.tolist() and one.sections == two.sections
+
+
+@settings(max_examples=60, deadline=None)
+@given(durations, cut_lists, st.floats(-1, 1), st.data())
+def test_the_first_steps_of_a_form_are_a_form(duration_s, cuts, arousal, data):
+    form = plan(duration_s, cuts, arousal=arousal, style=PIANO)
+    steps = data.draw(st.integers(1, len(form)))
+    first = form.first(steps)
+    assert first.steps_s.tolist() == form.steps_s[:steps].tolist()
+    assert first.end_s == form.step_ends_s[steps - 1] == first.sections[-1].end_s
+    assert [s.start_s for s in first.sections][1:] == [s.start_s for s in form.sections if s.start_s < first.end_s][1:]
+    if steps == len(form):
+        assert first is form
+
+
+def test_a_wish_may_lead_a_little_out_of_the_styles_tempi():
+    slow, fast = (plan(120.0, [], arousal=arousal, style=PIANO).sections[0].tempo for arousal in (-1.35, 1.35))
+    assert 48 < slow < 62 and 118 < fast < 140

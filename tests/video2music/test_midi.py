@@ -5,6 +5,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from emotion import notes
 from video2music import midi
 from video2music.arrange import arrange
 from video2music.chords import parse_sequence
@@ -145,3 +146,21 @@ def test_a_file_that_cannot_be_written_or_read_is_told_in_a_sentence(tmp_path):
             midi.read(tmp_path / name)
     with pytest.raises(MediaError, match="cannot be read"):
         midi.read(tmp_path / "missing.mid")
+
+
+@pytest.mark.parametrize("style", names())
+def test_the_rows_of_a_score_are_those_that_a_judge_reads_from_its_file(tmp_path, style):
+    _, score = composed(style)
+    midi.write(score, tmp_path / "a.mid")
+    rows, read = midi.notes_of(score), notes.read(tmp_path / "a.mid")
+    order = [np.lexsort((one.start_s, one.pitch, one.program)) for one in (rows, read)]
+    for name in ("start_s", "end_s", "pitch", "velocity", "program", "drums"):
+        got, expected = (np.asarray(getattr(one, name), float)[at] for one, at in zip((rows, read), order, strict=True))
+        np.testing.assert_allclose(got, expected, atol=1.5e-3)
+    np.testing.assert_allclose(rows.pedal_s, read.pedal_s, atol=1.5e-3)
+    assert (np.diff(rows.start_s) >= 0).all()
+
+
+def test_a_score_without_notes_has_no_rows():
+    empty = Score((Track("piano", 0, ()),), (Section(0.0, 4.0, 90.0),), 4, Key(0, "major"), 5.0)
+    assert len(midi.notes_of(empty)) == 0 and midi.notes_of(empty).pedal_s.shape == (0, 2)

@@ -108,3 +108,14 @@ def test_no_chord_has_no_pitches_and_moves_nothing():
     first, silence, last = voice(parse_sequence("C N C"))
     assert silence == () and first == last
     assert voice([]) == [] and voice(parse_sequence("N")) == [()]
+
+
+def test_registers_move_with_each_chord():
+    chords = parse_sequence("C G Am F") * 3
+    plain = voice(chords)
+    moved = voice(chords, shifts=[5] * len(chords))
+    assert voice(chords, shifts=[0] * len(chords)) == plain
+    assert np.mean([np.mean(v) for v in moved]) == pytest.approx(np.mean([np.mean(v) for v in plain]) + 5, abs=2)
+    halves = voice(chords, shifts=[-4] * 6 + [4] * 6)
+    for voicing, shift in zip(halves, [-4] * 6 + [4] * 6, strict=True):
+        assert 36 + shift <= voicing[0] <= 52 + shift and 52 + shift <= min(voicing[1:]) <= max(voicing) <= 76 + shift

@@ -136,3 +136,47 @@ def test_a_rule_that_would_leave_nothing_is_skipped(tiny_amt, picture):
         return torch.full_like(logits, -math.inf)
 
     assert len(compose(tiny_amt, picture(5), *RULES, nothing)) == 5
+
+
+@pytest.mark.parametrize("stops", [(1, 2, 3, 40), (17, 17, 5, 90), (0, 300)])
+def test_a_song_that_is_left_and_gone_on_with_is_the_same_as_in_one_go(tiny_amt, picture, stops):
+    steps = tiny_amt.config.max_steps + 9
+    seen, rules = picture(steps), (*RULES, decode.Cadence(steps, True))
+    generator = torch.Generator().manual_seed(7)
+    writing = decode.Writing(tiny_amt, seen, minor=True, filters=rules, generator=generator)
+    for stop in (*stops, steps):
+        before = writing.chords
+        writing.go_on(stop)
+        assert len(writing.chords) == max(len(before), min(stop, steps))
+        assert writing.chords[: len(before)] == before
+    assert writing.chords == compose(tiny_amt, seen, *rules, seed=7)
+
+
+def test_two_songs_can_be_written_by_turns(tiny_amt, picture):
+    seen = picture(20)
+    songs = [
+        decode.Writing(tiny_amt, seen, minor=True, filters=RULES, generator=torch.Generator().manual_seed(seed))
+        for seed in (1, 2)
+    ]
+    for stop in (5, 11, 20):
+        for song in songs:
+            song.go_on(stop)
+    assert [song.chords for song in songs] == [compose(tiny_amt, seen, *RULES, seed=seed) for seed in (1, 2)]
+
+
+@pytest.mark.parametrize(("minor", "scale"), [(False, C_MAJOR), (True, A_MINOR)])
+def test_brightness_raises_major_chords_of_the_key_and_lowers_minor_ones(minor, scale):
+    bias = decode.brightening(np.array([1.5, -1.5]), minor=minor)
+    for chord_id in range(END):
+        chord = Chord.from_id(chord_id)
+        inside = chord.root is not None and set(chord.pitch_classes) <= scale
+        expected = {"maj": 1.5, "min": -1.5, "dim": -1.5, "sus4": 0.0}.get(chord.quality) if inside else 0.0
+        if expected is not None:
+            assert bias[0, chord_id].item() == pytest.approx(expected)
+        assert bias[1, chord_id].item() == -bias[0, chord_id].item()
+
+
+def test_staying_moves_only_the_chord_before_by_what_its_step_says():
+    change = decode.Staying(torch.tensor([9.0, 9.0, -1.5, 9.0]))(torch.zeros(159), [4, 8])
+    assert change[8].item() == -1.5 and not change[torch.arange(159) != 8].any()
+    assert not decode.Staying(torch.ones(3))(torch.zeros(159), []).any()
