@@ -20,6 +20,7 @@ MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.2
 MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 _MAJOR, _MINOR = (np.array(profile) for profile in (MAJOR_PROFILE, MINOR_PROFILE))
 
+TIE = 1e-9  # what rounding leaves between likenesses that are the same
 SHORT_GAPS_S = (0.15, 0.3, 0.6)
 CHORD_S = 0.035  # notes struck within this time are one strike
 CHROMA_S, CLEAR = 0.5, 0.5  # harmony is looked at this often; a triad is clear above this correlation
@@ -215,7 +216,7 @@ def _triads(piece: _Piece) -> Floats:
         return np.array([0.0, 0.5, 0.0, 0.0, *colours])
     names = likeness.argmax(1)[clear]
     changes = (np.diff(names) != 0).mean() if len(names) > 1 else 0.0
-    return np.array([(major - minor).mean(), (major > minor)[clear].mean(), clear.mean(), changes, *colours])
+    return np.array([(major - minor).mean(), (major > minor + TIE)[clear].mean(), clear.mean(), changes, *colours])
 
 
 def _chroma(piece: _Piece) -> Floats:

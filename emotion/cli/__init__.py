@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from emotion.cli import analyse
+from emotion.cli import analyse, evaluate, train
 from emotion.cli.report import log_to_stderr, print_any_name
 
 app = typer.Typer(
@@ -15,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("analyse")(analyse.analyse)
+app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(train.app, name="train")
 
 
 @app.callback()

@@ -117,10 +117,11 @@ class SoundEncoder(nn.Module):
         quiet = rows.masked_fill(~mask.unsqueeze(-1), sound.FLOOR_DB)
         loudest = quiet.amax(dim=(1, 2), keepdim=True)
         seen = ((quiet - loudest).clamp_min(-CLIP_DB) / CLIP_DB + 0.5) * 2
-        hidden = self.blocks(seen.unsqueeze(1))
-        flat = hidden.permute(0, 2, 3, 1).flatten(2)
-        fewer = mask[:, :: self.EACH][:, : flat.shape[1]]
-        return self.out(flat), fewer
+        hidden = seen.unsqueeze(1)
+        for at, (halving, _) in enumerate(self.STRIDES):  # what is padded is zero to every layer, as beyond an end
+            hidden = self.blocks[3 * at : 3 * at + 3](hidden * mask[:, None, :, None])
+            mask = mask[:, ::halving]
+        return self.out(hidden.permute(0, 2, 3, 1).flatten(2)), mask
 
 
 class MertRows(nn.Module):

@@ -1,8 +1,9 @@
 """The judge that ships: PoolingVQ networks of a few seeds and kernel ridge over descriptors, heard together.
 
-Each network gives logits of the quadrants and a point on the plane; so does kernel ridge, whose scores times SHARPNESS
-count as logits. All are averaged; the logits are then divided by a temperature that was fitted on validation (Guo and
-others, "On Calibration of Modern Neural Networks", 2017), one for each of what can be heard.
+Each network gives logits of the quadrants and a point on the plane, and their mean is taken. Where there are notes,
+kernel ridge on their descriptors joins in: its scores times SHARPNESS are added to the logits, and POINT_SHARE of the
+point is its own. The logits are then divided by a temperature that was fitted on validation (Guo and others, "On
+Calibration of Modern Neural Networks", 2017), one for each of what can be heard.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ from emotion.values import MEDIA
 
 KIND, NAME = "poolingvq", "poolingvq"
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "poolingvq"
-SHARPNESS = 4.0  # nats a unit of kernel ridge's score, where a certain quadrant has 1 and the others 0
+SHARPNESS = 8.0  # nats a unit of kernel ridge's score, where a certain quadrant has 1 and the others 0: chosen on val
+POINT_SHARE = 0.75  # chosen on VGMIDI's held fold
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,13 @@ class Experts(nn.Module):
     def judge(self, seen: Encoded) -> tuple[Tensor, Tensor]:
         """Logits that are not calibrated yet (B, 4), and the plane (B, 2)."""
         heard = [network(seen) for network in self.networks]
+        logits = torch.stack([each.quadrants for each in heard]).mean(0)
+        affect = torch.stack([each.affect for each in heard]).mean(0)
+        measured = seen.words_mask.any(1, keepdim=True)  # descriptors told from sound are too vague for distances
         described = seen.described * self.encoders.scale + self.encoders.centre
-        scores, point = self.by_quadrant(described), self.by_affect(described).clamp(-1, 1)
-        logits = torch.stack([each.quadrants for each in heard]).mean(0) + SHARPNESS * scores
-        return logits / 2, (torch.stack([each.affect for each in heard]).mean(0) + point) / 2
+        point = self.by_affect(described).clamp(-1, 1)
+        affect = torch.where(measured, affect + POINT_SHARE * (point - affect), affect)
+        return logits + SHARPNESS * self.by_quadrant(described) * measured, affect
 
     def _temperatures(self, seen: Encoded) -> Tensor:
         has_words, has_sound = seen.words_mask.any(1), seen.sound_mask.any(1)

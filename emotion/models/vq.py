@@ -85,6 +85,12 @@ def _weighted(rows: Tensor, weights: Tensor) -> Tensor:
     return (rows * weights.unsqueeze(-1)).sum(2) / weights.sum(-1, keepdim=True).clamp_min(1e-6)
 
 
+def _needed(there: Tensor) -> Tensor:
+    """(B, W): windows that hold a row which no window before them holds, so that padding never adds one."""
+    new = there[..., WINDOW - STRIDE :].any(-1)
+    return torch.cat([there[:, :1].any(-1), new[:, 1:]], dim=1)
+
+
 Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
 RULES = MappingProxyType({"adaptive": adaptive, "mean": mean, "max": maximum})
 """How windows of rows become one row each; `none` leaves the rows as they are."""
@@ -106,4 +112,4 @@ class VQPooling(nn.Module):
         loss = self.codebook.loss(rows, codes, mask) if self.training else rows.new_zeros(())
         there = windows(mask.unsqueeze(-1)).squeeze(-1)
         pooled = RULES[self.pooling](windows(rows), windows(codes.unsqueeze(-1)).squeeze(-1), there)
-        return pooled, there.any(-1), loss
+        return pooled, _needed(there), loss

@@ -17,6 +17,7 @@ from emotion import checkpoint, tokens
 from emotion.data import cards, emopia, vgmidi
 from emotion.data.pieces import Piece, assert_disjoint, by_fold, read_folds
 from emotion.data.renders import Renders
+from emotion.errors import DataError
 from emotion.models.encoders import Config, Encoders
 from emotion.models.experts import KIND, Experts, ExpertsConfig
 from emotion.models.kernel import KernelRidge
@@ -29,7 +30,9 @@ from emotion.train.takes import Takes
 log = logging.getLogger(__name__)
 
 EMOPIA_S, VGMIDI_S, UNLABELLED_S = 60.0, 120.0, 24.0  # longest renders
+ENCODERS = "encoders"
 HELD_FOLD = 4  # of VGMIDI
+VERSIONS = 2  # of each labelled piece
 RIDGE = 0.3
 CROPS_OF_AFFECT = 2  # cuts of each VGMIDI piece that kernel ridge is fitted on, too
 MEDIA_HEARD = ("audio", "MIDI", "both")
@@ -37,12 +40,15 @@ MEDIA_HEARD = ("audio", "MIDI", "both")
 
 @dataclass(frozen=True)
 class Sources:
-    """Folders of EMOPIA, of VGMIDI and of MIDI files without labels, and one to keep renders in."""
+    """A folder that holds emopia/, vgmidi/ and, for pre-training, pop909/; and one to keep renders in."""
 
-    emopia: Path
-    vgmidi: Path
-    cache: Path
-    unlabelled: tuple[Path, ...] = ()
+    data: Path
+    renders: Path
+
+    @property
+    def unlabelled(self) -> tuple[Path, ...]:
+        """Folders of MIDI files that are used without labels."""
+        return tuple(path for path in (self.data / "pop909", self.data / "vgmidi" / "unlabelled") if path.is_dir())
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +67,26 @@ class Encoded:
 
 
 def pretrained(sources: Sources, config: Config, *, folder: Path) -> Encoders:
-    """The encoders after both self-supervised trainings; what is trained already is not trained again."""
+    """The encoders after both self-supervised trainings; what is trained already is not trained again.
+
+    Raises DataError when there are no MIDI files to train on.
+    """
+    if not sources.unlabelled:
+        raise DataError(
+            f"{sources.data} holds neither pop909 nor vgmidi/unlabelled: pre-training needs MIDI files there"
+        )
     torch.manual_seed(0)
-    encoders = Encoders(config)
+    encoders, done = Encoders(config), folder / "encoders"
+    if done.is_dir():
+        checkpoint.fill(encoders, checkpoint.load(done, kind=ENCODERS))
+        return encoders
     encoders.words = words.pretrain(sources.unlabelled, config, folder=folder / "words")
-    takes = Takes(_unlabelled(sources.unlabelled), Renders(sources.cache / "unlabelled", UNLABELLED_S))
+    takes = Takes(_unlabelled(sources.unlabelled), Renders(sources.renders / "unlabelled", UNLABELLED_S))
     told = listening.pretrain(takes, config, folder=folder / "listening")
     encoders.sound, encoders.tell = told.encoder, told.tell
     encoders.centre.copy_(told.centre)
     encoders.scale.copy_(told.scale)
+    checkpoint.save_module(encoders, done, kind=ENCODERS, config={"model": asdict(config)})
     return encoders.eval()
 
 
@@ -81,8 +98,8 @@ def _unlabelled(folders: Sequence[Path]) -> list[Piece]:
 
 def encoded(sources: Sources, encoders: Encoders, config: Config, *, versions: int) -> Encoded:
     """All labelled pieces in so many versions."""
-    ours = Takes(emopia.read(sources.emopia), Renders(sources.cache / "emopia", EMOPIA_S))
-    theirs = Takes(vgmidi.read(sources.vgmidi), Renders(sources.cache / "vgmidi", VGMIDI_S))
+    ours = Takes(emopia.read(sources.data / "emopia"), Renders(sources.renders / "emopia", EMOPIA_S))
+    theirs = Takes(vgmidi.read(sources.data / "vgmidi"), Renders(sources.renders / "vgmidi", VGMIDI_S))
     both = [
         [encode(encoders, takes, version, config=config) for version in range(versions)] for takes in (ours, theirs)
     ]
@@ -91,8 +108,8 @@ def encoded(sources: Sources, encoders: Encoders, config: Config, *, versions: i
 
 def official(sources: Sources) -> dict[str, list[Piece]]:
     """train, val and test: EMOPIA's split, and VGMIDI's folds on the sides of train and val; asserted disjoint."""
-    sides = emopia.read_split(sources.emopia)
-    games = by_fold(vgmidi.read(sources.vgmidi), read_folds(cards.folder("vgmidi") / "splits" / "folds.csv"))
+    sides = emopia.read_split(sources.data / "emopia")
+    games = by_fold(vgmidi.read(sources.data / "vgmidi"), read_folds(cards.folder("vgmidi") / "splits" / "folds.csv"))
     sides["train"] = sides["train"] + [piece for fold in games[:HELD_FOLD] for piece in fold]
     sides["val"] = sides["val"] + games[HELD_FOLD]
     assert_disjoint(*sides.values())
@@ -164,17 +181,14 @@ def save(model: Experts, folder: Path, **card: object) -> None:
     checkpoint.save_module(model, folder, kind=KIND, config={**shapes, **card})
 
 
-def run(
-    sources: Sources, folder: Path, *, seeds: Sequence[int], versions: int, config: Config | None = None
-) -> tuple[Experts, Encoded]:
-    """The whole training; the judge lies in `folder`, what can be taken up again in `folder/parts`."""
-    config = config or Config(sizes=tokens.sizes())
+def run(sources: Sources, folder: Path, *, seeds: Sequence[int], versions: int = VERSIONS) -> Experts:
+    """The whole training; the judge lies in `folder`, what is taken up again after a stop in `folder/parts`."""
+    config = Config(sizes=tokens.sizes())
+    sides = official(sources)
     encoders = pretrained(sources, config, folder=folder / "parts")
     data = encoded(sources, encoders, config, versions=versions)
-    sides = official(sources)
-    model = experts(
-        data, {piece.name for piece in sides["train"]}, encoders, config, seeds=seeds, folder=folder / "parts"
-    )
+    names = {piece.name for piece in sides["train"]}
+    model = experts(data, names, encoders, config, seeds=seeds, folder=folder / "parts")
     calibrate(model, data.chosen({piece.name for piece in sides["val"] if piece.affect is None})[0])
     save(model, folder, seeds=list(seeds), versions=versions, recipe=asdict(RECIPE))
-    return model, data
+    return model

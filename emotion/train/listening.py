@@ -18,7 +18,7 @@ from emotion.train.takes import Takes
 EQ_DB = 9.0  # sd of a smooth random change of the bands' levels
 BANDS_HIDDEN, ROWS_HIDDEN = 12, 50  # at most, in each of two stripes
 
-RECIPE = Recipe(epochs=8, batch=16, rate=1e-3, warmup_steps=50, patience=8)
+RECIPE = Recipe(epochs=22, batch=16, rate=2e-3, warmup_steps=100, patience=22)
 
 
 class Telling(nn.Module):

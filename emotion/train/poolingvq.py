@@ -23,7 +23,7 @@ CUTS = 6  # of each version of a piece
 SMOOTHING = 0.1
 AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1
 SOFT_SIGN = 0.1  # of valence or arousal: what a rating near zero says of the quadrant
-RECIPE = Recipe(epochs=16, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=16)
+RECIPE = Recipe(epochs=8, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +109,12 @@ class Crops:
         return Encoded(word_rows, words_mask, sound_rows, sound_mask, described)
 
     def drawn(self, items: Sequence[Item], rng: np.random.Generator) -> Encoded:
-        """A cut of each item, some of them without sound or without notes."""
-        cuts = [item.cuts[int(rng.integers(1, CUTS + 1)) if rng.random() < CROP_SHARE else 0] for item in items]
+        """A cut of each item, or the whole of each, some of them without sound or without notes.
+
+        A batch holds one kind, for what is short would be padded to the longest.
+        """
+        cropped = rng.random() < CROP_SHARE
+        cuts = [item.cuts[int(rng.integers(1, CUTS + 1)) if cropped else 0] for item in items]
         shares = [ONLY_NOTES, ONLY_SOUND, 1 - ONLY_NOTES - ONLY_SOUND]
         return self.batch(items, cuts, rng.choice(["MIDI", "audio", "both"], len(items), p=shares).tolist())
 

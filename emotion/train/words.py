@@ -18,7 +18,7 @@ CROP = 192  # words
 MOST_SEMITONES = 6
 _SPECIAL = 4
 
-RECIPE = Recipe(epochs=4, batch=24, rate=6e-4, warmup_steps=100, patience=4)
+RECIPE = Recipe(epochs=2, batch=32, rate=1e-3, warmup_steps=50, patience=4)
 
 
 class MaskedWords(nn.Module):
