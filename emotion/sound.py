@@ -63,12 +63,12 @@ def _decoded(path: Path) -> Iterator[Samples]:
         raise SoundError(f"{path} cannot be read as sound ({reason}): give a .wav, .flac, .mp3 or .m4a") from None
 
 
-def _mono(channels: Samples) -> Samples:
+def _mono(channels: NDArray) -> Samples:
     """The mean of channels (C, n); FFmpeg's own mix is 3 dB louder where they agree.
 
     Samples of files of floats may be no numbers, which are silence here, or of any size.
     """
-    return np.clip(np.nan_to_num(channels, nan=0.0), -LOUDEST, LOUDEST).mean(0)
+    return np.clip(np.nan_to_num(channels, nan=0.0), -LOUDEST, LOUDEST).mean(0, dtype=np.float32)
 
 
 def _frames(container) -> Iterator:

@@ -73,13 +73,13 @@ def _is_stream(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
-def write_text(target: str | None, text: str) -> None:
+def write_text(target: str | Path | None, text: str) -> None:
     """Write text to a file, or to stdout for `-`; nothing without a target. Raises OutputError."""
     if target is None:
         return
     path = Path(target)
     try:
-        if target == "-":
+        if str(target) == "-":
             typer.echo(text, nl=False)
         elif _is_stream(path):
             path.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -96,7 +96,7 @@ def write_json(target: str | None, result: Any) -> None:
         write_text(target, json.dumps(result, indent=2) + "\n")
 
 
-def write_table(target: str | None, rows: Iterable[Sequence[Any]]) -> None:
+def write_table(target: str | Path | None, rows: Iterable[Sequence[Any]]) -> None:
     """Write rows as CSV; nothing without a target. Raises OutputError."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)

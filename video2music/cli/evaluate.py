@@ -70,6 +70,31 @@ def evaluate_dynamics(
         _hand_out(done, tables.dynamics_text(done.report), json_file, predictions, into or [])
 
 
+@app.command("guidance")
+def evaluate_guidance(
+    features: Annotated[
+        Path, typer.Option("--features", metavar="DIR", help="MuVi-Sync, unpacked: its test videos' rows are scored.")
+    ],
+    clips: Annotated[Path | None, typer.Option(metavar="DIR", help="Videos to score as well.")] = None,
+    stretches: Annotated[int, typer.Option(min=1, help="How many stretches of 30 to 60 s.")] = 14,
+    seeds: Annotated[int, typer.Option(min=1, help="How many pieces for each request.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="What is heard is kept there; a run that was stopped goes on.")
+    ] = None,
+    json_file: JsonOption = None,
+    predictions: PredictionsOption = None,
+    into: IntoOption = None,
+) -> None:
+    """Whether pieces have the feeling that was asked for: two judges, with and without steering and selection."""
+    with failing_plainly():
+        _check(predictions, into or [], "guidance")
+        from video2music.evaluate import guidance
+
+        done = guidance.study(features, clips=clips, stretches=stretches, seeds=seeds, jobs=jobs, keep=keep)
+        _hand_out(done, guidance.as_text(done.report), json_file, predictions, into or [])
+
+
 def _check(predictions: Path | None, into: list[Path], task: str) -> None:
     """Try every file that is to be written, before minutes of work. Raises UserError."""
     from video2music.evaluate.tables import check_markers
@@ -84,7 +109,7 @@ def _hand_out(done: "Study", text: str, json_file: str | None, predictions: Path
     from video2music.evaluate.tables import put_into
 
     write_json(json_file, done.report)
-    write_table(None if predictions is None else str(predictions), [done.columns, *done.predictions])
+    write_table(predictions, [done.columns, *done.predictions])
     for path in into:
         put_into(path, done.report["task"], text)
     if json_file != "-":
