@@ -25,8 +25,8 @@ from video2music.values import Form, Score
 
 FINALISTS = 2
 PLAIN = 0  # the candidate that nobody drops, so that a manifest tells what the search has gained
-RUNG_S = 16.0  # where sections are longer, candidates are compared this often
-SHORTEST_RUNG_S = 8.0  # a judge needs as much to say anything
+RUNG_S, NEAR_S = 16.0, 6.0  # about how often candidates are compared, and how near to that a section must end
+SHORTEST_S = 8.0  # of music between the last comparison and the end
 SHARE_OF_CLIP, SPARE_S = 0.1, 2.0  # the most a search of the default number takes: of the clip's length, and beside it
 
 PULLS = ((1.0, 1.0), (1.5, 1.5), (1.5, 1.0), (1.0, 1.5), (0.7, 0.7), (2.0, 1.5), (1.5, 2.0), (1.0, 0.7))
@@ -109,19 +109,21 @@ def draws(seed: int, strength: float, candidates: int) -> list[tuple[int, Pull]]
 
 
 def rungs(form: Form, candidates: int) -> list[float]:
-    """Times in s at which candidates are compared before the end: section ends, or every RUNG_S in long sections.
+    """Times in s at which candidates are compared before the end: the section ends nearest to every RUNG_S.
 
-    As many as it takes to halve the candidates to FINALISTS, fewer in pieces that are too short for that.
+    Where no section ends within NEAR_S of that, the time itself. There are as many as it takes to halve the candidates
+    to FINALISTS, fewer in pieces that are too short for that.
     """
-    found: list[float] = []
-    for section in form.sections:
-        parts = max(1, round((section.end_s - section.start_s) / RUNG_S))
-        found += np.linspace(section.start_s, section.end_s, parts + 1)[1:].tolist()
-    apart: list[float] = []
-    for time_s in found:
-        if time_s - (apart[-1] if apart else 0.0) >= SHORTEST_RUNG_S and form.end_s - time_s >= SHORTEST_RUNG_S:
-            apart.append(time_s)
-    return apart[: math.ceil(math.log2(max(candidates / FINALISTS, 1)))]
+    ends_s = np.array([section.end_s for section in form.sections])
+    times: list[float] = []
+    while len(times) < math.log2(max(candidates / FINALISTS, 1)):
+        wanted_s = (times[-1] if times else 0.0) + RUNG_S
+        nearest_s = float(ends_s[np.abs(ends_s - wanted_s).argmin()])
+        time_s = nearest_s if abs(nearest_s - wanted_s) <= NEAR_S else wanted_s
+        if form.end_s - time_s < SHORTEST_S:
+            break
+        times.append(time_s)
+    return times
 
 
 def best(

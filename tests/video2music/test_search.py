@@ -55,7 +55,9 @@ def test_one_seed_keeps_the_same_piece_and_tells_the_same_scores(eight):
     again = written(8)
     assert score_of(again.composition) == score_of(eight[1].composition)
     assert again.found.to_json() == eight[1].found.to_json()
-    assert written(8, seed=4).composition.chords != again.composition.chords
+    assert {candidate.seed for candidate in again.found.candidates}.isdisjoint(
+        seed for seed, _ in search.draws(4, 0.5, 8)
+    )
 
 
 def test_the_kept_piece_is_the_one_that_a_fresh_judge_hears_nearest_to_the_target(eight):
@@ -115,9 +117,9 @@ def test_without_strength_nothing_pulls_in_any_candidate():
 
 def test_many_candidates_cost_far_less_than_as_many_pieces():
     judge = RuleJudge()
-    found = written(32, judge).found
+    found = written(16, judge).found
     steps = sum(len(candidate.composition.chords) for candidate in found.candidates)
-    assert steps < 0.6 * 32 * len(found.candidates[0].composition.chords)
+    assert steps < 0.65 * 16 * len(found.candidates[0].composition.chords)
 
 
 @pytest.mark.parametrize("candidates", [2, 3, 8, 16, 64])
@@ -180,7 +182,7 @@ def test_the_manifest_tells_every_candidates_story(eight):
 def test_selection_brings_the_piece_nearer_to_the_target_over_many_wishes():
     gains = []
     for seed, wish in enumerate(("q1", "q2", "q3", "q4")):
-        found = written(8, emotion=wish, seed=seed).found
+        found = written(4, emotion=wish, seed=seed).found
         gains.append(found.candidates[found.kept].match.score - found.candidates[0].match.score)
     assert min(gains) >= 0 and np.mean(gains) > 0.01
 
