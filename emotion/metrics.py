@@ -1,6 +1,7 @@
 """Figures of judges: quadrants told right, calibration, and agreement on valence and arousal, over pieces.
 
-Quadrants are classes 0..3; probabilities are (N, 4). Accuracy, macro-F1, confusion and R² are scikit-learn's.
+Quadrants are classes 0..3; probabilities are (N, 4). The figures are those of scikit-learn, which the tests compare
+them with, but fast enough for thousands of bootstrap draws.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,18 +25,17 @@ def accuracy(probabilities: Floats, truth: Integers) -> float:
 
 
 def macro_f1(probabilities: Floats, truth: Integers) -> float:
-    """Mean of the four quadrants' F1, those that nobody meets counting 0."""
-    from sklearn.metrics import f1_score
-
-    labels = list(range(probabilities.shape[1]))
-    return float(f1_score(truth, probabilities.argmax(1), labels=labels, average="macro", zero_division=0))
+    """Mean of the four quadrants' F1; one that nobody meets counts 0."""
+    table = np.array(confusion(probabilities, truth))
+    met = table.sum(0) + table.sum(1)
+    return float(np.divide(2 * table.diagonal(), met, out=np.zeros(len(table)), where=met > 0).mean())
 
 
 def confusion(probabilities: Floats, truth: Integers) -> list[list[int]]:
     """How many pieces of each true quadrant (rows) were told as each quadrant (columns)."""
-    from sklearn.metrics import confusion_matrix
-
-    return confusion_matrix(truth, probabilities.argmax(1), labels=list(range(probabilities.shape[1]))).tolist()
+    classes = probabilities.shape[1]
+    places = truth * classes + probabilities.argmax(1)
+    return np.bincount(places, minlength=classes**2).reshape(classes, classes).tolist()
 
 
 def calibration_error(probabilities: Floats, truth: Integers) -> float:
@@ -48,9 +48,7 @@ def calibration_error(probabilities: Floats, truth: Integers) -> float:
 
 def r2(told: Floats, truth: Floats) -> float:
     """Coefficient of determination of told (N,) against true values (N,)."""
-    from sklearn.metrics import r2_score
-
-    return float(r2_score(truth, told))
+    return float(1 - ((truth - told) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 
 def ccc(told: Floats, truth: Floats) -> float:

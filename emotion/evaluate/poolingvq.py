@@ -6,6 +6,7 @@ compares front ends, not recordings with scores.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,18 +19,20 @@ from numpy.typing import NDArray
 from emotion import metrics
 from emotion.affect import QUADRANTS
 from emotion.data import cards
-from emotion.data.pieces import Piece, assert_disjoint, read_folds
+from emotion.data.pieces import assert_disjoint, read_folds
 from emotion.evaluate.report import from_summaries
-from emotion.models import experts as shipped_experts
-from emotion.models.experts import Experts
+from emotion.models import experts
+from emotion.models.experts import SHARPNESS, WEIGHTS, Experts
 from emotion.models.vq import RULES
 from emotion.train import judge
-from emotion.train.judge import Encoded, Sources
-from emotion.train.poolingvq import Crops, Item
+from emotion.train.fit import Recipe
+from emotion.train.judge import PARTS, Encoded, Sources
+from emotion.train.poolingvq import RECIPE, Crops, Item
 
 FOLDS = 5
 POOLINGS = ("none", *RULES)
 HEARD = ("both", "MIDI", "audio")
+TREES = "extra trees on the descriptors"
 COLUMNS = (
     "row",
     "seed",
@@ -72,42 +75,64 @@ class Study:
     predictions: list[list[Any]]
 
 
-def study(sources: Sources, *, runs: Path, seeds: Sequence[int]) -> Study:
+def study(
+    sources: Sources, *, runs: Path, seeds: Sequence[int], weights: Path = WEIGHTS, recipe: Recipe = RECIPE
+) -> Study:
     """Every row of the tables. Raises DataError and CheckpointError."""
-    model = shipped_experts.load().model
+    model = experts.load(weights).model
     data = judge.encoded(sources, model.encoders, model.config, versions=1)
     sides = judge.official(sources)
+    test = data.chosen({piece.name for piece in sides["test"]})[0]
     train = {piece.name for piece in sides["train"]}
-    test = _items(data, sides["test"])
-    rows: dict[str, list[Told]] = {f"shipped, {media}": [_told(model, test, media)] for media in HEARD}
-    singles = {name: _singles(data, train, model, seeds, runs / name, pooling=name) for name in POOLINGS}
+    trained = Trained(data, model, seeds, runs, recipe)
+    singles = {
+        name: trained.singles(train, PARTS if name == model.config.pooling else name, pooling=name) for name in POOLINGS
+    }
+    rows = {f"test: {name}": told for name, told in _on_test(trained, singles, train, test).items()} | _folds(trained)
+    figures = {name: _figures_of(told, rated=name.startswith("VGMIDI")) for name, told in rows.items()}
+    report = from_summaries("poolingvq", DATA, "test", seeds, figures)
+    shipped = rows[f"test: shipped, {HEARD[0]}"][0]
+    report["confusion"] = metrics.confusion(shipped.quadrants, shipped.truth)
+    report["pooling"] = {name: _cost(members[0], test) for name, members in singles.items()}
+    return Study(report, _predictions(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Networks that are trained here, on the shipped judge's encoders, and kept in `runs`."""
+
+    data: Encoded
+    model: Experts
+    seeds: Sequence[int]
+    runs: Path
+    recipe: Recipe
+
+    def singles(self, names: set[str], folder: str, *, pooling: str) -> list[Experts]:
+        """One network of each seed beside kernel ridge, trained on the pieces of these names."""
+        config = replace(self.model.config, pooling=pooling)
+        place, encoders = self.runs / folder, self.model.encoders
+        return [
+            judge.experts(self.data, names, encoders, config, seeds=[seed], folder=place, recipe=self.recipe)
+            for seed in self.seeds
+        ]
+
+
+def _on_test(
+    trained: Trained, singles: Mapping[str, Sequence[Experts]], names: set[str], test: Sequence[Item]
+) -> dict[str, list[Told]]:
+    """The shipped judge, networks of every pooling, and what needs no network, on EMOPIA's official test."""
+    rows = {f"shipped, {media}": [_told(trained.model, test, media)] for media in HEARD}
     for name, members in singles.items():
         rows[f"pooling {name}"] = [_told(member, test, "both") for member in members]
-    rows["kernel ridge alone"] = [_kernel_told(singles["adaptive"][0], test)]
-    rows["extra trees on the descriptors"] = [_trees(data, train, test, seed) for seed in seeds]
-    by_song, by_game = _folds(data, model, seeds, runs, sources)
-    figures = {f"test: {name}": metrics.summaries(metrics.of_quadrants, [t.quadrants for t in told], told[0].truth)
-               for name, told in rows.items()}  # fmt: skip
-    figures |= {f"folds: {name}": metrics.summaries(metrics.of_quadrants, [t.quadrants for t in told], told[0].truth)
-                for name, told in by_song.items()}  # fmt: skip
-    figures |= {f"VGMIDI folds: {name}": metrics.summaries(metrics.of_affect, [t.affect for t in told], told[0].points)
-                for name, told in by_game.items()}  # fmt: skip
-    report = from_summaries("poolingvq", DATA, "test", seeds, figures)
-    report["confusion"] = metrics.confusion(rows["shipped, both"][0].quadrants, rows["shipped, both"][0].truth)
-    report["pooling"] = {name: _cost(members[0], test) for name, members in singles.items()}
-    return Study(report, _predictions({**rows, **by_song, **by_game}))
+    rows["kernel ridge alone"] = [_kernel_told(trained.model, test)]
+    rows[TREES] = [_trees(trained.data, names, test, seed) for seed in trained.seeds]
+    return rows
 
 
-def _items(data: Encoded, pieces: Sequence[Piece]) -> list[Item]:
-    return data.chosen({piece.name for piece in pieces})[0]
-
-
-def _singles(
-    data: Encoded, names: set[str], model: Experts, seeds: Sequence[int], folder: Path, *, pooling: str
-) -> list[Experts]:
-    """One network of each seed beside kernel ridge, on the shipped encoders."""
-    config = replace(model.config, pooling=pooling)
-    return [judge.experts(data, names, model.encoders, config, seeds=[seed], folder=folder) for seed in seeds]
+def _figures_of(told: Sequence[Told], *, rated: bool) -> Mapping[str, Any]:
+    if rated:
+        return metrics.summaries(metrics.of_affect, [each.affect for each in told], told[0].points)
+    return metrics.summaries(metrics.of_quadrants, [each.quadrants for each in told], told[0].truth)
 
 
 def _told(model: Experts, items: Sequence[Item], media: str) -> Told:
@@ -118,7 +143,7 @@ def _told(model: Experts, items: Sequence[Item], media: str) -> Told:
 
 def _kernel_told(model: Experts, items: Sequence[Item]) -> Told:
     described = torch.stack([item.cuts[0].descriptors for item in items])
-    scores = shipped_experts.SHARPNESS * model.by_quadrant(described)
+    scores = SHARPNESS * model.by_quadrant(described)
     return Told(items, scores.softmax(-1).numpy(), model.by_affect(described).clamp(-1, 1).numpy())
 
 
@@ -133,31 +158,33 @@ def _trees(data: Encoded, names: set[str], items: Sequence[Item], seed: int) -> 
     return Told(items, trees.predict_proba(unknown), np.zeros((len(items), 2)))
 
 
-def _folds(
-    data: Encoded, model: Experts, seeds: Sequence[int], runs: Path, sources: Sources
-) -> tuple[dict[str, list[Told]], dict[str, list[Told]]]:
-    """Out-of-fold predictions of every piece: EMOPIA's rows and VGMIDI's, a seed each."""
+def _folds(trained: Trained) -> dict[str, list[Told]]:
+    """Out-of-fold predictions of every piece, a seed each: EMOPIA's rows and VGMIDI's."""
     folds = {**_read("emopia"), **_read("vgmidi")}
-    everything = [*data.emopia[0], *data.vgmidi[0]]
-    parts: dict[str, list[list[Told]]] = {}
+    parts: dict[str, list[list[Told]]] = defaultdict(list)
     for fold in range(FOLDS):
-        held = [item for item in everything if folds.get(item.piece.name) == fold]
-        used = [item for item in everything if folds.get(item.piece.name) != fold]
-        assert_disjoint((item.piece for item in held), (item.piece for item in used))
-        names = {item.piece.name for item in used}
-        members = _singles(data, names, model, seeds, runs / f"fold-{fold}", pooling=model.config.pooling)
-        ours = [item for item in held if item.piece.affect is None]
-        for media in HEARD:
-            parts.setdefault(f"PoolingVQ, {media}", []).append([_told(member, held, media) for member in members])
-        parts.setdefault("kernel ridge alone", []).append([_kernel_told(members[0], held)])
-        trees = [_trees(data, names, ours, seed) for seed in seeds]
-        parts.setdefault("extra trees on the descriptors", []).append(trees)
-    joined = {name: [_joined(seed) for seed in zip(*folds_of, strict=True)] for name, folds_of in parts.items()}
-    by_song = {name: [_only(told, rated=False) for told in seeds_of] for name, seeds_of in joined.items()}
-    by_game = {
-        name: [_only(told, rated=True) for told in seeds_of] for name, seeds_of in joined.items() if "trees" not in name
-    }
-    return by_song, by_game
+        for name, told in _on_fold(trained, folds, fold).items():
+            parts[name].append(told)
+    rows = {}
+    for name, by_fold in parts.items():
+        seeds = [_joined(seed) for seed in zip(*by_fold, strict=True)]
+        rows[f"folds: {name}"] = [_only(told, rated=False) for told in seeds]
+        if name != TREES:
+            rows[f"VGMIDI folds: {name}"] = [_only(told, rated=True) for told in seeds]
+    return dict(sorted(rows.items()))
+
+
+def _on_fold(trained: Trained, folds: Mapping[str, int], fold: int) -> dict[str, list[Told]]:
+    everything = [*trained.data.emopia[0], *trained.data.vgmidi[0]]
+    held = [item for item in everything if folds[item.piece.name] == fold]
+    used = [item for item in everything if folds[item.piece.name] != fold]
+    assert_disjoint([item.piece for item in held], [item.piece for item in used])
+    names = {item.piece.name for item in used}
+    members = trained.singles(names, f"fold-{fold}", pooling=trained.model.config.pooling)
+    rows = {f"PoolingVQ, {media}": [_told(member, held, media) for member in members] for media in HEARD}
+    rows["kernel ridge alone"] = [_kernel_told(members[0], held)]
+    rows[TREES] = [_trees(trained.data, names, held, seed) for seed in trained.seeds]
+    return rows
 
 
 def _read(name: str) -> dict[str, int]:

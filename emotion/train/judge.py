@@ -31,11 +31,22 @@ log = logging.getLogger(__name__)
 
 EMOPIA_S, VGMIDI_S, UNLABELLED_S = 60.0, 120.0, 24.0  # longest renders
 ENCODERS = "encoders"
+PARTS = "parts"  # folder of what a run has trained so far
 HELD_FOLD = 4  # of VGMIDI
 VERSIONS = 2  # of each labelled piece
 RIDGE = 0.3
 CROPS_OF_AFFECT = 2  # cuts of each VGMIDI piece that kernel ridge is fitted on, too
 MEDIA_HEARD = ("audio", "MIDI", "both")
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """How each part is trained, and in how many versions the labelled pieces are."""
+
+    words: Recipe = words.RECIPE
+    listening: Recipe = listening.RECIPE
+    networks: Recipe = RECIPE
+    versions: int = VERSIONS
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Encoded:
         ]
 
 
-def pretrained(sources: Sources, config: Config, *, folder: Path) -> Encoders:
+def pretrained(sources: Sources, config: Config, *, folder: Path, recipes: Recipes) -> Encoders:
     """The encoders after both self-supervised trainings; what is trained already is not trained again.
 
     Raises DataError when there are no MIDI files to train on.
@@ -80,9 +91,9 @@ def pretrained(sources: Sources, config: Config, *, folder: Path) -> Encoders:
     if done.is_dir():
         checkpoint.fill(encoders, checkpoint.load(done, kind=ENCODERS))
         return encoders
-    encoders.words = words.pretrain(sources.unlabelled, config, folder=folder / "words")
+    encoders.words = words.pretrain(sources.unlabelled, config, folder=folder / "words", recipe=recipes.words)
     takes = Takes(_unlabelled(sources.unlabelled), Renders(sources.renders / "unlabelled", UNLABELLED_S))
-    told = listening.pretrain(takes, config, folder=folder / "listening")
+    told = listening.pretrain(takes, config, folder=folder / "listening", recipe=recipes.listening)
     encoders.sound, encoders.tell = told.encoder, told.tell
     encoders.centre.copy_(told.centre)
     encoders.scale.copy_(told.scale)
@@ -181,14 +192,22 @@ def save(model: Experts, folder: Path, **card: object) -> None:
     checkpoint.save_module(model, folder, kind=KIND, config={**shapes, **card})
 
 
-def run(sources: Sources, folder: Path, *, seeds: Sequence[int], versions: int = VERSIONS) -> Experts:
-    """The whole training; the judge lies in `folder`, what is taken up again after a stop in `folder/parts`."""
-    config = Config(sizes=tokens.sizes())
+def run(
+    sources: Sources,
+    folder: Path,
+    *,
+    seeds: Sequence[int],
+    config: Config | None = None,
+    recipes: Recipes | None = None,
+) -> Experts:
+    """The whole training; the judge lies in `folder`, what is taken up again after a stop in its PARTS."""
+    config, recipes = config or Config(sizes=tokens.sizes()), recipes or Recipes()
     sides = official(sources)
-    encoders = pretrained(sources, config, folder=folder / "parts")
-    data = encoded(sources, encoders, config, versions=versions)
+    encoders = pretrained(sources, config, folder=folder / PARTS, recipes=recipes)
+    data = encoded(sources, encoders, config, versions=recipes.versions)
     names = {piece.name for piece in sides["train"]}
-    model = experts(data, names, encoders, config, seeds=seeds, folder=folder / "parts")
+    log.info("training %d networks on %d pieces", len(seeds), len(names))
+    model = experts(data, names, encoders, config, seeds=seeds, folder=folder / PARTS, recipe=recipes.networks)
     calibrate(model, data.chosen({piece.name for piece in sides["val"] if piece.affect is None})[0])
-    save(model, folder, seeds=list(seeds), versions=versions, recipe=asdict(RECIPE))
+    save(model, folder, seeds=list(seeds), recipes=asdict(recipes))
     return model

@@ -75,7 +75,7 @@ def batches(pieces, size: int, generator: torch.Generator) -> Iterator[tuple[Ten
     """One epoch: as many crops of each piece as it is long, in random order."""
     crops = [index for index, (words, _) in enumerate(pieces) for _ in range(-(-len(words) // CROP))]
     order = torch.randperm(len(crops), generator=generator).tolist()
-    for start in range(0, len(order) - size + 1, size):
+    for start in range(0, max(len(order) - size, 0) + 1, size):
         yield batch_of(pieces, [crops[place] for place in order[start : start + size]], generator)
 
 
