@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 EMOTIONS = ("exciting", "fearful", "tense", "sad", "relaxing", "neutral")  # the order of MuVi-Sync's columns
 QUADRANTS = ("q1", "q2", "q3", "q4")  # +V+A, -V+A, -V-A, +V-A
 
+UNDECIDED = 0.1  # distance from an axis within which a point belongs to the quadrants on both of its sides
 RADIUS = 0.8
 TEMPERATURE = 0.4  # squared units of the plane: a wish is then about as sure of itself as MuVi-Sync's pictures are
 
@@ -49,6 +50,14 @@ def quadrant_index(points: ArrayLike) -> NDArray[np.int64]:
     """The quadrants (N,) of points (N, 2), counted from 0 in the order of QUADRANTS; an axis counts as positive."""
     valence, arousal = (np.asarray(points, float) >= 0).T
     return np.where(arousal, np.where(valence, 0, 1), np.where(valence, 3, 2))
+
+
+def quadrants_at(points: ArrayLike) -> NDArray[np.float64]:
+    """Probabilities (N, 4) of the quadrants at points (N, 2): certain far from the axes, even at the origin."""
+    positive = 1 / (1 + np.exp(-np.asarray(points, float) / UNDECIDED))
+    valence, arousal = positive.T
+    pairs = [(valence, arousal), (1 - valence, arousal), (1 - valence, 1 - arousal), (valence, 1 - arousal)]
+    return np.stack([v * a for v, a in pairs], axis=1)
 
 
 def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emotion.affect import QUADRANTS, quadrant
+from emotion.affect import quadrants_at
 from emotion.values import AffectCurve, EmotionReport, Match
 
 DIAGONAL = 8**0.5  # of the plane: no two points are farther apart
@@ -14,16 +14,16 @@ DIAGONAL = 8**0.5  # of the plane: no two points are farther apart
 def match(report: EmotionReport, curve: AffectCurve) -> Match:
     """Compare each window of a report with the curve's mean over the same time.
 
-    `score` is 1 minus the mean distance over the plane's diagonal. A window that holds no sound is heard at the origin.
+    `score` is the mean of two things: 1 minus the mean distance over the plane's diagonal, and the agreement of the
+    quadrants, the probability that the judge gives to what is wanted. Quadrants and points were learnt from different
+    people's judgements, so both are asked. A window that holds no sound is heard at the origin.
     """
     heard = np.array([[window.valence, window.arousal] for window in report.windows])
     wanted = over_spans(curve, [(window.start_s, window.end_s) for window in report.windows])
     distance = float(np.hypot(*(heard - wanted).T).mean())
-    given = [
-        window.quadrants[QUADRANTS.index(quadrant(*point))]
-        for window, point in zip(report.windows, wanted.tolist(), strict=True)
-    ]
-    return Match(max(0.0, 1 - distance / DIAGONAL), distance, float(np.mean(given)))
+    given = np.array([window.quadrants for window in report.windows])
+    agreement = float((given * quadrants_at(wanted)).sum(1).mean())
+    return Match((max(0.0, 1 - distance / DIAGONAL) + agreement) / 2, distance, agreement)
 
 
 def over_spans(curve: AffectCurve, spans: ArrayLike) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from emotion import descriptors
+from emotion.affect import quadrants_at
 from emotion.data.pieces import Piece
 from emotion.models.encoders import Config, Encoded, Encoders
 from emotion.models.pooling_vq import PoolingVQ
@@ -22,7 +23,6 @@ ONLY_NOTES, ONLY_SOUND = 0.25, 0.2  # of the crops have but one of the two: user
 CUTS = 6  # of each version of a piece
 SMOOTHING = 0.1
 AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1
-SOFT_SIGN = 0.1  # of valence or arousal: what a rating near zero says of the quadrant
 RECIPE = Recipe(epochs=8, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=8)
 
 
@@ -50,10 +50,7 @@ class Item:
         """(4,) probabilities of the quadrants: certain where a person chose one, soft where points were rated."""
         if self.piece.affect is None:
             return functional.one_hot(torch.tensor(self.piece.quadrant), 4).float()
-        valence, arousal = torch.sigmoid(torch.tensor(self.piece.affect) / SOFT_SIGN).tolist()
-        return torch.tensor(
-            [valence * arousal, (1 - valence) * arousal, (1 - valence) * (1 - arousal), valence * (1 - arousal)]
-        )
+        return torch.from_numpy(quadrants_at([self.piece.affect])[0]).float()
 
     @property
     def affect(self) -> Tensor:
