@@ -19,18 +19,27 @@ def evaluate_poolingvq(
     seeds: Annotated[int, typer.Option(min=1, help="How many networks to average in the tables.")] = 3,
     json_file: JsonOption = None,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write each prediction.")] = None,
+    into: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.md", help="Put the tables between their marker lines there; repeatable."),
+    ] = None,
 ) -> None:
     """Quadrants on EMOPIA's test and folds, valence and arousal on VGMIDI's folds, ablations, what pooling saves."""
     with failing_plainly():
-        if predictions is not None:
-            try_file(predictions)
+        from emotion.evaluate.markdown import check_markers, put_into
+
+        for path in into or []:
+            check_markers(path, "poolingvq")
+        for path in [*(into or []), *([predictions] if predictions else [])]:
+            try_file(path)
         from emotion.evaluate import poolingvq
-        from emotion.evaluate.poolingvq import COLUMNS
         from emotion.train.judge import Sources
 
         done = poolingvq.study(Sources(data, runs / "renders"), runs=runs, seeds=range(seeds))
+        text = poolingvq.as_text(done.report)
         write_json(json_file, done.report)
-        if predictions is not None:
-            write_table(str(predictions), [COLUMNS, *done.predictions])
+        write_table(str(predictions) if predictions else None, [poolingvq.COLUMNS, *done.predictions])
+        for path in into or []:
+            put_into(path, "poolingvq", text)
         if json_file != "-":
-            typer.echo(poolingvq.as_text(done.report), nl=False)
+            typer.echo(text, nl=False)

@@ -5,19 +5,22 @@ EMOPIA's official train split and four of VGMIDI's five folds train; val and the
 not looked at. All audio is a render of its MIDI (emotion.data.renders).
 """
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from emotion import checkpoint, tokens
+from emotion import checkpoint, descriptors, tokens
 from emotion.data import cards, emopia, vgmidi
 from emotion.data.pieces import Piece, assert_disjoint, by_fold, read_folds
 from emotion.data.renders import Renders
 from emotion.errors import DataError
+from emotion.evaluate.markdown import markers
 from emotion.models.encoders import Config, Encoders
 from emotion.models.experts import KIND, Experts, ExpertsConfig
 from emotion.models.kernel import KernelRidge
@@ -192,6 +195,43 @@ def save(model: Experts, folder: Path, **card: object) -> None:
     checkpoint.save_module(model, folder, kind=KIND, config={**shapes, **card})
 
 
+_CARD = """# PoolingVQ: the judge that selects
+
+What a piece feels like, from its sound, its notes, or both: quadrant, valence and arousal. Networks of three seeds
+(codebook pooling and two-stage co-attention, arXiv 2509.11976) on encoders that were pre-trained without labels, beside
+kernel ridge on {inputs} descriptors of the notes. Probabilities are calibrated on validation.
+
+## Data
+
+EMOPIA 1.0 (Hung and others 2021; CC BY-NC-SA 4.0), official train split; VGMIDI (Ferreira and Whitehead 2019; no licence
+stated), four of five folds by game. Pre-trained without labels on POP909 (Wang and others 2020; MIT) and VGMIDI's
+unlabelled pieces. All audio is a render of its MIDI (FluidR3, TimGM6mb; several instruments, rooms, gains, keys, tempi).
+Labels of EMOPIA ask for non-commercial use, and so do these weights.
+
+## Command
+
+    python -m emotion train poolingvq --data DIR
+
+```json
+{details}
+```
+
+## Metrics
+
+{begin}
+{end}
+"""
+
+
+def write_card(folder: Path, **details: object) -> None:
+    """README.md beside the weights, with room for what `evaluate poolingvq --into` prints; tables in it are kept."""
+    path = folder / "README.md"
+    if not path.is_file():
+        begin, end = markers(KIND)
+        told = json.dumps(details, indent=2)
+        path.write_text(_CARD.format(inputs=len(descriptors.NAMES), details=told, begin=begin, end=end))
+
+
 def run(
     sources: Sources,
     folder: Path,
@@ -209,5 +249,7 @@ def run(
     log.info("training %d networks on %d pieces", len(seeds), len(names))
     model = experts(data, names, encoders, config, seeds=seeds, folder=folder / PARTS, recipe=recipes.networks)
     calibrate(model, data.chosen({piece.name for piece in sides["val"] if piece.affect is None})[0])
-    save(model, folder, seeds=list(seeds), recipes=asdict(recipes))
+    details: dict[str, Any] = {"seeds": list(seeds), "recipes": asdict(recipes)}
+    save(model, folder, **details)
+    write_card(folder, **details)
     return model

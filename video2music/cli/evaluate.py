@@ -97,7 +97,7 @@ def evaluate_guidance(
 
 def _check(predictions: Path | None, into: list[Path], task: str) -> None:
     """Try every file that is to be written, before minutes of work. Raises UserError."""
-    from video2music.evaluate.tables import check_markers
+    from emotion.evaluate.markdown import check_markers
 
     for path in into:
         check_markers(path, task)
@@ -106,7 +106,7 @@ def _check(predictions: Path | None, into: list[Path], task: str) -> None:
 
 
 def _hand_out(done: "Study", text: str, json_file: str | None, predictions: Path | None, into: list[Path]) -> None:
-    from video2music.evaluate.tables import put_into
+    from emotion.evaluate.markdown import put_into
 
     write_json(json_file, done.report)
     write_table(predictions, [done.columns, *done.predictions])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion.evaluate.report import table
-from video2music.evaluate.tables import markers
+from emotion.evaluate.markdown import markers
 
 
 @dataclass(frozen=True)
