@@ -203,10 +203,10 @@ kernel ridge on {inputs} descriptors of the notes. Probabilities are calibrated 
 
 ## Data
 
-EMOPIA 1.0 (Hung and others 2021; CC BY-NC-SA 4.0), official train split; VGMIDI (Ferreira and Whitehead 2019; no licence
-stated), four of five folds by game. Pre-trained without labels on POP909 (Wang and others 2020; MIT) and VGMIDI's
-unlabelled pieces. All audio is a render of its MIDI (FluidR3, TimGM6mb; several instruments, rooms, gains, keys, tempi).
-Labels of EMOPIA ask for non-commercial use, and so do these weights.
+EMOPIA 1.0 (Hung and others 2021; CC BY-NC-SA 4.0), official train split; VGMIDI (Ferreira and Whitehead 2019; no
+licence stated), four of five folds by game. Pre-trained without labels on POP909 (Wang and others 2020; MIT) and
+VGMIDI's unlabelled pieces. All audio is a render of its MIDI (FluidR3, TimGM6mb; several instruments, rooms, gains,
+keys, tempi). Labels of EMOPIA ask for non-commercial use, and so do these weights.
 
 ## Command
 
