@@ -283,9 +283,10 @@ def _remarks(piece: Stretch, kept: Stretch, found: _Answers) -> Iterator[str]:
     if kept.mel is not None and tonality(kept.mel) < NOISE_DB:
         yield "it sounds like noise, and the judge was trained on music alone"
     if len(found.whole) > 1:
+        sounding = sum(span in found.rows for span in found.whole)
         yield (
-            f"it lasts {piece.duration_s:.0f} s, longer than the judge hears at once: "
-            f"the whole is the mean of {len(found.whole)} stretches of {found.whole[0][1]:.0f} s"
+            f"it lasts {piece.duration_s:.0f} s, longer than the judge hears at once: the whole is the mean of "
+            f"{sounding} stretches of {found.whole[0][1]:.0f} s"
         )
     if kept.mel is not None and kept.notes is not None:
         yield from _lengths(_mel_s(kept.mel), kept.notes.duration_s)
