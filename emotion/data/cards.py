@@ -4,7 +4,7 @@ from pathlib import Path
 
 from emotion.errors import DataError
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).parent.parent
 PLACES = (_PACKAGE / "datasets", _PACKAGE.parent / "datasets")
 
 

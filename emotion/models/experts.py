@@ -25,7 +25,7 @@ from emotion.models.stretches import Batch, collate, rows_of
 from emotion.values import MEDIA
 
 KIND, NAME = "poolingvq", "poolingvq"
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "poolingvq"
+WEIGHTS = Path(__file__).parent.parent / "weights" / "poolingvq"
 SHARPNESS = 8.0  # nats a unit of kernel ridge's score, where a certain quadrant has 1 and the others 0: chosen on val
 POINT_SHARE = 0.75  # chosen on VGMIDI's held fold
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emotion.evaluate.report import table
 from emotion.evaluate.markdown import markers
+from emotion.evaluate.report import table
 
 
 @dataclass(frozen=True)
