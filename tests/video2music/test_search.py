@@ -182,7 +182,7 @@ def test_the_manifest_tells_every_candidates_story(eight):
 def test_selection_brings_the_piece_nearer_to_the_target_over_many_wishes():
     gains = []
     for seed, wish in enumerate(("q1", "q2", "q3", "q4")):
-        found = written(4, emotion=wish, seed=seed).found
+        found = written(8, emotion=wish, seed=seed).found
         gains.append(found.candidates[found.kept].match.score - found.candidates[0].match.score)
     assert min(gains) >= 0 and np.mean(gains) > 0.01
 
