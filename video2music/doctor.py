@@ -17,9 +17,10 @@ PYTHON = (3, 11)
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 FREE_BYTES = 2e9  # an hour's 44.1 kHz stereo WAV takes 0.64 GB, its AAC and the picture come on top
 DECODERS, ENCODERS = ("h264",), ("aac", "libopus")  # what clips come in, what music goes out in
-SHIPPED = ("amt", "regressor", "color")
+SHIPPED, JUDGES = ("amt", "regressor", "color"), ("poolingvq", "reporter")
 WEIGHTS = Path(__file__).parent / "weights"
 TREE = Path(__file__).parent.parent  # when it runs from the source tree
+JUDGES_WEIGHTS = TREE / "emotion" / "weights"
 GOOD_SOUNDFONT = "FluidR3_GM"
 
 
@@ -127,10 +128,13 @@ def _soundfont() -> list[Finding]:
 
 
 def _open_clip() -> list[Finding]:
+    from emotion.operators import make_torchvision_importable
+
     name, only = "open_clip", "the encoders clip and clip-small need it, color does not"
     if importlib.util.find_spec("open_clip") is None:
         return [Finding(name, False, f"not installed; {only}", _pip("open_clip_torch"), required=False)]
     try:
+        make_torchvision_importable()
         importlib.import_module("torchvision")
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         return [Finding(name, False, f"{_torchvision_fault(error)}; {only}", _matching_torchvision(), required=False)]
@@ -171,13 +175,13 @@ def _encoders() -> list[Finding]:
 
 
 def _weights() -> list[Finding]:
-    return [_shipped(kind) for kind in SHIPPED]
+    return [_shipped(WEIGHTS / kind) for kind in SHIPPED] + [_shipped(JUDGES_WEIGHTS / kind) for kind in JUDGES]
 
 
-def _shipped(kind: str) -> Finding:
+def _shipped(folder: Path) -> Finding:
     from emotion import checkpoint
 
-    folder = WEIGHTS / kind
+    kind = folder.name
     try:
         found = checkpoint.load(folder, kind=kind)
     except checkpoint.CheckpointError as error:

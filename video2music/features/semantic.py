@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion.affect import EMOTIONS, expected_place
+from emotion.operators import make_torchvision_importable
 from video2music.errors import EncoderError
 from video2music.features.download import WEIGHTS, OnProgress, fetch, weights_path
 from video2music.features.pixels import Pixels
@@ -164,6 +165,7 @@ def _state(path: Path) -> "dict[str, torch.Tensor]":
 def _import_open_clip() -> Any:
     """Late: it takes seconds, and beside some builds of torch it fails. Raises EncoderError."""
     try:
+        make_torchvision_importable()
         import open_clip
     except (ImportError, RuntimeError, AttributeError) as error:
         raise EncoderError(NO_TORCHVISION.format(error=str(error).splitlines()[0])) from None
