@@ -92,11 +92,17 @@ class Listener:
     def longest_s(self) -> float:
         return self.model.config.longest_s
 
+    @property
+    def frontend(self) -> str:
+        """`mel` or `mert`: which rows of sound the judge is to bring."""
+        return self.model.config.frontend
+
     @torch.inference_mode()
     def listen(self, stretches: Sequence[Stretch]) -> NDArray[np.float32]:
         """(S, 6): valence, arousal, probabilities of the quadrants."""
         most = self.model.config.most_words
-        rows = [rows_of(stretch.mel, stretch.notes, most_words=most) for stretch in stretches]
+        heard = [stretch.mert if self.frontend == "mert" else stretch.mel for stretch in stretches]
+        rows = [rows_of(own, stretch.notes, most_words=most) for own, stretch in zip(heard, stretches, strict=True)]
         quadrants, affect = self.model(collate(rows))
         return torch.cat([affect, quadrants], dim=1).numpy()
 

@@ -110,3 +110,9 @@ def test_merts_rows_fit_the_same_network() -> None:
     encoders, network = Encoders(config).eval(), PoolingVQ(config).eval()
     heard = rows_of(np.random.default_rng(0).normal(size=(600, 768)).astype(np.float32), scale(MAJOR), most_words=99)
     assert network(encoders(collate([heard]))).quadrants.shape == (1, 4)
+    model = Experts(config, ExpertsConfig(members=1, quadrant_points=1, affect_points=1)).eval()
+    listener = experts.Listener(model, "0")
+    assert listener.frontend == "mert"
+    mel = np.zeros((400, 96), np.float32)
+    told = [listener.listen([Stretch(mel, scale(MAJOR), 8.0, heard.sound * gain)])[0] for gain in (1, -1)]
+    assert not np.allclose(*told)
