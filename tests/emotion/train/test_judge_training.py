@@ -112,6 +112,7 @@ def test_the_evaluation_prints_every_table(
     assert {"test: shipped, both", "test: shipped, MIDI", "test: shipped, audio"} <= set(rows)
     assert {f"test: pooling {name}" for name in ("none", "mean", "max", "adaptive")} <= set(rows)
     assert len(rows["test: pooling mean"]["accuracy"]["seeds"]) == 2
+    assert len(rows["test: pooling none"]["accuracy"]["seeds"]) == 1
     assert all(
         0 <= row["accuracy"]["low"] <= row["accuracy"]["high"] <= 1 for row in rows.values() if "accuracy" in row
     )
