@@ -103,7 +103,7 @@ def _rhythm(piece: _Piece) -> Floats:
 
 
 def _pulse(piece: _Piece) -> Floats:
-    """How strongly the strikes repeat at the best lag between .25 and 1.5 s, that lag, and its share at half of it."""
+    """How strongly the strikes repeat at the best lag between .25 and 1.5 s, that lag, and the mean over all lags."""
     train = np.bincount((np.maximum(piece.notes.start_s - piece.notes.start_s[0], 0) / 0.05).astype(int)).astype(float)
     train = np.minimum(train, 4)
     train -= train.mean()

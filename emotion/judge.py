@@ -8,7 +8,7 @@ import importlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from emotion.values import MEDIA, EmotionReport, Hearing
 AUDIO, MIDI, BOTH = MEDIA
 WINDOW_S, HOP_S = 8.0, 4.0
 HELD_S = 0.5  # a key that is still held this long after a stretch begins is heard in it
+RING_S = 2.0  # a drone is not heard beyond its stretch for longer than other notes ring on
 SILENCE_DB = -60.0  # a stretch in which no band is ever as loud as this holds no sound
 SHORT_S = 5.0
 BATCH_S = 256.0  # of music that a listener is given at once, 32 windows: what keeps memory flat
@@ -53,12 +54,12 @@ class Stretch:
     mert: NDArray[np.float32] | None = None
 
     def cut(self, start_s: float, end_s: float) -> "Stretch":
-        """What sounds between two times; None in place of rows that are silent and of notes that are none."""
+        """What sounds between two times; None in place of rows that are silent and of MIDI without pitched notes."""
         mel = _cut(self.mel, sound.ROWS_PER_S, start_s, end_s)
-        notes = self.notes.within(start_s, end_s, held_s=HELD_S) if self.notes is not None else None
+        notes = _pitched(self.notes.within(start_s, end_s, held_s=HELD_S), end_s - start_s) if self.notes else None
         if not _sounds(mel):
-            return Stretch(None, notes or None, end_s - start_s)
-        return Stretch(mel, notes or None, end_s - start_s, _cut(self.mert, mert.ROWS_PER_S, start_s, end_s))
+            return Stretch(None, notes, end_s - start_s)
+        return Stretch(mel, notes, end_s - start_s, _cut(self.mert, mert.ROWS_PER_S, start_s, end_s))
 
     @property
     def silent(self) -> bool:
@@ -203,6 +204,13 @@ def parts(duration_s: float, longest_s: float) -> tuple[Span, ...]:
     return tuple(itertools.pairwise(edges))
 
 
+def _pitched(notes: Notes, duration_s: float) -> Notes | None:
+    """The notes, none of which rings on for more than RING_S; None where there are none, or drums alone."""
+    if notes.drums.all():
+        return None
+    return replace(notes, end_s=np.minimum(notes.end_s, duration_s + RING_S))
+
+
 def tonality(mel: NDArray[np.float32]) -> float:
     """How far tones stand out of rows (T, 96): dB by which half a second's mean spectrum departs from a smooth one.
 
@@ -272,7 +280,7 @@ def _remarks(piece: Stretch, kept: Stretch, found: _Answers) -> Iterator[str]:
     if piece.mel is not None and kept.mel is None:
         yield "the sound is silent" + (": nothing is known of its feeling" if kept.silent else ": only the MIDI counts")
     if piece.notes is not None and kept.notes is None:
-        yield "the MIDI has no notes" + (
+        yield ("the MIDI has drums alone" if len(piece.notes) else "the MIDI has no notes") + (
             ": nothing is known of its feeling" if kept.silent else ": only the sound counts"
         )
     empty = sum(span not in found.rows for span in found.windows)

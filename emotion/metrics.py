@@ -79,12 +79,11 @@ def of_affect(told: Floats, truth: Floats) -> dict[str, float]:
     return {**figures, "quadrant_accuracy": float(same.mean())}
 
 
-def summaries(
-    figures: Callable[..., dict[str, float]], told: list[Floats], truth: Any
-) -> Mapping[str, Mapping[str, Any]]:
+def summaries(figures: Callable[..., dict[str, float]], told: list[Floats], truth: Any) -> dict[str, dict[str, Any]]:
     """Each figure's mean over the seeds' predictions `told` of the same pieces, with a 95 % bootstrap interval.
 
-    The interval draws the pieces 2000 times with replacement (seed 0) and averages the seeds in each draw.
+    The interval draws the pieces with replacement (seed 0), 2000 times over the number of seeds, and averages the
+    seeds in each draw.
     """
     seeds = [figures(each, truth) for each in told]
     rng = np.random.default_rng(0)

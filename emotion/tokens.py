@@ -25,7 +25,7 @@ TICKS = 480  # a beat
 LONGEST_S = 120.0  # the vocabulary's last bar
 GAPS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48)  # lower edges of the classes, in 42 ms
 _PITCH, _POSITION, _BAR, _VELOCITY, _DURATION = range(5)  # Octuple's own columns
-_SPECIAL = 4  # PAD, BOS, EOS and MASK come first in each of its vocabularies
+SPECIAL = 4  # PAD, BOS, EOS and MASK come first in each of its vocabularies
 PAD, MASK = 0, 3
 
 
@@ -37,17 +37,17 @@ def tokenize(notes: Notes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     words = _octuple(notes)
     if not len(words):
         return np.zeros((0, len(COLUMNS)), np.int64), np.zeros(0, np.float32)
-    place = (words[:, _BAR] - _SPECIAL) * 4 * GRID + words[:, _POSITION] - _SPECIAL
+    place = (words[:, _BAR] - SPECIAL) * 4 * GRID + words[:, _POSITION] - SPECIAL
     gap = np.searchsorted(GAPS, np.diff(place, prepend=place[0]), side="right") - 1
-    pitch = words[:, _PITCH] - _SPECIAL
+    pitch = words[:, _PITCH] - SPECIAL
     tonic, _, _ = key_correlations(np.bincount(pitch % 12, np.sqrt(words[:, _DURATION] - 3), 12))
     columns = (
         words[:, _PITCH],
         words[:, _VELOCITY],
         words[:, _DURATION],
         words[:, _POSITION],
-        gap + _SPECIAL,
-        (pitch - tonic) % 12 + _SPECIAL,
+        gap + SPECIAL,
+        (pitch - tonic) % 12 + SPECIAL,
     )
     return np.stack(columns, axis=1), (place / (GRID * BEATS_PER_S)).astype(np.float32)
 
@@ -55,7 +55,7 @@ def tokenize(notes: Notes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
 def sizes() -> tuple[int, ...]:
     """How many ids each column has, special ones included."""
     vocabularies = [len(vocabulary) for vocabulary in _tokenizer().vocab]
-    own = {"gap": _SPECIAL + len(GAPS), "degree": _SPECIAL + 12}
+    own = {"gap": SPECIAL + len(GAPS), "degree": SPECIAL + 12}
     theirs = {"pitch": _PITCH, "velocity": _VELOCITY, "duration": _DURATION, "position": _POSITION}
     return tuple(own[name] if name in own else vocabularies[theirs[name]] for name in COLUMNS)
 

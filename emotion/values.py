@@ -97,7 +97,7 @@ class EmotionReport:
 
 @dataclass(frozen=True)
 class Match:
-    """How well what was heard agrees with what was wanted: `score` 0..1, 1 where they are the same.
+    """How well what was heard agrees with what was wanted: `score` 0..1, the higher the better.
 
     distance   mean Euclidean distance on the plane between heard and wanted, over the windows
     quadrant   mean probability that the judge gives to the wanted quadrant; near an axis, to those on both sides

@@ -136,8 +136,15 @@ class MertRows(nn.Module):
 
     def forward(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and their mask."""
-        averaged = nn.functional.avg_pool1d(rows.mT, self.EACH, ceil_mode=True).mT
-        return self.out(averaged), mask[:, :: self.EACH]
+        there = mask.unsqueeze(-1).to(rows.dtype)
+        total, count = (_eights(part, self.EACH) for part in (rows * there, there))
+        return self.out(total / count.clamp_min(1)), mask[:, :: self.EACH]
+
+
+def _eights(rows: Tensor, each: int) -> Tensor:
+    """Sums (B, T/each, D) of every `each` rows (B, T, D)."""
+    padded = nn.functional.pad(rows, [0, 0, 0, -rows.shape[1] % each])
+    return padded.unflatten(1, (-1, each)).sum(2)
 
 
 FRONTENDS: Mapping[str, type[SoundEncoder] | type[MertRows]] = MappingProxyType({

@@ -1,4 +1,4 @@
-"""The training loop that the AMT and the regressor share: AdamW, warm-up and cosine decay, best epoch on validation.
+"""The training loop that all models here share: AdamW, warm-up and cosine decay, best epoch on validation.
 
 It can be stopped at any time: after each epoch the whole state goes to `resume.pt` in the folder, and the same command
 goes on from there.

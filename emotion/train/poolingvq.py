@@ -1,5 +1,6 @@
 """Training of PoolingVQ on encoders that stay as they are: pieces are encoded once, then crops of rows are learnt."""
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -160,8 +161,18 @@ def train(
         recipe=recipe,
         n_batches=count // recipe.batch,
         folder=folder,
-        dimensions={"pooling": model.pool_words.pooling},
+        dimensions={"pooling": model.pool_words.pooling, "data": _fingerprint(versions, crops.encoders)},
     )
+
+
+def _fingerprint(versions: Sequence[Sequence[Item]], encoders: Encoders) -> str:
+    """What a run was trained on: pieces, versions and encoders, so that it is never taken for another."""
+    digest = hashlib.sha256()
+    for items in versions:
+        digest.update("\n".join(item.piece.name for item in items).encode() + b"\0")
+    for name, tensor in encoders.state_dict().items():
+        digest.update(name.encode() + tensor.detach().half().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def loss(model: PoolingVQ, seen: Encoded, target: Tensor, affect: Tensor) -> Tensor:

@@ -10,13 +10,11 @@ from torch.nn import functional
 
 from emotion import notes, tokens
 from emotion.errors import SoundError
-from emotion.models.encoders import Config, WordEncoder
+from emotion.models.encoders import CHUNK, Config, WordEncoder
 from emotion.train.fit import Recipe, fit
 
 SHARE, SPAN = 0.15, 3  # of the words are masked, in spans of this mean length
-CROP = 192  # words
 MOST_SEMITONES = 6
-_SPECIAL = 4
 
 RECIPE = Recipe(epochs=2, batch=32, rate=1e-3, warmup_steps=50, patience=4)
 
@@ -54,7 +52,7 @@ def sequences(folders: Sequence[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def batch_of(pieces, chosen: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Random crops, transposed at random, with spans to hide: words, times from the crop's start, mask, hidden."""
-    length = min(CROP, max(len(pieces[index][0]) for index in chosen))
+    length = min(CHUNK, max(len(pieces[index][0]) for index in chosen))
     words = torch.zeros(len(chosen), length, len(tokens.COLUMNS), dtype=torch.long)
     times_s = torch.zeros(len(chosen), length)
     for row, index in enumerate(chosen):
@@ -65,7 +63,7 @@ def batch_of(pieces, chosen: Sequence[int], generator: torch.Generator) -> tuple
         times_s[row, :size] = torch.from_numpy(at[start : start + size] - at[start])
     mask = words[..., 0] > 0
     shift = torch.randint(-MOST_SEMITONES, MOST_SEMITONES + 1, (len(chosen), 1), generator=generator)
-    words[..., 0] = torch.where(mask, (words[..., 0] + shift).clamp(_SPECIAL, _SPECIAL + 127), 0)
+    words[..., 0] = torch.where(mask, (words[..., 0] + shift).clamp(tokens.SPECIAL, tokens.SPECIAL + 127), 0)
     starts = torch.rand(mask.shape[0], length + SPAN - 1, generator=generator) < SHARE / SPAN
     hidden = starts.unfold(1, SPAN, 1).any(-1)
     return words, times_s, mask, hidden & mask
@@ -73,7 +71,7 @@ def batch_of(pieces, chosen: Sequence[int], generator: torch.Generator) -> tuple
 
 def batches(pieces, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """One epoch: as many crops of each piece as it is long, in random order."""
-    crops = [index for index, (words, _) in enumerate(pieces) for _ in range(-(-len(words) // CROP))]
+    crops = [index for index, (words, _) in enumerate(pieces) for _ in range(-(-len(words) // CHUNK))]
     order = torch.randperm(len(crops), generator=generator).tolist()
     for start in range(0, max(len(order) - size, 0) + 1, size):
         yield batch_of(pieces, [crops[place] for place in order[start : start + size]], generator)
@@ -97,7 +95,7 @@ def pretrain(folders: Sequence[Path], config: Config, *, folder: Path, recipe: R
         lambda batch, _: model.loss(*batch),
         validate,
         recipe=recipe,
-        n_batches=sum(-(-len(words) // CROP) for words, _ in used) // recipe.batch,
+        n_batches=sum(-(-len(words) // CHUNK) for words, _ in used) // recipe.batch,
         folder=folder,
         dimensions={"words": config.sizes},
     )

@@ -3,6 +3,7 @@
 import itertools
 import sys
 import time
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -297,3 +298,23 @@ def test_the_judge_that_ships_tells_fast_and_loud_from_slow_and_low(shipped):
 def test_the_judge_that_ships_knows_nothing_of_silence(shipped):
     report = shipped.hear_all([Stretch(sound.log_mel([np.zeros(20 * RATE)]), played(), 20.0)])[0]
     assert report.whole.quadrants == UNKNOWN and len(report.remarks) == 2
+
+
+def test_a_drone_is_no_longer_than_its_stretch():
+    seen = []
+
+    class Watching(Plain):
+        def listen(self, stretches):
+            seen.extend(stretches)
+            return super().listen(stretches)
+
+    notes = played((0, 3600, 36), *scale(16.0))
+    Judge(Watching()).hear_notes(notes, 16.0)
+    assert all(stretch.notes.end_s.max() <= stretch.duration_s + 2.0 for stretch in seen)
+
+
+def test_drums_alone_say_nothing():
+    drums = replace(played(*scale(12.0)), drums=np.ones(len(played(*scale(12.0))), bool))
+    report = Judge(Plain()).hear_notes(drums, 12.0)
+    assert report.whole.confidence == 0.25 and report.whole.valence == report.whole.arousal == 0
+    assert any("drums alone" in remark for remark in report.remarks)
