@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.descriptors import key_correlations
+from emotion.descriptors import MAJOR_PROFILE, MINOR_PROFILE
 from emotion.sound import BANDS, HIGHEST_HZ, LOWEST_HZ, ROWS_PER_S
 
 Floats = NDArray[np.float64]
@@ -24,6 +24,7 @@ MODULATIONS_HZ = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 PULSE_ROWS = (10, 76)  # lags of .2 to 1.5 s
 HARMONY_ROWS = 100  # 2 s, one every second
 PITCHES = np.arange(64, 108)  # MIDI; below, a band is wider than a semitone
+PROFILES = (MAJOR_PROFILE, MINOR_PROFILE)
 TRIADS = MappingProxyType({"major": (0, 4, 7), "minor": (0, 3, 7), "diminished": (0, 3, 6), "augmented": (0, 4, 8)})
 
 
@@ -70,10 +71,10 @@ def _spectrum(seen: _Sound) -> Floats:
 
 def _contrast(seen: _Sound) -> Floats:
     """Between loud and faint, over time and over neighbouring bands, in eight parts of the spectrum."""
-    parts = np.array_split(seen.rows, 8, axis=1)
-    in_time = [np.subtract(*_quantiles(part, 95, 10)) for part in parts]
-    across = [np.subtract(*np.percentile(part, (90, 10), axis=1)).mean() for part in parts]
-    return np.array([*in_time, *across])
+    parts = seen.rows.reshape(len(seen.rows), 8, -1).swapaxes(0, 1)
+    in_time = np.subtract(*np.percentile(parts.reshape(8, -1), (95, 10), axis=1))
+    across = np.subtract(*np.percentile(parts, (90, 10), axis=2)).mean(1)
+    return np.concatenate([in_time, across])
 
 
 def _rhythm(seen: _Sound) -> Floats:
@@ -121,8 +122,7 @@ def _harmony(seen: _Sound) -> Floats:
     starts = range(0, max(len(classes) - HARMONY_ROWS, 1), ROWS_PER_S)
     each = np.stack([classes[start : start + HARMONY_ROWS].mean(0) for start in starts])
     share = each / (each.sum(1, keepdims=True) + 1e-9)
-    keys = np.array([_major_minor(row) for row in each])
-    major, minor = _major_minor(classes.mean(0))
+    keys, (major, minor) = _major_minor(each), _major_minor(classes.mean(0)[None])[0]
     entropy = -(share * np.log(share + 1e-9)).sum(1)
     intervals = [(share * np.roll(share, semitones, axis=1)).sum(1).mean() for semitones in range(1, 7)]
     of_keys = [major - minor, max(major, minor), (keys[:, 0] - keys[:, 1]).mean(), keys.max(1).mean()]
@@ -138,10 +138,23 @@ def _triads(share: Floats) -> list[float]:
     return [brighter.mean(), (brighter > 0).mean(), *others]
 
 
-def _major_minor(classes: Floats) -> tuple[float, float]:
-    """Correlation with the best major key's profile and with the best minor key's."""
-    _, major, minor = key_correlations(classes)
-    return float(major.max()), float(minor.max())
+def _major_minor(classes: Floats) -> Floats:
+    """(S, 2): correlation of weights (S, 12) with the best major key's profile and with the best minor key's."""
+    found = _standard(classes) @ _keys().T
+    return np.stack([found[:, :12].max(1), found[:, 12:].max(1)], axis=1)
+
+
+@lru_cache(maxsize=1)
+def _keys() -> Floats:
+    """(24, 12) profiles of the major and the minor keys."""
+    return _standard(np.array([np.roll(profile, tonic) for profile in PROFILES for tonic in range(12)]))
+
+
+def _standard(rows: Floats) -> Floats:
+    """Rows of mean 0 and length 1; constant ones stay 0."""
+    centred = rows - rows.mean(1, keepdims=True)
+    length = np.sqrt((centred**2).sum(1, keepdims=True))
+    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
 
 
 def _pitch_classes(rows: Floats) -> Floats:

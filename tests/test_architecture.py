@@ -64,8 +64,8 @@ AT_IMPORT = {
         "ctypes.POINTER",
     },
     "the house's own small values": {
-        "AMTConfig", "Chord", "Chord.from_id", "Chord.parse", "Kind", "Lean", "Recipe", "Target", "Text", "Variant",
-        "Weights", "_Waiting", "card.Text",
+        "AMTConfig", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Recipe", "Target", "Text",
+        "Variant", "Weights", "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
         "_clip", "_features_of_lengths", "_many", "_number", "_on_circle", "_rows", "_span", "_whole", "_DRAWS.uniform",
