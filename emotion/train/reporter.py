@@ -218,8 +218,8 @@ PoolingVQ, which selects, shares neither data nor features with it.
 
 The 4Q audio emotion set (Panda, Malheiro, Paiva 2018; for research use only): 900 excerpts of 30 s, whole and in parts.
 YM2413-MDB 1.0.2 (Choi and others 2022; no licence stated with the copy): 669 pieces of game music as MIDI, played
-through a General MIDI SoundFont as written and in other instruments, keys and tempi, with and without drums. The weights
-are given for research and personal use.
+through a General MIDI SoundFont as written and in other instruments, keys and tempi, with and without drums. The
+weights are given for research and personal use.
 
 ## Limits
 
