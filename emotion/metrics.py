@@ -4,7 +4,7 @@ Quadrants are classes 0..3; probabilities are (N, 4). The figures are those of s
 them with, but fast enough for thousands of bootstrap draws.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np

@@ -57,7 +57,9 @@ DOORS = {
 # What may be called while a module is imported. None of it reads a file, asks the network or loads weights, as the test
 # beside the static one sees for itself; all of it is over in microseconds to a few milliseconds.
 AT_IMPORT = {
-    "marks on classes and functions": {"dataclass", "field", "cache", "lru_cache", "torch.inference_mode"},
+    "marks on classes and functions": {
+        "dataclass", "field", "cache", "lru_cache", "torch.inference_mode", "torch.no_grad",
+    },
     "plain values": {
         "MappingProxyType", "TypeVar", "frozenset", "set", "tuple", "object", "range", "len", "slice", "combinations",
         "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "ctypes.CFUNCTYPE",
@@ -65,10 +67,11 @@ AT_IMPORT = {
     },
     "the house's own small values": {
         "AMTConfig", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Recipe", "Target", "Text",
-        "Variant", "Weights", "_Waiting", "card.Text",
+        "Variant", "Variation", "Weights", "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
-        "_clip", "_features_of_lengths", "_many", "_number", "_on_circle", "_rows", "_span", "_whole", "_DRAWS.uniform",
+        "_clip", "_features_of_lengths", "_many", "_number", "_numbered", "_on_circle", "_rows", "_shape", "_span",
+        "_whole", "_DRAWS.uniform", "_MEASURES.values",
     },
 }  # fmt: skip
 NUMPY_READS = re.compile(r"np\.(load|loadtxt|genfromtxt|fromfile|fromregex|memmap|lib\b.*)$")

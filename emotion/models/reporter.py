@@ -20,7 +20,7 @@ from emotion.judge import AUDIO, Stretch
 from emotion.models.kernel import KernelRidge
 
 KIND = NAME = "reporter"
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "reporter"
+WEIGHTS = Path(__file__).parent.parent / "weights" / "reporter"
 LONGEST_S = 60.0
 _SIGNS = np.sign([PLACES[name] for name in QUADRANTS])  # (4, 2)
 
