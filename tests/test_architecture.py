@@ -71,7 +71,7 @@ AT_IMPORT = {
     },
     "rows of tables, made by a short function beside the table": {
         "_clip", "_features_of_lengths", "_many", "_number", "_numbered", "_on_circle", "_rows", "_shape", "_span",
-        "_whole", "_DRAWS.uniform", "_MEASURES.values",
+        "_whole", "_DRAWS.uniform", "_MEASURES.values", "FIGURES.items",
     },
 }  # fmt: skip
 NUMPY_READS = re.compile(r"np\.(load|loadtxt|genfromtxt|fromfile|fromregex|memmap|lib\b.*)$")
