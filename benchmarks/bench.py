@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 REPEATS = 3
 HOUR_S = 3600
 CHORDS = 300
+SEARCHED_S = (10, 30, 60)
 
 Row = dict[str, list[float]]
 
@@ -36,6 +37,7 @@ def main() -> None:
         os.environ["V2M_CACHE"] = str(work / "cache")
         clip = given.clip or _standard_clip(work)
         rows = {"start-up": start_up(), f"clip {clip.name}": whole_clip(clip, work), f"{CHORDS} chords": chords()}
+        rows |= {"search": searching(), "judging": judging()}
         rows |= {} if given.quick else {"memory": memory(work)}
     report = {
         "task": "speed",
@@ -72,7 +74,7 @@ def whole_clip(clip: Path, work: Path) -> Row:
     for repeat in range(REPEATS):
         os.environ["V2M_CACHE"] = str(work / f"cache-{repeat}")  # so that watching is never a memory of watching
         began = time.perf_counter()
-        result = compose(clip, work / f"clip-{repeat}", Options(encoder="color"))
+        result = compose(clip, work / f"clip-{repeat}", Options(encoder="color", candidates=1))
         total = time.perf_counter() - began
         decode = _seconds(lambda: sum(1 for _ in media.frames(clip)))
         render = _seconds(lambda result=result: list(synthesis.render(result.midi, duration_s=result.duration_s)))
@@ -82,6 +84,54 @@ def whole_clip(clip: Path, work: Path) -> Row:
         for name, value in figures.items():
             rows.setdefault(name, []).append(value)
     return rows
+
+
+def searching() -> Row:
+    """Seconds from what was seen to a composition, one candidate and as many as by default, by the clip's length."""
+    import emotion.judge
+    from emotion.affect import emotions_at, expected_place
+    from video2music import pipeline
+    from video2music.values import Options, VideoFeatures
+
+    pipeline.load_models()
+    emotion.judge.load(pipeline.SELECTS)
+    rng = np.random.default_rng(0)
+    rows: Row = {}
+    for seconds in SEARCHED_S:
+        emotions = emotions_at(rng.uniform(-0.6, 0.6, (seconds, 2)))
+        motion, offsets = rng.uniform(0, 30, seconds).astype(np.float32), np.arange(seconds, dtype=np.float32) % 7
+        seen = VideoFeatures(float(seconds), "bench", emotions, motion, offsets, expected_place(emotions))
+        for count in (1, Options().candidates):
+            runs = [_seconds(lambda: pipeline.write(seen, Options(candidates=count))) for _ in range(REPEATS)]  # noqa: B023
+            rows[f"{seconds} s of clip, {count} candidates s"] = runs
+    return rows
+
+
+def judging() -> Row:
+    """Seconds in which the selecting judge, once loaded, hears a minute's sound and MIDI."""
+    import emotion.judge
+    from emotion import synthesis
+    from video2music import midi
+    from video2music.values import Key, Note, Score, Section, Track
+
+    judge = emotion.judge.load("poolingvq")
+    notes = tuple(Note(step / 6, step / 6 + 0.3, 48 + step * 7 % 36, 60 + step % 30) for step in range(350))
+    score = Score((Track("piano", 0, notes),), (Section(0.0, 60.0, 120.0),), 4, Key(0, "major"), 60.0)
+    with tempfile.TemporaryDirectory() as folder:
+        path, sound = Path(folder, "minute.mid"), Path(folder, "minute.wav")
+        midi.write(score, path)
+        _write_wav(sound, np.concatenate(list(synthesis.render(path, duration_s=60.0))))
+        return {"60 s, sound and MIDI s": [_seconds(lambda: judge.hear(sound, path)) for _ in range(REPEATS)]}
+
+
+def _write_wav(path: Path, samples: np.ndarray) -> None:
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(44_100)
+        file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
 
 
 def chords() -> Row:

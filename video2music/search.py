@@ -1,10 +1,10 @@
 """Search: several pieces are begun, a judge hears what is there of each, the weaker ones are dropped, the best is kept.
 
 This is successive halving (K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter
-optimization", AISTATS 2016): at section ends the better half goes on, until FINALISTS are left, which are heard whole.
-Most candidates cost a section or two, so that on clips of half a minute and more many cost little more than a few; the
-whole search takes at most a tenth of the clip's length and SPARE_S on two cores. What is kept depends on the seed and
-the number of candidates alone and never on how fast the machine is.
+optimization", AISTATS 2016): at section ends the better half and the plain candidate go on, and what is left after the
+last of these rounds is heard whole. Most candidates cost a section or two. What it takes stands in
+benchmarks/results.md; what is kept depends on the seed and the number of candidates alone and never on how fast the
+machine is.
 """
 
 import math
@@ -27,7 +27,6 @@ FINALISTS = 2
 PLAIN = 0  # the candidate that nobody drops, so that a manifest tells what the search has gained
 RUNG_S, NEAR_S = 16.0, 6.0  # about how often candidates are compared, and how near to that a section must end
 SHORTEST_S = 8.0  # of music between the last comparison and the end
-SHARE_OF_CLIP, SPARE_S = 0.1, 2.0  # the most a search of the default number takes: of the clip's length, and beside it
 
 PULLS = ((1.0, 1.0), (1.5, 1.5), (1.5, 1.0), (1.0, 1.5), (0.7, 0.7), (2.0, 1.5), (1.5, 2.0), (1.0, 0.7))
 """Valence and arousal: what each candidate makes of the strength, in turn; the first is the plain piece."""
