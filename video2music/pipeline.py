@@ -118,7 +118,7 @@ def _shipped(name: str) -> emotion.judge.Judge | None:
     """A judge with the weights that ship, None with a line in the log where they are missing."""
     try:
         return emotion.judge.load(name)
-    except (CheckpointError, ImportError, AttributeError) as error:
+    except CheckpointError as error:
         log.warning("the judge %s does not listen: %s", name, error)
         return None
 

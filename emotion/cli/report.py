@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,8 +105,14 @@ def write_table(target: str | Path | None, rows: Iterable[Sequence[Any]]) -> Non
 
 
 def plain(result: object) -> Mapping[str, Any]:
-    """A value's fields as JSON can tell them."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in vars(result).items()}
+    """A value's fields as JSON can tell them: paths as text, values inside as their fields."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value)
+        return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+    return {name: told(value) for name, value in vars(result).items()}
 
 
 @contextmanager

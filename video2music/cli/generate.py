@@ -99,7 +99,7 @@ def _score_all(
                     overwrite=overwrite,
                     progress=tell,
                 )
-            row |= {**plain(result), "report": asdict(result.report) if result.report else None}
+            row |= plain(result)
         except Exception as error:  # one bad clip never stops the others
             row["error"] = sentence(error)
             typer.echo(f"error: {row['error']}", err=True)
