@@ -34,11 +34,11 @@ LEANS = MappingProxyType({
     "tempo": Lean(0.3, 2.6, -1.0, 1.0),         # halves of the style's range of tempi, from its middle
     "density": Lean(0.0, 3.0, -0.7, 1.1),       # standard deviations of MuVi-Sync's note density
     "loudness": Lean(0.0, 3.0, -1.0, 1.0),      # standard deviations of MuVi-Sync's loudness
-    "velocity": Lean(0.0, 60.0, -22.0, 4.0),    # beyond what the loudness asks for: the touch
-    "register": Lean(5.0, 2.0, -4.0, 4.0),      # semitones
+    "velocity": Lean(0.0, 45.0, -14.0, 4.0),    # beyond what the loudness asks for: the touch
+    "register": Lean(7.0, 3.0, -5.0, 5.0),      # semitones
     "length": Lean(0.2, -1.0, -0.4, 0.0),       # share of a note's length: below 0 detached, 0 legato
     "pedal": Lean(0.0, -0.9, -0.4, 0.0),        # share of a chord's time with the pedal down, from all of it
-    "staying": Lean(0.0, -1.5, -0.75, 0.75),    # nats for the chord before: harmony moves faster when excited
+    "staying": Lean(0.0, -3.0, -1.5, 1.5),      # nats for the chord before: harmony moves faster when excited
     "brightness": Lean(2.5, 0.0, -2.0, 2.0),    # nats for the key's major chords against its minor ones
 })  # fmt: skip
 WISHED_TEMPO = 1.35  # how far beyond the style's tempi, in halves of their range, a wish may lead
