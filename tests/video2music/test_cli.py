@@ -15,6 +15,7 @@ from video2music import __version__, demo
 from video2music.cli import app
 
 COLOR = ("--encoder", "color")
+PLAIN = (*COLOR, "--candidates", "1")
 
 
 def run(*arguments, **options):
@@ -59,7 +60,7 @@ def tried(clip, tmp_path_factory):
     (folder / "empty.mp4").touch()
     (folder / "page.mp4").write_text("<html>not found</html>")
     inputs = ["missing.mp4", "empty.mp4", "page.mp4", *(path.name for path in awkward)]
-    done = run("generate", "-o", "out", *COLOR, "--json", "report.json", "--", *inputs, cwd=folder)
+    done = run("generate", "-o", "out", *PLAIN, "--json", "report.json", "--", *inputs, cwd=folder)
     return folder, done, json.loads((folder / "report.json").read_text())["clips"]
 
 
@@ -124,7 +125,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(clip, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # bytes a file: the WAV does not fit
 
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = run("generate", clip, "-o", tmp_path / "out", *COLOR, preexec_fn=little_room, env=environment)
+    done = run("generate", clip, "-o", tmp_path / "out", *PLAIN, preexec_fn=little_room, env=environment)
     plainly(done)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -187,7 +188,7 @@ def test_a_name_that_is_no_text_is_printed_as_it_is(clip, tmp_path):
 
 def test_a_name_of_only_dots_stays_in_the_folder(clip, tmp_path):
     shutil.copy(clip, tmp_path / "...mp4")
-    done = run("generate", "./...mp4", "-o", "new/out", *COLOR, cwd=tmp_path)
+    done = run("generate", "./...mp4", "-o", "new/out", *PLAIN, cwd=tmp_path)
     assert done.stdout.splitlines() == ["new/out/clip/clip.scored.mp4"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
