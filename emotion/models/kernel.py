@@ -34,11 +34,7 @@ class KernelRidge(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, outputs) of inputs (B, D)."""
-        return self.of_standard(self.standard(inputs))
-
-    def of_standard(self, z: Tensor) -> Tensor:
-        """(B, outputs) of z-scores (B, D)."""
-        return self.mean + self._kernel(z, self.points) @ self.weights
+        return self.mean + self._kernel(self.standard(inputs), self.points) @ self.weights
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, targets: Tensor, *, ridge: float) -> None:

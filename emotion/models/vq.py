@@ -6,7 +6,6 @@ a code that is rare in the window weighs more (inverse frequency; the paper leav
 The rule is applied to the rows themselves, not to their codes.
 """
 
-from collections.abc import Callable
 from types import MappingProxyType
 
 import torch
@@ -91,7 +90,6 @@ def _needed(there: Tensor) -> Tensor:
     return torch.cat([there[:, :1].any(-1), new[:, 1:]], dim=1)
 
 
-Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
 RULES = MappingProxyType({"adaptive": adaptive, "mean": mean, "max": maximum})
 """How windows of rows become one row each; `none` leaves the rows as they are."""
 
