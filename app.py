@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from emotion.affect import EMOTIONS
+from emotion.threads import wait_quietly
 from video2music import Options, UserError, compose
 from video2music.chords import ROOTS
 from video2music.values import MODES, Key
@@ -129,6 +130,7 @@ def serve(page: gr.Blocks, **options: Any) -> None:
 def main() -> None:
     """Serve the page on this machine until stopped."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    wait_quietly()
     serve(build())
 
 

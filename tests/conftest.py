@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from emotion.threads import wait_quietly
+
+wait_quietly()  # pytest-xdist gives every core a process
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -2,10 +2,9 @@
 
 This is successive halving (K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter
 optimization", AISTATS 2016): at section ends the better half and the plain candidate go on, and what is left after the
-last of these rounds is heard whole. Most candidates cost a section or two. With the default number it takes no more
-than a tenth of the clip's length and 2 s on one core, loading apart (a slow test watches that; see also
-benchmarks/results.md); what is kept depends on the seed and the number of candidates alone and never on how fast the
-machine is.
+last of these rounds is heard whole. Most candidates cost a section or two. With the default number it should take no
+more than a tenth of the clip's length and 2 s on one core, loading apart (measured by `make bench`); what is kept
+depends on the seed and the number of candidates alone and never on how fast the machine is.
 """
 
 import math

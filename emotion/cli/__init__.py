@@ -6,6 +6,7 @@ import typer
 
 from emotion.cli import analyse, evaluate, train
 from emotion.cli.report import log_to_stderr, print_any_name
+from emotion.threads import wait_quietly
 
 app = typer.Typer(
     name="python -m emotion",
@@ -30,4 +31,5 @@ def configure(
 def main() -> None:
     """Run the command line."""
     print_any_name()
+    wait_quietly()
     app(prog_name="python -m emotion")

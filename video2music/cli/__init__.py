@@ -6,6 +6,7 @@ import typer
 
 import video2music
 from emotion.cli.report import log_to_stderr, print_any_name
+from emotion.threads import wait_quietly
 from video2music.cli import demo, doctor, download, evaluate, features, generate, train
 
 app = typer.Typer(
@@ -44,4 +45,5 @@ def configure(
 def main() -> None:
     """Run the command line."""
     print_any_name()
+    wait_quietly()
     app()
