@@ -12,9 +12,10 @@ from typing import Any
 
 import gradio as gr
 
+import video2music
 from emotion.affect import EMOTIONS
 from emotion.threads import wait_quietly
-from video2music import Options, UserError, compose
+from video2music import Options, UserError
 from video2music.chords import ROOTS
 from video2music.values import MODES, Key
 
@@ -78,7 +79,7 @@ def score(
             seed=int(seed or 0),
             candidates=int(candidates),
         )
-        result = compose(Path(clip), folder, options, progress=bar(progress))
+        result = video2music.compose(Path(clip), folder, options, progress=bar(progress))
     except Exception as error:  # the page's outer edge
         forget(str(folder))
         raise gr.Error(
@@ -130,7 +131,7 @@ def serve(page: gr.Blocks, **options: Any) -> None:
 def main() -> None:
     """Serve the page on this machine until stopped."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    wait_quietly()
+    wait_quietly()  # before the first piece brings torch
     serve(build())
 
 
