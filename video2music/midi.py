@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pretty_midi
 
 TICKS_PER_BEAT = 960
+_PAN, _ROOM = 10, 91  # control changes: place from left to right, and reverberation
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _SIGNATURES = {
     "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
@@ -166,8 +167,9 @@ def _played(track: Track, channel: int, clock: _Clock) -> "mido.MidiTrack":
     from mido import Message, MetaMessage
 
     events = [(0, MetaMessage("track_name", name=track.name))]
-    if not track.drums:
-        events.append((0, Message("program_change", channel=channel, program=track.program)))
+    events.append((0, Message("program_change", channel=channel, program=track.program)))
+    for control, value in ((_PAN, 64 + 63 * track.pan), (_ROOM, 127 * track.room)):
+        events.append((0, Message("control_change", channel=channel, control=control, value=round(value))))
     for pedal in track.pedals:
         change = Message("control_change", channel=channel, control=SUSTAIN, value=127 if pedal.down else 0)
         events.append((clock.tick(pedal.time_s), change))
@@ -207,7 +209,12 @@ def _heard(instrument: "pretty_midi.Instrument") -> Track:
     pedals = [
         Pedal(float(c.time), down=c.value >= PEDAL_DOWN) for c in instrument.control_changes if c.number == SUSTAIN
     ]
-    return Track(instrument.name, int(instrument.program), tuple(sorted(notes)), instrument.is_drum, tuple(pedals))
+    last = {change.number: change.value for change in instrument.control_changes}
+    pan, room = (last.get(_PAN, 64) - 64) / 63, last.get(_ROOM, 40) / 127
+    return Track(
+        instrument.name, int(instrument.program), tuple(sorted(notes)), instrument.is_drum, tuple(pedals),
+        pan=max(pan, -1.0), room=room,
+    )  # fmt: skip
 
 
 def _sections(file: "mido.MidiFile", heard: "pretty_midi.PrettyMIDI") -> tuple[Section, ...]:

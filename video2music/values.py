@@ -230,13 +230,25 @@ class Pedal:
 
 @dataclass(frozen=True)
 class Track:
-    """One instrument: a General MIDI program 0..127, or the drum kit."""
+    """One instrument: a General MIDI program 0..127, or the drum kit; of a kit, which one.
+
+    pan   where it sits, from -1 on the left to 1 on the right
+    room  how much of it is sent into the room's reverberation, 0..1
+    """
 
     name: str
     program: int
     notes: tuple[Note, ...]
     drums: bool = False
     pedals: tuple[Pedal, ...] = ()
+    pan: float = 0.0
+    room: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.program <= 127 and -1 <= self.pan <= 1 and 0 <= self.room <= 1):
+            raise Video2MusicError(
+                f"not a track: program {self.program} (0 to 127), pan {self.pan} (-1 to 1), room {self.room} (0 to 1)"
+            )
 
 
 @dataclass(frozen=True)
