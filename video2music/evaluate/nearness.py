@@ -1,4 +1,4 @@
-"""How near an accompaniment is to those that people play: our arranger beside POP909's pianists, same chords, same bars.
+"""How near an accompaniment is to those of people: our arranger beside POP909's pianists, same chords, same bars.
 
 Nineteen numbers describe a bar of four beats (`FEATURES`); each is z-scored on the human bars of one half of the songs.
 The distance between two sets of bars is Fréchet's, between the Gaussians that fit them. It tells how alike the bars
@@ -70,10 +70,14 @@ LOUDNESS = Spread(0.175, 0.069, 0.049, 0.03, 0.4)
 class Played(Protocol):
     """Notes as arrays (N,): emotion.notes.Notes is one."""
 
-    start_s: NDArray[np.float64]
-    end_s: NDArray[np.float64]
-    pitch: NDArray[np.int64]
-    velocity: NDArray[np.int64]
+    @property
+    def start_s(self) -> NDArray[np.float64]: ...
+    @property
+    def end_s(self) -> NDArray[np.float64]: ...
+    @property
+    def pitch(self) -> NDArray[np.int64]: ...
+    @property
+    def velocity(self) -> NDArray[np.int64]: ...
 
 
 @dataclass(frozen=True, eq=False)
