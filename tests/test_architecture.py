@@ -32,6 +32,7 @@ LAYERS = (
         "target",
         "model",
         "composition",
+        "chart",
     ),
     ("draft", "degeneracy", "search", "manifest", "output", "pipeline"),
     ("batch", "data", "train", "evaluate", "demo", "doctor"),
