@@ -11,7 +11,7 @@ from emotion.values import AffectCurve
 from video2music.chords import Chord
 from video2music.errors import ManifestError
 from video2music.expression import Pull
-from video2music.values import Cut, Dynamics, Form, Key, Section
+from video2music.values import Cut, Dynamics, Form, Key, Section, Tempo
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +77,9 @@ class Composition:
 def _form(found: Mapping[str, Any]) -> Form:
     rows = {name: np.array(found[name], float) for name in ("beats_s", "bars_s", "steps_s")}
     sections = tuple(Section(**section) for section in found["sections"])
-    return Form(
-        found["duration_s"], found["end_s"], **rows, sections=sections, cut_errors_ms=tuple(found["cut_errors_ms"])
-    )
+    tempi = tuple(Tempo(**tempo) for tempo in found.get("tempi", ()))  # there were none before a section could have two
+    errors_ms = tuple(found["cut_errors_ms"])
+    return Form(found["duration_s"], found["end_s"], **rows, sections=sections, tempi=tempi, cut_errors_ms=errors_ms)
 
 
 def _lists(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Score <-> .mid: a Standard MIDI File with tempo map, metre, key, markers, pedals and one track an instrument.
 
 Times survive within half a tick, 0.6 ms at 50 beats a minute. The tempo of a MIDI file is a whole number of
-microseconds a beat; ticks are counted with the rounded tempo and from each section's start anew, so that no error adds
+microseconds a beat; ticks are counted with the rounded tempo and from each change of it anew, so that no error adds
 up.
 """
 
@@ -17,7 +17,7 @@ from emotion.files import failure, whole_file
 from emotion.notes import Notes
 from emotion.performance import DRUM_CHANNEL, PEDAL_DOWN, SUSTAIN
 from video2music.errors import MediaError, Video2MusicError
-from video2music.values import MODES, Key, Marker, Note, Pedal, Score, Section, Track
+from video2music.values import MODES, Key, Marker, Metre, Note, Pedal, Score, Tempo, Track
 
 if TYPE_CHECKING:
     import mido
@@ -88,9 +88,9 @@ def _held(pedals: Iterable[Pedal], end_s: float) -> Iterator[tuple[float, float]
 
 
 def read(path: Path) -> Score:
-    """The score in a .mid, its own or anyone's, with a section for each tempo. Raises MediaError.
+    """The score in a .mid, its own or anyone's. Raises MediaError.
 
-    Instruments without notes are left out. A metre that changes is taken at its last value, a missing key as C major.
+    Instruments without notes are left out; a missing metre is taken as 4/4, a missing key as C major.
     """
     import mido
     import pretty_midi
@@ -103,8 +103,9 @@ def read(path: Path) -> Score:
     duration_s = max(heard.tick_to_time(sum(message.time for message in track)) for track in file.tracks)
     return Score(
         tuple(_heard(instrument) for instrument in heard.instruments),
-        _sections(file, heard),
-        heard.time_signature_changes[-1].numerator if heard.time_signature_changes else 4,
+        _tempi(file, heard),
+        tuple(Metre(float(change.time), change.numerator) for change in heard.time_signature_changes)
+        or (Metre(0.0, 4),),
         _key(heard),
         float(duration_s),
         tuple(Marker(float(heard.tick_to_time(tick)), message.text) for tick, message in _metas(file, "marker")),
@@ -119,12 +120,12 @@ class _Clock:
 
     @classmethod
     def of(cls, score: Score) -> "_Clock":
-        first, *others = score.sections
-        anchors = [(0, 0.0, _tempo_us(first))]  # a pickup has the tempo of the first section
-        for section in others:
+        first, *others = score.tempi
+        anchors = [(0, 0.0, _tempo_us(first))]
+        for tempo in others:
             tick, time_s, tempo_us = anchors[-1]
-            ticks = round((section.start_s - time_s) * 1e6 / tempo_us * TICKS_PER_BEAT)
-            anchors.append((tick + ticks, time_s + ticks * tempo_us / TICKS_PER_BEAT / 1e6, _tempo_us(section)))
+            ticks = round((tempo.start_s - time_s) * 1e6 / tempo_us * TICKS_PER_BEAT)
+            anchors.append((tick + ticks, time_s + ticks * tempo_us / TICKS_PER_BEAT / 1e6, _tempo_us(tempo)))
         return cls(tuple(anchors))
 
     def tick(self, time_s: float) -> int:
@@ -134,8 +135,8 @@ class _Clock:
         return tick + round((time_s - start_s) * 1e6 / tempo_us * TICKS_PER_BEAT)
 
 
-def _tempo_us(section: Section) -> int:
-    return round(60e6 / section.tempo)
+def _tempo_us(tempo: Tempo) -> int:
+    return round(60e6 / tempo.bpm)
 
 
 def _channels(score: Score) -> list[int]:
@@ -148,16 +149,13 @@ def _channels(score: Score) -> list[int]:
 
 
 def _conductor(score: Score, clock: _Clock) -> "mido.MidiTrack":
-    """The first track: tempi, metre, key, markers. Beats before the first bar make a short bar of their own."""
+    """The first track: tempi, metres, key, markers."""
     from mido import MetaMessage as Meta
 
     events = [(tick, Meta("set_tempo", tempo=tempo_us)) for tick, _, tempo_us in clock.anchors]
-    first = score.sections[0]
-    pickup = round(first.start_s * first.tempo / 60)
-    if pickup:
-        events.append((0, Meta("time_signature", numerator=pickup, denominator=4)))
-    start = clock.tick(first.start_s) if pickup else 0
-    events.append((start, Meta("time_signature", numerator=score.beats_per_bar, denominator=4)))
+    for metre in score.metres:
+        signature = Meta("time_signature", numerator=metre.beats, denominator=4)
+        events.append((clock.tick(metre.start_s), signature))
     events.append((0, Meta("key_signature", key=_SIGNATURES[score.key.mode][score.key.tonic])))
     events += [(clock.tick(marker.time_s), Meta("marker", text=marker.text)) for marker in score.markers]
     return _track(events, clock.tick(score.duration_s))
@@ -217,14 +215,10 @@ def _heard(instrument: "pretty_midi.Instrument") -> Track:
     )  # fmt: skip
 
 
-def _sections(file: "mido.MidiFile", heard: "pretty_midi.PrettyMIDI") -> tuple[Section, ...]:
-    """One for each tempo event; the first starts with the first whole bar, the last ends with the last note."""
-    tempi = [(float(heard.tick_to_time(tick)), 60e6 / message.tempo) for tick, message in _metas(file, "set_tempo")]
-    tempi = tempi or [(0.0, 120.0)]
-    metres = heard.time_signature_changes
-    starts = [float(metres[1].time) if len(metres) == 2 else 0.0, *(time_s for time_s, _ in tempi[1:])]
-    ends = [*starts[1:], float(max((note.end for i in heard.instruments for note in i.notes), default=0.0))]
-    return tuple(Section(start, end, tempo) for start, end, (_, tempo) in zip(starts, ends, tempi, strict=True))
+def _tempi(file: "mido.MidiFile", heard: "pretty_midi.PrettyMIDI") -> tuple[Tempo, ...]:
+    """One for each tempo event; 120 beats a minute where there is none, as the standard has it."""
+    told = [Tempo(float(heard.tick_to_time(tick)), 60e6 / message.tempo) for tick, message in _metas(file, "set_tempo")]
+    return tuple(told) if told and not told[0].start_s else (Tempo(0.0, 120.0), *told)
 
 
 def _key(heard: "pretty_midi.PrettyMIDI") -> Key:

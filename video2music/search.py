@@ -66,7 +66,7 @@ class Candidate:
             "seed": self.seed,
             "pull": list(self.pull),
             "key": str(self.composition.key),
-            "tempo": round(self.composition.form.sections[0].tempo, 2),
+            "tempo": round(self.composition.form.tempi[0].bpm, 2),
             "steps": len(self.composition.chords),
             "rounds": [{"until_s": round(until_s, 3), "score": score} for until_s, score in self.rounds],
             "match": vars(self.match) if self.match else None,

@@ -1,5 +1,6 @@
 """What travels from room to room: frozen values with their units, checked when made. Time is seconds as float."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,8 +121,32 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Tempo:
+    """From start_s on there are so many beats a minute."""
+
+    start_s: float
+    bpm: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start_s < math.inf and 0 < self.bpm < math.inf):
+            raise Video2MusicError(f"not a tempo: {self}")
+
+
+@dataclass(frozen=True)
+class Metre:
+    """From start_s on a bar has so many beats, quarter notes."""
+
+    start_s: float
+    beats: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start_s < math.inf and self.beats >= 1):
+            raise Video2MusicError(f"not a metre: {self}")
+
+
+@dataclass(frozen=True)
 class Section:
-    """A stretch of music from one section start to the next, with its tempo in beats per minute."""
+    """A stretch of music from one section start to the next, with the tempo it starts in, in beats per minute."""
 
     start_s: float
     end_s: float
@@ -141,6 +166,7 @@ class Form:
     bars_s         onset of every downbeat
     steps_s        (N,) onset of each chord
     sections       in order, without gaps, from the first bar to end_s
+    tempi          in order, the first from 0 on; where it is not given, that of each section
     end_s          when the last bar ends: the final chord is released here and rings on until duration_s
     cut_errors_ms  for each cut of the clip, how far its nearest downbeat lies, in milliseconds (signed: + is late)
     """
@@ -151,9 +177,15 @@ class Form:
     bars_s: NDArray[np.float64]
     steps_s: NDArray[np.float64]
     sections: tuple[Section, ...]
+    tempi: tuple[Tempo, ...] = ()
     cut_errors_ms: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.sections:
+            raise Video2MusicError("form: there must be a section, which says the tempo")
+        if not self.tempi:
+            told = [Tempo(section.start_s, section.tempo) for section in self.sections]
+            object.__setattr__(self, "tempi", (Tempo(0.0, told[0].bpm), *told[1:]))
         _finite(
             "form", **{name: getattr(self, name) for name in ("duration_s", "end_s", "beats_s", "bars_s", "steps_s")}
         )
@@ -180,7 +212,25 @@ class Form:
         begun = [section for section in self.sections if section.start_s < end_s]
         begun = begun or [replace(self.sections[0], start_s=0.0)]  # it ends within the pickup
         sections = (*begun[:-1], replace(begun[-1], end_s=end_s))
-        return Form(end_s, end_s, beats_s, bars_s if len(bars_s) else beats_s[:1], steps_s, sections)
+        tempi = tuple(tempo for tempo in self.tempi if tempo.start_s < end_s)
+        return Form(end_s, end_s, beats_s, bars_s if len(bars_s) else beats_s[:1], steps_s, sections, tempi)
+
+    @property
+    def bar_beats(self) -> NDArray[np.int64]:
+        """Beats of each bar; the last one, which holds one chord and may be of any length, counts as the one before."""
+        starts = np.searchsorted(self.beats_s, self.bars_s - 1e-6)
+        beats = np.diff(np.append(starts, len(self.beats_s)))
+        return np.append(beats[:-1], beats[-2] if len(beats) > 1 else beats[-1])
+
+    @property
+    def metres(self) -> tuple[Metre, ...]:
+        """Where the number of beats in a bar changes, a pickup first."""
+        pickup = int(np.searchsorted(self.beats_s, self.bars_s[0] - 1e-6))
+        found = [Metre(0.0, pickup)] if pickup else []
+        for start_s, beats in zip(self.bars_s.tolist(), self.bar_beats.tolist(), strict=True):
+            if not found or found[-1].beats != beats or (pickup and len(found) == 1):
+                found.append(Metre(start_s, beats))
+        return tuple(found)
 
     @property
     def step_ends_s(self) -> NDArray[np.float64]:
@@ -261,11 +311,14 @@ class Marker:
 
 @dataclass(frozen=True)
 class Score:
-    """Tracks of notes in seconds, with the tempi (section starts), the key and the markers that a .mid file carries."""
+    """Tracks of notes in seconds, with the tempi, the metres, the key and the markers that a .mid file carries.
+
+    Tempi and metres each begin at 0; a metre begins anew wherever its bars are counted anew, as after a pickup.
+    """
 
     tracks: tuple[Track, ...]
-    sections: tuple[Section, ...]
-    beats_per_bar: int
+    tempi: tuple[Tempo, ...]
+    metres: tuple[Metre, ...]
     key: Key
     duration_s: float
     markers: tuple[Marker, ...] = ()

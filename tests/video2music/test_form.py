@@ -1,6 +1,7 @@
 """The grid: it fits the clip, its steps are about a second, its downbeats meet the cuts that matter."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video2music.errors import OptionError
-from video2music.form import plan
+from video2music.form import MOST_BEND, plan, strong
 from video2music.styles import load_style
 from video2music.values import Cut
 
@@ -27,7 +28,10 @@ def test_every_form_starts_at_zero_fits_the_clip_and_moves_in_steps_of_about_a_s
     assert form.steps_s[0] == 0 and form.beats_s[0] == 0
     assert 0 < form.end_s < duration_s
     tail = min(2.0, 0.1 * duration_s)
-    assert 0.74 * tail <= duration_s - form.end_s <= 1.26 * tail
+    rings_s = duration_s - form.end_s
+    assert rings_s <= tail + 1e-9
+    late = duration_s - 3 < max((cut.time_s for cut in cuts if cut.time_s < duration_s), default=0.0)
+    assert rings_s > (0.2 if late else 0.99) * tail
     lengths = np.diff(form.steps_s)
     assert (lengths[1:] > 0.5).all() and (lengths < 1.6).all(), lengths
     assert (lengths[:1] > 0.25).all()  # a pickup may be a single beat
@@ -52,7 +56,9 @@ def test_sections_follow_without_gaps_from_the_first_bar_each_on_a_downbeat_in_i
     for section in form.sections:
         assert np.abs(form.bars_s - section.start_s).min() < 1e-9
         inside = form.beats_s[(form.beats_s >= section.start_s - 1e-9) & (form.beats_s < section.end_s - 1e-9)]
-        np.testing.assert_allclose(np.diff(inside), 60 / section.tempo, rtol=1e-6)
+        assert inside[0] == pytest.approx(section.start_s)
+        if len(inside) > 1 and section.end_s < form.end_s:
+            assert inside[1] - inside[0] == pytest.approx(60 / section.tempo)
     middle = form.sections[1:-1]
     assert all(section.end_s - section.start_s >= min(8, duration_s / 4) - 1e-6 for section in middle)
 
@@ -65,6 +71,56 @@ def test_each_cut_is_told_how_late_its_nearest_downbeat_is(duration_s, cuts, aro
     for cut, error in zip(cuts, form.cut_errors_ms, strict=True):
         expected = min(((float(bar) - cut.time_s) * 1000 for bar in form.bars_s), key=abs)
         assert abs(error) == pytest.approx(abs(expected), abs=0.01)
+
+
+@settings(max_examples=80, deadline=None)
+@given(durations, cut_lists, st.floats(-1, 1), st.sampled_from([3, 4, 5]))
+def test_tempi_change_by_six_percent_at_most_and_a_bar_is_whole_or_two_beats(duration_s, cuts, arousal, beats):
+    style = replace(PIANO, beats_per_bar=beats)
+    form = plan(duration_s, cuts, arousal=arousal, style=style)
+    bpm = np.array([tempo.bpm for tempo in form.tempi])
+    assert (np.abs(np.log(bpm[1:] / bpm[:-1])) <= np.log(1.06) + 1e-6).all()
+    wanted = 90 + 28 * arousal
+    assert (bpm <= wanted * 1.18 + 1e-6).all() and (bpm >= wanted / 1.18 - 1e-6).all()
+    lengths = set(form.bar_beats[:-1].tolist())
+    assert lengths <= {2, beats}
+    for tempo, after in zip(form.tempi, [*form.tempi[1:], None], strict=True):  # beats are even within each tempo
+        until_s = after.start_s if after else form.bars_s[-1]
+        inside = form.beats_s[(form.beats_s >= tempo.start_s - 1e-9) & (form.beats_s < until_s + 1e-9)]
+        np.testing.assert_allclose(np.diff(inside), 60 / tempo.bpm, rtol=1e-6)
+    for metre, after in zip(form.metres, [*form.metres[1:], None], strict=True):
+        until_s = after.start_s if after else form.end_s
+        bars = form.bars_s[(form.bars_s >= metre.start_s - 1e-9) & (form.bars_s < until_s - 1e-9)]
+        for bar, following in itertools.pairwise(bars):
+            assert ((form.beats_s >= bar - 1e-9) & (form.beats_s < following - 1e-9)).sum() == metre.beats
+
+
+def test_strong_cuts_of_random_lists_are_met_four_times_in_five_where_one_tempo_meets_half():
+    rng = np.random.default_rng(5)
+    met, steady = [], []
+    for _ in range(60):
+        duration_s, times = rng.uniform(20, 120), rng.integers(4, 13)
+        cuts = [Cut(float(t), float(s)) for t, s in zip(rng.uniform(0, duration_s, times), rng.uniform(3, 30, times))]
+        cuts.sort(key=lambda cut: cut.time_s)
+        arousal = float(rng.uniform(-1, 1))
+        for bend, found in ((MOST_BEND, met), (0.0, steady)):
+            bars = plan(duration_s, cuts, arousal=arousal, style=PIANO, bend=bend).bars_s
+            found += [np.abs(bars - time_s).min() <= 0.08 for time_s in strong(duration_s, cuts)]
+    assert np.mean(met) > 0.8 > 0.65 > np.mean(steady)
+
+
+def test_of_cuts_within_four_seconds_the_stronger_is_strong_and_a_wished_hit_beats_both():
+    cuts = [Cut(10.0, 5.0), Cut(12.0, 9.0), Cut(15.9, 7.0), Cut(20.0, 3.0)]
+    assert strong(30.0, cuts) == (12.0, 20.0)
+    assert strong(30.0, cuts, [11.0]) == (11.0, 15.9, 20.0)
+
+
+@pytest.mark.parametrize("arousal", [-1.0, 0.0, 1.0])
+def test_a_wished_range_of_tempi_is_never_left(arousal):
+    cuts = [Cut(float(time_s), 20.0) for time_s in (7.7, 13.1, 21.9, 30.3, 41.0, 47.9)]
+    for slowest, fastest in ((96.0, 104.0), (70.0, 70.0), (40.0, 200.0)):
+        form = plan(55.0, cuts, arousal=arousal, style=PIANO, tempo=(slowest, fastest))
+        assert all(slowest - 1e-6 <= tempo.bpm <= fastest + 1e-6 for tempo in form.tempi)
 
 
 def test_a_downbeat_after_the_cut_counts_as_late():

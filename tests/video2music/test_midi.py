@@ -12,7 +12,7 @@ from video2music.chords import parse_sequence
 from video2music.errors import MediaError, Video2MusicError
 from video2music.form import plan
 from video2music.styles import load_style, names
-from video2music.values import Cut, Dynamics, Key, Marker, Note, Pedal, Score, Section, Track
+from video2music.values import Cut, Dynamics, Key, Marker, Metre, Note, Pedal, Score, Tempo, Track
 
 
 def composed(style="piano", duration_s=50.0, key="D minor", arousal=0.1):
@@ -38,10 +38,13 @@ def assert_close(one: Score, two: Score) -> None:
         assert [p.down for p in after.pedals] == [p.down for p in before.pedals]
     np.testing.assert_allclose([m.time_s for m in two.markers], [m.time_s for m in one.markers], atol=1e-3)
     assert [m.text for m in two.markers] == [m.text for m in one.markers]
-    for before, after in zip(one.sections, two.sections, strict=True):
-        assert (after.start_s, after.end_s) == pytest.approx((before.start_s, before.end_s), abs=1e-3)
-        assert after.tempo == pytest.approx(before.tempo, rel=1e-5)
-    assert (one.key, one.beats_per_bar) == (two.key, two.beats_per_bar)
+    for before, after in zip(one.tempi, two.tempi, strict=True):
+        assert after.start_s == pytest.approx(before.start_s, abs=1e-3)
+        assert after.bpm == pytest.approx(before.bpm, rel=1e-5)
+    for before, after in zip(one.metres, two.metres, strict=True):
+        assert after.start_s == pytest.approx(before.start_s, abs=1e-3)
+        assert after.beats == before.beats
+    assert one.key == two.key
     assert two.duration_s == pytest.approx(one.duration_s, abs=1e-3)
 
 
@@ -55,9 +58,9 @@ def test_a_score_comes_back_from_its_file_within_a_millisecond(tmp_path, style, 
 
 def test_times_do_not_drift_over_an_hour_of_changing_tempi(tmp_path):
     tempi = np.random.default_rng(0).uniform(55, 130, 100)
-    sections = tuple(Section(36.0 * i, 36.0 * (i + 1), float(tempo)) for i, tempo in enumerate(tempi))
+    marks = tuple(Tempo(36.0 * i, float(tempo)) for i, tempo in enumerate(tempi))
     notes = tuple(Note(t, t + 0.4, 60, 80) for t in np.arange(0, 3599, 7.77).tolist())
-    score = Score((Track("piano", 0, notes),), sections, 4, Key(0, "major"), 3600.0)
+    score = Score((Track("piano", 0, notes),), marks, (Metre(0.0, 4),), Key(0, "major"), 3600.0)
     midi.write(score, tmp_path / "hour.mid")
     heard = pretty_midi.PrettyMIDI(str(tmp_path / "hour.mid"))
     found = sorted(note.start for note in heard.instruments[0].notes)
@@ -86,7 +89,7 @@ def test_other_programs_find_tempo_metre_key_markers_and_pedal(tmp_path):
     heard = pretty_midi.PrettyMIDI(str(tmp_path / "a.mid"))
     assert pretty_midi.key_number_to_key_name(heard.key_signature_changes[0].key_number) == "Eb Major"
     assert heard.time_signature_changes[-1].numerator == 4
-    assert heard.get_tempo_changes()[1][0] == pytest.approx(score.sections[0].tempo, rel=1e-4)
+    assert heard.get_tempo_changes()[1][0] == pytest.approx(score.tempi[0].bpm, rel=1e-4)
     metas = [message for track in mido.MidiFile(tmp_path / "a.mid").tracks for message in track]
     assert sum(message.type == "marker" and message.text == "cut" for message in metas) == 3
     assert any(change.number == 64 for change in heard.instruments[0].control_changes)
@@ -96,14 +99,16 @@ def test_other_programs_find_tempo_metre_key_markers_and_pedal(tmp_path):
 @pytest.mark.parametrize("mode", ["major", "minor"])
 @pytest.mark.parametrize("tonic", range(12))
 def test_every_key_survives(tmp_path, tonic, mode):
-    score = Score((Track("a", 0, (Note(0.0, 1.0, 60, 64),)),), (Section(0.0, 1.0, 100.0),), 4, Key(tonic, mode), 1.0)
+    score = Score(
+        (Track("a", 0, (Note(0.0, 1.0, 60, 64),)),), (Tempo(0.0, 100.0),), (Metre(0.0, 4),), Key(tonic, mode), 1.0
+    )
     midi.write(score, tmp_path / "k.mid")
     assert midi.read(tmp_path / "k.mid").key == Key(tonic, mode)
 
 
 def test_a_key_struck_again_at_once_stays_two_notes(tmp_path):
     notes = (Note(0.0, 0.5, 60, 64), Note(0.5, 1.0, 60, 70))
-    score = Score((Track("a", 0, notes),), (Section(0.0, 1.0, 97.3),), 4, Key(0, "major"), 1.0)
+    score = Score((Track("a", 0, notes),), (Tempo(0.0, 97.3),), (Metre(0.0, 4),), Key(0, "major"), 1.0)
     midi.write(score, tmp_path / "k.mid")
     assert [note.velocity for note in midi.read(tmp_path / "k.mid").tracks[0].notes] == [64, 70]
 
@@ -111,7 +116,7 @@ def test_a_key_struck_again_at_once_stays_two_notes(tmp_path):
 def test_drums_play_on_channel_ten_and_no_other_instrument_does(tmp_path):
     note = (Note(0.0, 1.0, 38, 64),)
     tracks = (*(Track(f"t{i}", i, note) for i in range(12)), Track("kit", 0, note, drums=True))
-    score = Score(tracks, (Section(0.0, 1.0, 100.0),), 4, Key(0, "major"), 1.0)
+    score = Score(tracks, (Tempo(0.0, 100.0),), (Metre(0.0, 4),), Key(0, "major"), 1.0)
     midi.write(score, tmp_path / "d.mid")
     channels = [
         {message.channel for message in track if message.type == "note_on"}
@@ -124,14 +129,14 @@ def test_drums_play_on_channel_ten_and_no_other_instrument_does(tmp_path):
 
 def test_names_in_any_script_survive(tmp_path):
     track = Track("фортепиано", 0, (Note(0.0, 1.0, 60, 64),), pedals=(Pedal(0.1, True), Pedal(0.9, False)))
-    score = Score((track,), (Section(0.0, 1.0, 100.0),), 4, Key(0, "major"), 1.0, (Marker(0.5, "Schnitt – ä"),))
+    score = Score((track,), (Tempo(0.0, 100.0),), (Metre(0.0, 4),), Key(0, "major"), 1.0, (Marker(0.5, "Schnitt – ä"),))
     midi.write(score, tmp_path / "n.mid")
     assert_close(score, midi.read(tmp_path / "n.mid"))
 
 
 def test_more_instruments_than_channels_are_refused(tmp_path):
     tracks = tuple(Track(str(i), 0, (Note(0.0, 1.0, 60, 64),)) for i in range(16))
-    score = Score(tracks, (Section(0.0, 1.0, 100.0),), 4, Key(0, "major"), 1.0)
+    score = Score(tracks, (Tempo(0.0, 100.0),), (Metre(0.0, 4),), Key(0, "major"), 1.0)
     with pytest.raises(Video2MusicError, match="16 instruments"):
         midi.write(score, tmp_path / "many.mid")
     assert list(tmp_path.iterdir()) == []
@@ -162,5 +167,5 @@ def test_the_rows_of_a_score_are_those_that_a_judge_reads_from_its_file(tmp_path
 
 
 def test_a_score_without_notes_has_no_rows():
-    empty = Score((Track("piano", 0, ()),), (Section(0.0, 4.0, 90.0),), 4, Key(0, "major"), 5.0)
+    empty = Score((Track("piano", 0, ()),), (Tempo(0.0, 90.0),), (Metre(0.0, 4),), Key(0, "major"), 5.0)
     assert len(midi.notes_of(empty)) == 0 and midi.notes_of(empty).pedal_s.shape == (0, 2)
