@@ -65,9 +65,8 @@ def plan(
         raise OptionError(f"a clip of {duration_s} s cannot be scored: its length must be above 0 s")
     marks = weighed(duration_s, cuts, hits)
     metre = _Metre.of(arousal, style, tempo)
-    path = _Search(
-        duration_s, [mark for mark in marks if duration_s - mark.time_s > LAST_CHORD_S], metre, change
-    ).best()
+    scored = [mark for mark in marks if duration_s - mark.time_s > LAST_CHORD_S]
+    path = _Search(duration_s, scored, metre, bend).best()
     return _form(duration_s, path, metre, marks, [cut.time_s for cut in cuts])
 
 

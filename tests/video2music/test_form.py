@@ -99,9 +99,9 @@ def test_strong_cuts_of_random_lists_are_met_four_times_in_five_where_one_tempo_
     rng = np.random.default_rng(5)
     met, steady = [], []
     for _ in range(60):
-        duration_s, times = rng.uniform(20, 120), rng.integers(4, 13)
-        cuts = [Cut(float(t), float(s)) for t, s in zip(rng.uniform(0, duration_s, times), rng.uniform(3, 30, times))]
-        cuts.sort(key=lambda cut: cut.time_s)
+        duration_s = rng.uniform(20, 120)
+        times = np.sort(rng.uniform(0, duration_s, rng.integers(4, 13))).tolist()
+        cuts = [Cut(time_s, float(rng.uniform(3, 30))) for time_s in times]
         arousal = float(rng.uniform(-1, 1))
         for bend, found in ((MOST_BEND, met), (0.0, steady)):
             bars = plan(duration_s, cuts, arousal=arousal, style=PIANO, bend=bend).bars_s
@@ -151,11 +151,11 @@ def test_strong_cuts_meet_downbeats_far_more_often_than_chance():
 
 
 def test_of_two_cuts_that_cannot_both_be_met_the_stronger_is():
-    for weak, strong in ((0, 1), (1, 0)):
-        cuts = [Cut(10.0 + 1.3 * index, 30.0 if index == strong else 3.5) for index in (0, 1)]
+    for weaker, stronger in ((0, 1), (1, 0)):
+        cuts = [Cut(10.0 + 1.3 * index, 30.0 if index == stronger else 3.5) for index in (0, 1)]
         form = plan(30.0, cuts, arousal=0.2, style=PIANO)
-        assert abs(form.cut_errors_ms[strong]) < 1.0
-        assert abs(form.cut_errors_ms[weak]) > abs(form.cut_errors_ms[strong])
+        assert abs(form.cut_errors_ms[stronger]) < 1.0
+        assert abs(form.cut_errors_ms[weaker]) > abs(form.cut_errors_ms[stronger])
 
 
 def test_a_wished_hit_draws_a_downbeat_like_a_strong_cut():
