@@ -43,7 +43,7 @@ LAYER = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = ("torch", "torchvision", "cv2", "open_clip", "gradio", "av", "scipy", "transformers")
 LIGHT = ("values", "errors", "chords", "form", "voicing", "arrange", "midi", "cli")
 DOORS = {
-    "subprocess": {"video2music.media", "emotion.synthesis"},
+    "subprocess": {"video2music.media", "emotion.synthesis", "video2music.evaluate.espeak"},
     "av": {
         "video2music.media",
         "video2music.mux",
@@ -51,6 +51,7 @@ DOORS = {
         "emotion.sound",
         "video2music.features.pixels",
         "video2music.doctor",
+        "video2music.evaluate.decoded",
     },
     "gradio": {"app"},
     "pickle": set(),

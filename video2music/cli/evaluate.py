@@ -1,4 +1,4 @@
-"""`video2music evaluate`: how good the models are, and whether they watch."""
+"""`video2music evaluate`: how good the models are, whether they watch, and what people would notice in the music."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from video2music.evaluate.study import Study
 
 app = typer.Typer(
-    help="Measure the models on MuVi-Sync, with and without the picture, beside what counting alone can do.",
+    help="Measure the models on MuVi-Sync beside what counting alone can do, and the music in scored clips.",
     no_args_is_help=True,
 )
 
@@ -93,6 +93,37 @@ def evaluate_guidance(
 
         done = guidance.study(features, clips=clips, stretches=stretches, seeds=seeds, jobs=jobs, keep=keep)
         _hand_out(done, guidance.as_text(done.report), json_file, predictions, into or [])
+
+
+@app.command("music")
+def evaluate_music(
+    clips: Annotated[Path, typer.Option(metavar="DIR", help="Videos to score, at any depth; others are told of.")],
+    human: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="POP909: how near the piano comes to its pianists.")
+    ] = None,
+    muvi_sync: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="MuVi-Sync, unpacked: its chords through the same arranger.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many sets of cut lists, and pieces for each clip.")] = 1,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep what is scored on the way there.")] = None,
+    json_file: JsonOption = None,
+    into: IntoOption = None,
+) -> None:
+    """What people notice: cuts on downbeats, length, ending, loudness, speech, and how human the playing is."""
+    with failing_plainly():
+        _check(None, into or [], "music")
+        from emotion.evaluate.markdown import put_into
+        from video2music.evaluate import music
+
+        done = music.study(music.Asked(clips, human, muvi_sync, seeds), keep=keep)
+        text = music.as_text(done.report)
+        write_json(json_file, done.report)
+        for path in into or []:
+            put_into(path, "music", text)
+        if json_file != "-":
+            typer.echo(text, nl=False)
+        if done.failed:
+            raise typer.Exit(1)
 
 
 def _check(predictions: Path | None, into: list[Path], task: str) -> None:
