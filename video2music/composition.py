@@ -9,9 +9,18 @@ import numpy as np
 from emotion.errors import UserError
 from emotion.values import AffectCurve
 from video2music.chords import Chord
-from video2music.errors import ManifestError
+from video2music.errors import ManifestError, OptionError
 from video2music.expression import Pull
 from video2music.values import Cut, Dynamics, Form, Key, Section, Tempo
+
+
+@dataclass(frozen=True)
+class Take:
+    """A section that was drawn anew: its number from 1, the seed, and the chords of its steps."""
+
+    section: int
+    seed: int
+    chords: tuple[Chord, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +28,9 @@ class Composition:
     """Chords (one a step of the form, in C major or A minor), dynamics, and what they were made for.
 
     `cuts` are the clip's, `encoder` is what watched it, `weights` are the sha256 of every model that had a part, by
-    name, and `style` is the TOML text to play it in. `seed` is of every draw, the player's too, and `pull` says how
-    hard the target pulled.
+    name, and `style` is the TOML text to play it in, in its own metre or with `beats_per_bar`, by all its instruments
+    but those of `without`. `seed` is of every draw, the player's too, and `pull` says how hard the target pulled.
+    `takes` are sections that replace those of the piece, the later ones those of the earlier.
     """
 
     key: Key
@@ -34,6 +44,26 @@ class Composition:
     style: str
     seed: int
     pull: Pull
+    beats_per_bar: int | None = None
+    without: tuple[str, ...] = ()
+    takes: tuple[Take, ...] = ()
+
+    def steps(self, section: int) -> slice:
+        """The steps of a section, counted from 1; a pickup belongs to the first. Raises OptionError."""
+        sections = self.form.sections
+        if not 1 <= section <= len(sections):
+            raise OptionError(f"there is no section {section}: the piece has {len(sections)}")
+        starts_s = [0.0, *(part.start_s for part in sections[1:]), np.inf]
+        first, after = np.searchsorted(self.form.steps_s, np.array(starts_s[section - 1 : section + 1]) - 1e-6)
+        return slice(int(first), int(after))
+
+    @property
+    def sounding(self) -> tuple[Chord, ...]:
+        """The chords as they are played, those of every take in their place."""
+        chords = list(self.chords)
+        for take in self.takes:
+            chords[self.steps(take.section)] = take.chords
+        return tuple(chords)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers; `from_json` gives the same floats back."""
@@ -47,7 +77,10 @@ class Composition:
             "encoder": self.encoder,
             "weights": dict(self.weights),
             "style": self.style,
+            "beats_per_bar": self.beats_per_bar,
+            "without": list(self.without),
             "drawn": {"seed": self.seed, "pull": list(self.pull)},
+            "takes": [{**vars(take), "chords": [str(chord) for chord in take.chords]} for take in self.takes],
         }
 
     @classmethod
@@ -67,11 +100,18 @@ class Composition:
                 str(found["style"]),
                 int(drawn["seed"]),
                 Pull(*map(float, drawn["pull"])),
+                found.get("beats_per_bar"),
+                tuple(found.get("without", ())),
+                tuple(_take(take) for take in found.get("takes", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
             raise ManifestError(
                 f"the manifest does not hold a whole composition ({error}): compose the clip anew"
             ) from None
+
+
+def _take(found: Mapping[str, Any]) -> Take:
+    return Take(int(found["section"]), int(found["seed"]), tuple(Chord.parse(name) for name in found["chords"]))
 
 
 def _form(found: Mapping[str, Any]) -> Form:

@@ -11,7 +11,8 @@ from typing import Any
 from emotion.checkpoint import file_sha256
 from emotion.errors import UserError
 from video2music.composition import Composition
-from video2music.errors import ManifestError
+from video2music.draft import LOCKS
+from video2music.errors import ManifestError, OptionError
 from video2music.values import Options
 
 VERSION = 1
@@ -20,12 +21,31 @@ PACKAGES = ("video2music", "torch", "numpy", "av", "opencv-python", "scenedetect
 
 @dataclass(frozen=True)
 class Replay:
-    """A composition from a manifest, with the options it was made with and the clip it was made for."""
+    """A composition from a manifest, with the options it was made with and the clip it was made for.
+
+    It is played as it was, unless `locks` name what of it stays while the rest is drawn anew with the options, or
+    `redraw` the section, from 1, that alone is drawn anew.
+    """
 
     composition: Composition
     options: Options
     clip: Path
     clip_sha256: str
+    locks: frozenset[str] = frozenset()
+    redraw: int | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(self.locks - set(LOCKS)):
+            raise OptionError(f"nothing to lock is called {unknown[0]!r}: choose of {', '.join(LOCKS)}")
+        if self.locks and self.redraw is not None:
+            raise OptionError("lock parts and draw the rest anew, or draw one section anew, not both")
+        if self.redraw is not None:
+            self.composition.steps(self.redraw)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is drawn anew."""
+        return not self.locks and self.redraw is None
 
     def check(self, clip: Path) -> None:
         """Raise ManifestError unless this is the clip of the manifest, byte for byte."""

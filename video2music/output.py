@@ -51,21 +51,26 @@ def names(clips: Sequence[Path]) -> list[str]:
     return [stem_of(clip) if stems[stem_of(clip)] == 1 else _hashed(clip) for clip in clips]
 
 
-def claim(out: Path, clip: Path, *, name: str | None = None, overwrite: bool = False) -> Output:
-    """The place for a clip's files. Raises OptionError when it is taken and `overwrite` is false.
+def claim(
+    out: Path, clip: Path, *, name: str | None = None, overwrite: bool = False, variants: int = 1
+) -> list[Output]:
+    """The place for a clip's files: one folder, or of several variants `v1/`, `v2/` and so on within it.
 
     A folder that holds the score of another clip of the same stem is left alone: the clip's own name then carries the
-    hash of its path.
+    hash of its path. Raises OptionError when a place is taken and `overwrite` is false.
     """
     stem = stem_of(clip)
-    output = Output(out / (name or stem), stem, clip)
-    if name is None and output.owner() not in (None, str(clip.resolve())):
-        output = Output(out / _hashed(clip), stem, clip)
-    if output.folder.exists() and not output.folder.is_dir():
-        raise OptionError(f"{output.folder} is in the way: it is a file where a folder must go; choose another -o")
-    if output.folder.exists() and any(output.folder.iterdir()) and not overwrite:
-        raise OptionError(f"{output.folder} is there already: say --overwrite to replace it, or choose another -o")
-    return output
+    base = out / (name or stem)
+    owners = {Output(folder, stem, clip).owner() for folder in (base, base / "v1")} - {None}
+    if name is None and owners - {str(clip.resolve())}:
+        base = out / _hashed(clip)
+    folders = [base / f"v{number + 1}" for number in range(variants)] if variants > 1 else [base]
+    for folder in (base, *folders):
+        if folder.exists() and not folder.is_dir():
+            raise OptionError(f"{folder} is in the way: it is a file where a folder must go; choose another -o")
+        if folder in folders and folder.exists() and any(folder.iterdir()) and not overwrite:
+            raise OptionError(f"{folder} is there already: say --overwrite to replace it, or choose another -o")
+    return [Output(folder, stem, clip) for folder in folders]
 
 
 @contextmanager
@@ -92,25 +97,44 @@ def _publish(partial: Path, output: Output) -> None:
 
     What a former run made goes, because it may have had another container; what else lies there stays.
     """
-    made = sorted(partial.iterdir(), key=lambda path: path.name == output.manifest.name)
-    for path in made:
-        if _is_clip(output.folder / path.name, output):
-            raise MediaError(f"{output.clip} lies where its own {path.name} must go: choose another folder")
+    made = sorted(files_in(partial), key=lambda path: path.name == output.manifest.name)
+    places = [output.folder / path.relative_to(partial) for path in made]
+    for place in places:
+        if _is_clip(place, output):
+            raise MediaError(f"{output.clip} lies where its own {place.name} must go: choose another folder")
     former = _former(output)
     output.folder.mkdir(exist_ok=True)
     output.manifest.unlink(missing_ok=True)
     for old in former:
         old.unlink(missing_ok=True)
-    for path in made:
-        path.replace(output.folder / path.name)
+    for path, place in zip(made, places, strict=True):
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder and in those within it, in order."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _former(output: Output) -> list[Path]:
     """The files in the folder that its manifest lists, which need not tell the truth."""
     listed = _told(output).get("files")
     named = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
-    found = [output.folder / name for name in named if name == Path(name).name and "\0" not in name]
-    return [path for path in found if path.is_file() and not _is_clip(path, output)]
+    found = [output.folder / name for name in named if _stays_inside(name)]
+    return [path for path in found if path.is_file() and not path.parent.is_symlink() and not _is_clip(path, output)]
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a listed name is that of a file in the folder or in one within it, not somewhere else."""
+    parts = Path(name).parts
+    return (
+        1 <= len(parts) <= 2
+        and str(Path(*parts)) == name
+        and ".." not in parts
+        and "\0" not in name
+        and parts[0] != "/"
+    )
 
 
 def _is_clip(path: Path, output: Output) -> bool:

@@ -5,19 +5,23 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 import emotion.judge
 from emotion import synthesis
 from emotion.errors import CheckpointError
 from emotion.values import EmotionReport
-from video2music import features, manifest, media, midi, mix, mux, search, styles
+from video2music import audiofile, chart, features, manifest, media, midi, mix, mux, search, styles
 from video2music.chords import lab_lines
 from video2music.composition import Composition
-from video2music.draft import Draft, load_models, score_of
-from video2music.output import Output, claim, workshop
+from video2music.draft import Draft, Kept, load_models, redrawn, score_of, silent, styled
+from video2music.output import Output, claim, files_in, workshop
+from video2music.soundtrack import soundtrack
 from video2music.target import from_wish, target
 from video2music.values import Options, Result, VideoFeatures
 
@@ -26,6 +30,7 @@ log = logging.getLogger(__name__)
 STAGES = ("watch", "form", "chords", "dynamics", "search", "arrange", "render", "mux", "judge")
 Progress = Callable[[str, float], None]
 
+_TAKE_DRAW, _VARIANT_DRAW = 4, 5  # streams of their own under the one seed
 SELECTS, REPORTS = "poolingvq", "reporter"  # judges; the one that reports had no part in the choice
 
 
@@ -51,38 +56,49 @@ def compose(
 ) -> Result:
     """Score one clip into `out/<stem>/` and return what was made.
 
-    A `replay` plays a composition again, with its own options, instead of making one. `name` replaces the folder's
-    name. `progress(stage, fraction)` is told of every stage in STAGES. Of several candidates the `judge` keeps one, and
-    the `reporter` hears what came out; by default those that ship. Raises UserError with one sentence; nothing
-    half-made is left under a final name.
+    A `replay` plays a composition again instead of making one, or keeps of it what it says; without `options` it has
+    its own. Several variants go into `out/<stem>/v1/` and so on; what is returned is the first, which names them all.
+    `name` replaces the folder's name. `progress(stage, fraction)` is told of every stage in STAGES. Of several
+    candidates the `judge` keeps one, and the `reporter` hears what came out; by default those that ship. Raises
+    UserError with one sentence; nothing half-made is left under a final name.
     """
     clip = Path(clip)
-    options = replay.options if replay else options or Options()
-    clock = Clock(progress)
+    options = options or (replay.options if replay else Options())
     if replay:
         replay.check(clip)
-    else:
-        check(options)
+    check(options)
     media.probe(clip)
-    output = claim(Path(out), clip, name=name, overwrite=overwrite)
-    written = Written(replay.composition, None) if replay else watch_and_write(clip, options, clock, judge)
-    with workshop(output) as folder:
-        video, report = play(clip, written, options, folder / output.stem, clock, reporter)
-    return _result(output, video.name, written.composition.form.duration_s, clock.seconds, report)
+    outputs = claim(Path(out), clip, name=name, overwrite=overwrite, variants=options.variants)
+    clock = Clock(progress)
+    seen = watch(clip, options, clock) if replay is None or not replay.is_plain else None
+    results = []
+    for output, wish in zip(outputs, variations(options), strict=True):
+        written = begin(replay, seen, wish, clock, judge)
+        with workshop(output) as folder:
+            video, report = play(clip, written, wish, folder / output.stem, clock, reporter)
+        results.append(_result(output, video.name, written.composition.form.duration_s, wish, clock.seconds, report))
+    return replace(results[0], variants=tuple(results)) if len(results) > 1 else results[0]
 
 
 def check(options: Options) -> None:
     """Refuse wishes that name what is not there, before a long clip is watched. Raises UserError."""
     features.encoders.choose(options.encoder)
-    styles.load_style(options.style)
+    style = styles.read(options.style)
+    styled(style, options.beats_per_bar, silent(style, options), where=options.style)
     from_wish(options, seconds=1)
 
 
-def watch_and_write(clip: Path, options: Options, clock: "Clock", judge: search.Judge | None = None) -> "Written":
-    """Watch the clip and compose for what was seen."""
+def watch(clip: Path, options: Options, clock: "Clock") -> VideoFeatures:
+    """What there is to see in the clip, or in as much of it as is to be scored."""
     with clock.stage("watch") as tell:
-        seen = features.extract(clip, encoder=options.encoder, on_progress=tell)
-    return write(seen, options, clock=clock, judge=judge)
+        return features.extract(clip, encoder=options.encoder, until_s=options.preview_s, on_progress=tell)
+
+
+def variations(options: Options) -> list[Options]:
+    """The wishes for each variant: the first has the seed that was asked for, the others have their own."""
+    rng = np.random.default_rng([options.seed, _VARIANT_DRAW])
+    seeds = [options.seed, *rng.integers(2**31, size=options.variants - 1).tolist()]
+    return [replace(options, seed=seed, variants=1) for seed in seeds]
 
 
 class Written(NamedTuple):
@@ -92,18 +108,47 @@ class Written(NamedTuple):
     found: search.Found | None
 
 
+def begin(
+    replay: manifest.Replay | None,
+    seen: VideoFeatures | None,
+    options: Options,
+    clock: "Clock",
+    judge: search.Judge | None,
+) -> Written:
+    """A new composition for what was `seen`, or an earlier one: as it was, with a section or all but its locks anew."""
+    if seen is None or (replay and replay.is_plain):
+        assert replay is not None
+        return Written(replay.composition, None)
+    if replay is None or replay.redraw is None:
+        kept = Kept(replay.composition, replay.locks) if replay else None
+        return write(seen, options, clock=clock, judge=judge, kept=kept)
+    with clock.stage("chords"):
+        takes = len(replay.composition.takes)
+        seed = int(np.random.default_rng([options.seed, _TAKE_DRAW, takes]).integers(2**31))
+        return Written(redrawn(replay.composition, replay.redraw, seen, options, seed), None)
+
+
 def write(
-    seen: VideoFeatures, options: Options, *, clock: "Clock | None" = None, judge: search.Judge | None = None
+    seen: VideoFeatures,
+    options: Options,
+    *,
+    clock: "Clock | None" = None,
+    judge: search.Judge | None = None,
+    kept: Kept | None = None,
 ) -> Written:
     """Compose for what was seen: begin as many drafts as the options say and let the judge keep the best.
 
-    Without a `judge` the shipped one listens; where its weights are missing only one draft is begun.
+    Without a `judge` the shipped one listens; where its weights are missing only one draft is begun. What is `kept` of
+    an earlier composition is in every draft.
     """
     clock, style, aim, models = clock or Clock(), styles.read(options.style), target(seen, options), load_models()
     judge = judge or _shipped(SELECTS) if options.candidates > 1 else None
     draws = search.draws(options.seed, options.strength, options.candidates if judge else 1)
     with clock.stage("form"):
-        drafts = [Draft(seen, aim, options, style=style, models=models, seed=seed, pull=pull) for seed, pull in draws]
+        drafts = [
+            Draft(seen, aim, options, style=style, models=models, seed=seed, pull=pull, kept=kept)
+            for seed, pull in draws
+        ]
     with clock.stage("chords"):
         drafts[0].write(len(drafts[0].form))
     with clock.stage("dynamics"):
@@ -127,17 +172,30 @@ def play(
     clip: Path, written: Written, options: Options, stem: Path, clock: "Clock", reporter: Reporter | None = None
 ) -> tuple[Path, EmotionReport | None]:
     """Arrange, render, mux and hear a composition, into files that begin with `stem`; the scored video, the report."""
-    paths = {kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in _SUFFIXES.items()}
+    paths = _paths(stem, options.audio_format)
     composition, duration_s = written.composition, written.composition.form.duration_s
     with clock.stage("arrange"):
         midi.write(score_of(composition), paths["midi"])
         paths["chords"].write_text(_chord_names(composition))
+        paths["chart"].write_text(chart.text(composition), encoding="utf-8")
+        chart.musicxml(composition, paths["lead_sheet"], title=clip.stem)
     with clock.stage("render"):
-        mixed = mix.master(
-            synthesis.render(paths["midi"], duration_s=duration_s), paths["audio"], duration_s=duration_s
+        music, under = stem.with_name(f"{stem.name}.music.wav"), stem.with_name(f"{stem.name}.under.wav")
+        mixed = mix.mix(
+            synthesis.stems(paths["midi"], duration_s=duration_s),
+            music,
+            duration_s=duration_s,
+            source=soundtrack(clip),
+            how=options.source,
+            under=under,
+            stems_folder=stem.with_name("stems") if options.stems else None,
         )
     with clock.stage("mux"):
-        scored = mux.mux(clip, paths["audio"], stem.with_name(f"{stem.name}.scored"), duration_s=duration_s)
+        sound = under if under.exists() else music
+        scored = mux.mux(clip, sound, stem.with_name(f"{stem.name}.scored"), duration_s=duration_s)
+        under.unlink(missing_ok=True)
+        audiofile.encode(music, paths["audio"], kind=options.audio_format, duration_s=duration_s)
+        music.unlink(missing_ok=True)
     with clock.stage("judge"):
         reporter = reporter or _shipped(REPORTS)
         report = reporter.hear(paths["audio"]) if reporter else None
@@ -147,8 +205,8 @@ def play(
         options,
         search=written.found.to_json() if written.found else None,
         report=asdict(report) if report else None,
-        sound={"synthesizer": synthesis.synthesizer(), "soundfont": synthesis.find_soundfont().name, **vars(mixed)},
-        files=sorted(path.name for path in [*paths.values(), scored]),
+        sound={"synthesizer": synthesis.synthesizer(), "soundfont": synthesis.find_soundfont().name, **asdict(mixed)},
+        files=sorted({paths["manifest"].name, *(str(p.relative_to(stem.parent)) for p in files_in(stem.parent))}),
         seconds=clock.seconds,
     )
     paths["manifest"].write_text(json.dumps(told, indent=1) + "\n")
@@ -157,12 +215,25 @@ def play(
 
 def _chord_names(composition: Composition) -> str:
     """The chords in the sounding key as lines of a .lab file."""
-    sounding = [chord.transpose(composition.key.shift) for chord in composition.chords]
+    sounding = [chord.transpose(composition.key.shift) for chord in composition.sounding]
     form = composition.form
     return lab_lines(sounding, form.steps_s, form.step_ends_s, flats=composition.key.flats)
 
 
-_SUFFIXES = {"midi": "mid", "audio": "wav", "chords": "chords.lab", "manifest": "json"}
+def _paths(stem: Path, audio_format: str) -> dict[str, Path]:
+    """Where each kind of file of a scored clip goes, given the path that their names begin with."""
+    return {
+        kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in {**_SUFFIXES, "audio": audio_format}.items()
+    }
+
+
+_SUFFIXES = MappingProxyType({
+    "midi": "mid",
+    "chords": "chords.lab",
+    "chart": "chords.txt",
+    "lead_sheet": "musicxml",
+    "manifest": "json",
+})  # fmt: skip
 
 
 class Clock:
@@ -183,18 +254,24 @@ class Clock:
 
 
 def _result(
-    output: Output, video: str, duration_s: float, seconds: Mapping[str, float], report: EmotionReport | None
+    output: Output,
+    video: str,
+    duration_s: float,
+    options: Options,
+    seconds: Mapping[str, float],
+    report: EmotionReport | None,
 ) -> Result:
-    def path(kind: str) -> Path:
-        return output.folder / f"{output.stem}.{_SUFFIXES[kind]}"
-
+    paths = _paths(output.folder / output.stem, options.audio_format)
     return Result(
         video=output.folder / video,
-        audio=path("audio"),
-        midi=path("midi"),
-        chords=path("chords"),
-        manifest=path("manifest"),
+        stems=output.folder / "stems" if options.stems else None,
         duration_s=duration_s,
-        seconds=seconds,
+        seconds=dict(seconds),
         report=report,
+        audio=paths["audio"],
+        midi=paths["midi"],
+        chords=paths["chords"],
+        chart=paths["chart"],
+        lead_sheet=paths["lead_sheet"],
+        manifest=paths["manifest"],
     )

@@ -1,16 +1,18 @@
 """`video2music generate`: score clips."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from click.core import ParameterSource
 
 from emotion.affect import PLACES
 from emotion.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
 from video2music.errors import OptionError
-from video2music.values import Options
+from video2music.values import AUDIO_FORMATS, Options
 
 if TYPE_CHECKING:
     from video2music.manifest import Replay
@@ -19,6 +21,7 @@ DEFAULT = Options()
 
 
 def generate(
+    context: typer.Context,
     clips: Annotated[list[Path] | None, typer.Argument(metavar="CLIP...", help="Videos to score.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Each clip gets DIR/<its name>/.")] = Path(
         "out"
@@ -41,9 +44,39 @@ def generate(
         int, typer.Option(help="Pieces to begin, of which a judge keeps the one that feels right; 1: no choice.")
     ] = DEFAULT.candidates,
     style: Annotated[str, typer.Option(help="A style's name or the path of a TOML file.")] = DEFAULT.style,
+    tempo: Annotated[
+        str | None, typer.Option(metavar="BPM", help="Beats a minute, or the slowest and the fastest: 90 or 80-110.")
+    ] = None,
+    metre: Annotated[str | None, typer.Option(help="Such as 3/4. Default: the style's.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="An instrument that plays; may repeat.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="An instrument that keeps silent; may repeat.")
+    ] = None,
+    intensity: Annotated[float, typer.Option(help="-1 sparse and soft to 1 dense and loud.")] = DEFAULT.intensity,
+    hit: Annotated[
+        list[float] | None, typer.Option(metavar="SECONDS", help="A moment for a downbeat to fall on; may repeat.")
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(help="The clip's own sound: duck lowers the music under speech, keep lays it beside, replace."),
+    ] = DEFAULT.source,
+    stems: Annotated[bool, typer.Option("--stems", help="Write every instrument as a file, too.")] = False,
+    audio_format: Annotated[
+        str, typer.Option(help=f"Of the music: {', '.join(AUDIO_FORMATS)}.")
+    ] = DEFAULT.audio_format,
+    preview: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Score only the clip's beginning, to hear it soon.")
+    ] = None,
+    variants: Annotated[int, typer.Option(help="Pieces to make, in v1/, v2/ and so on.")] = DEFAULT.variants,
     manifest: Annotated[
         Path | None, typer.Option("--from", metavar="MANIFEST", help="Play the piece of a former run's .json again.")
     ] = None,
+    lock: Annotated[
+        str | None, typer.Option(metavar="PARTS", help="Of --from keep chords or form, or both: chords,form.")
+    ] = None,
+    redraw: Annotated[int | None, typer.Option(metavar="N", help="Of --from draw only section N anew.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what a former run made.")] = False,
     json_file: JsonOption = None,
 ) -> None:
@@ -53,11 +86,16 @@ def generate(
     others; the exit status is 0 only when all went well.
     """
     with failing_plainly():
-        options = Options(
-            encoder=encoder, key=key, primer=primer, emotion=emotion, valence=valence, arousal=arousal, curve=curve,
-            strength=strength, seed=seed, temperature=temperature, candidates=candidates, style=style,
-        )  # fmt: skip
-        replay = _replay(manifest, options)
+        wishes = {
+            "encoder": encoder, "key": key, "primer": primer, "emotion": emotion, "valence": valence,
+            "arousal": arousal, "curve": curve, "strength": strength, "seed": seed, "temperature": temperature,
+            "candidates": candidates, "style": style, "tempo": _tempo(tempo), "beats_per_bar": _beats(metre),
+            "only": tuple(only or ()), "without": tuple(without or ()), "intensity": intensity,
+            "hits": tuple(hit or ()), "source": source, "stems": stems, "audio_format": audio_format,
+            "preview_s": preview, "variants": variants,
+        }  # fmt: skip
+        replay = _replay(manifest, lock, redraw)
+        options = _options(wishes, _given(context), replay)
         clips = clips or ([replay.clip] if replay else [])
         if not clips:
             raise OptionError("no clip was given: name at least one video, or a manifest with --from")
@@ -67,15 +105,67 @@ def generate(
         raise typer.Exit(1)
 
 
-def _replay(path: Path | None, options: Options) -> "Replay | None":
+# The parameters above that stand for an option of another name.
+_OPTION_OF = MappingProxyType({"metre": "beats_per_bar", "hit": "hits", "preview": "preview_s"})
+# What a piece that is played again, whole or but for a section, may still be wished for: how it is put to use.
+_OF_A_REPLAY = frozenset({"source", "stems", "audio_format"})
+_OF_A_SECTION = _OF_A_REPLAY | {"seed", "temperature", "variants"}
+
+
+def _given(context: typer.Context) -> set[str]:
+    """The options that stand on the command line."""
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return {_OPTION_OF.get(name, name) for name in given} & {field.name for field in fields(Options)}
+
+
+def _replay(path: Path | None, lock: str | None, redraw: int | None) -> "Replay | None":
+    """What is to be played again, None without a manifest."""
     if path is None:
+        if lock or redraw is not None:
+            raise OptionError("--lock and --redraw need the piece they are about: name its manifest with --from")
         return None
     from video2music import manifest
 
-    wished = [name for name, value in asdict(options).items() if value != getattr(DEFAULT, name)]
-    if wished:
-        raise OptionError(f"--from plays a piece again as it was, so it takes no --{wished[0]}: leave that out")
-    return manifest.read(path)
+    locks = frozenset(part.strip() for part in lock.split(",")) if lock else frozenset()
+    return replace(manifest.read(path), locks=locks, redraw=redraw)
+
+
+def _options(wishes: dict[str, Any], given: set[str], replay: "Replay | None") -> Options:
+    """The wishes, or those of a piece that is played again with what may be wished for anew."""
+    if replay is None:
+        return Options(**wishes)
+    if not replay.locks:
+        allowed = _OF_A_REPLAY if replay.redraw is None else _OF_A_SECTION
+        if stray := sorted(given - allowed):
+            raise OptionError(
+                f"--from plays a piece again as it was, so it takes no {stray[0]}: leave that out, or say with --lock "
+                "what shall stay"
+            )
+    return replace(replay.options, **{name: wishes[name] for name in given})
+
+
+def _tempo(text: str | None) -> tuple[float, float] | None:
+    """`90` or `80-110` as slowest and fastest. Raises OptionError."""
+    if text is None:
+        return None
+    parts = text.split("-")
+    try:
+        bounds = [float(part) for part in parts]
+    except ValueError:
+        bounds = []
+    if len(bounds) not in (1, 2):
+        raise OptionError(f"the tempo {text!r} is none: give beats a minute such as 90, or a range such as 80-110")
+    return bounds[0], bounds[-1]
+
+
+def _beats(text: str | None) -> int | None:
+    """The beats of a metre in quarter notes, as `3/4` or `3`. Raises OptionError."""
+    if text is None:
+        return None
+    beats = text.removesuffix("/4")
+    if not beats.isdigit():
+        raise OptionError(f"the metre {text!r} is none that can be played: give quarter notes a bar, such as 3/4")
+    return int(beats)
 
 
 def _score_all(
@@ -104,7 +194,7 @@ def _score_all(
             row["error"] = sentence(error)
             typer.echo(f"error: {row['error']}", err=True)
         else:
-            if not quiet:
-                typer.echo(result.video)
+            for made in () if quiet else result.variants or (result,):
+                typer.echo(made.video)
         rows.append(row)
     return rows

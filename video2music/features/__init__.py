@@ -1,6 +1,7 @@
 """Watching: a clip in, one row of features a second out; one decode pass, memory flat in the clip's length."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ def extract(
     encoder: str = "auto",
     cache: bool | Path = True,
     device: str = "cpu",
+    until_s: float | None = None,
     on_progress: OnProgress | None = None,
     on_download: OnProgress | None = None,
 ) -> VideoFeatures:
@@ -39,7 +41,8 @@ def extract(
     `encoder` is a name of `encoders.ENCODERS`, or `auto`: the best whose weights are on this machine. The weights of a
     named one are downloaded where they are missing, and `on_download` (or else `on_progress`) is told the fraction that
     has come; then `on_progress` is told the fraction of the clip that was seen. `cache` is a folder, or True for the
-    user's own, or False. Raises MediaError, EncoderError.
+    user's own, or False. With `until_s` no more is watched than the clip's first seconds. Raises MediaError,
+    EncoderError.
     """
     clip = media.probe(Path(path))
     folder = cache_folder() / "features" if cache is True else cache or None
@@ -47,10 +50,10 @@ def extract(
     *better, last = encoders.choose(encoder)
     for choice in better:
         try:
-            return _extract(clip, choice, folder, device, tell, on_download or tell)
+            return _extract(clip, choice, folder, device, until_s, tell, on_download or tell)
         except EncoderError as error:
             log.warning("encoder %s is passed over: %s", choice.name, error)
-    return _extract(clip, last, folder, device, tell, on_download or tell)
+    return _extract(clip, last, folder, device, until_s, tell, on_download or tell)
 
 
 def _extract(
@@ -58,6 +61,7 @@ def _extract(
     choice: encoders.Choice,
     folder: Path | None,
     device: str,
+    until_s: float | None,
     on_progress: OnProgress,
     on_download: OnProgress,
 ) -> VideoFeatures:
@@ -66,9 +70,10 @@ def _extract(
     found = kept and recall(kept)
     if found:
         on_progress(1.0)
-        return found
-    seen = _Watch(clip, choice.name, choice.load(device=device, on_progress=on_download), on_progress).features()
-    if kept:
+        return found if until_s is None else found.first(until_s)
+    encoder = choice.load(device=device, on_progress=on_download)
+    seen = _Watch(clip, choice.name, encoder, on_progress, until_s or math.inf).features()
+    if kept and until_s is None:
         keep(seen, kept)
     return seen
 
@@ -81,6 +86,7 @@ class _Watch:
     name: str
     encoder: Encoder
     on_progress: OnProgress
+    until_s: float
     scaler: Scaler = field(default_factory=Scaler)
     cuts: CutFinder = field(default_factory=CutFinder)
     duration_s: float = 0.0
@@ -107,10 +113,12 @@ class _Watch:
     def _frames(self) -> Iterator[media.Frame]:
         """Every frame, after the cut finder has seen it."""
         for frame in media.frames(self.clip.path):
+            if frame.time_s >= self.until_s:
+                return
             self.cuts.see(frame.time_s, self.scaler.small(frame.picture))
-            self.duration_s = frame.end_s
+            self.duration_s = min(frame.end_s, self.until_s)
             if self.clip.duration_s:
-                self.on_progress(min(frame.end_s / self.clip.duration_s, 1.0))
+                self.on_progress(min(frame.end_s / min(self.clip.duration_s, self.until_s), 1.0))
             yield frame
 
     def _look(self, second: Second, rows: Rows) -> float:
