@@ -18,15 +18,24 @@ PRODUCT = [*MODULES, ROOT / "app.py"]
 # Who stands on whom, lowest first: a room imports from its own row and those above it.
 LAYERS = (
     ("errors", "chords", "values"),
-    ("media", "mux", "encode"),
+    ("media", "soundtrack", "mux", "audiofile", "encode"),
     (
         "form",
         "styles",
         "voicing",
         "texture",
+        "ensemble",
+        "melody",
+        "bass",
+        "drums",
+        "playing",
         "arrange",
         "expression",
         "midi",
+        "loudness",
+        "limiter",
+        "speech",
+        "ducking",
         "mix",
         "features",
         "target",
@@ -48,6 +57,9 @@ DOORS = {
         "video2music.media",
         "video2music.mux",
         "video2music.encode",
+        "video2music.soundtrack",
+        "video2music.audiofile",
+        "video2music.speech",
         "emotion.sound",
         "video2music.features.pixels",
         "video2music.doctor",
@@ -68,12 +80,14 @@ AT_IMPORT = {
         "ctypes.POINTER",
     },
     "the house's own small values": {
-        "AMTConfig", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Recipe", "Target", "Text",
+        "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Part", "Recipe",
+        "Target", "Text",
         "Variant", "Variation", "Weights", "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
-        "_clip", "_features_of_lengths", "_many", "_number", "_numbered", "_on_circle", "_rows", "_shape", "_span",
-        "_whole", "_DRAWS.uniform", "_MEASURES.values", "FIGURES.items",
+        "_at_least", "_at_most", "_clip", "_features_of_lengths", "_numbered", "_on_circle",
+        "_rows", "_shape", "_within", "_DRAWS.uniform", "_MEASURES.values", "FIGURES.items",
+        "reading.many", "reading.number", "reading.one_of", "reading.span", "reading.whole",
     },
 }  # fmt: skip
 NUMPY_READS = re.compile(r"np\.(load|loadtxt|genfromtxt|fromfile|fromregex|memmap|lib\b.*)$")

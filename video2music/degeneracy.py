@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from types import MappingProxyType
 
-from video2music.arrange import LOUDEST
 from video2music.composition import Composition
+from video2music.playing import LOUDEST
 from video2music.values import Note, Score
 
 STUCK_SHARE, STUCK_STEPS = 0.7, 8  # of the steps that one chord takes; in shorter pieces nothing is stuck
@@ -44,8 +44,8 @@ def silence(composition: Composition, score: Score) -> str | None:
 
 
 def one_note(composition: Composition, score: Score) -> str | None:
-    """One pitch is struck over and over."""
-    pitches = Counter(note.pitch for note in _notes(score))
+    """One pitch is struck over and over, by others than drums."""
+    pitches = Counter(note.pitch for track in score.tracks if not track.drums for note in track.notes)
     struck = pitches.total()
     if struck < FEW_NOTES:
         return None

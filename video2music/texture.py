@@ -3,17 +3,19 @@
 Density is MuVi-Sync's: the notes that sound at some time within a second, whether struck in it or held over. Averaged
 over where the second begins, a stretch of P seconds with n strikes whose notes last L seconds together has (n + L) / P:
 each note is met by every second that begins within it or up to a second before it. That sum decides between figures.
+MuVi-Sync's notes were transcribed from sound, and so instruments in unison are one note; those in octaves are two.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from video2music.styles import HOLD, SILENCE, Pattern, Style
+from video2music.styles import CHORD_VOICES, HOLD, SILENCE, Instrument, Pattern, Style
 from video2music.values import Form
 
 Pitches = Mapping[str, int]  # by voice, for one chord
@@ -22,7 +24,12 @@ SUDDEN = 4.5  # notes a second; a bar whose wanted density jumps by more is divi
 LOYALTY = 0.6  # notes a second by which another figure must fit better to take over
 FAVOUR = 0.8  # notes a second by which a section may prefer one figure to another
 PHRASE_BARS = 4
-FEWEST_PHRASES = 3  # pieces with fewer have no phrase to spare for an opening without the upper line
+_UNISON = MappingProxyType({
+    "pulse": "bass",
+    "pad tenor": "tenor",
+    "pad alto": "alto",
+    "pad soprano": "soprano",
+})  # fmt: skip
 
 
 class Strike(NamedTuple):
@@ -37,7 +44,10 @@ class Strike(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """Where each step lies: seconds, bar, section, steps since the section's downbeat; and a step's usual length."""
+    """Where each step lies: seconds, bar, section, steps since the section's downbeat; and a step's usual length.
+
+    `part` is the part of the piece that a step lies in, and `bands` tells who plays in each part, drums left out.
+    """
 
     starts_s: NDArray[np.float64]
     ends_s: NDArray[np.float64]
@@ -45,6 +55,8 @@ class Grid:
     section: NDArray[np.int64]
     phase: NDArray[np.int64]
     usual_s: float
+    part: NDArray[np.int64]
+    bands: tuple[tuple[Instrument, ...], ...] = ((),)
 
     @classmethod
     def of(cls, form: Form) -> "Grid":
@@ -61,10 +73,16 @@ class Grid:
             section,
             phase,
             float(np.median((ends_s - starts_s)[:-1] if len(form) > 1 else ends_s)),
+            np.zeros_like(bar),
         )
 
     def __len__(self) -> int:
         return len(self.starts_s)
+
+    def octaves(self, voice: str) -> NDArray[np.int64]:
+        """(N,) at how many pitches a voice is played at each step; 0 where nobody plays it."""
+        heard = [len({player.transpose for player in band if voice in player.voices}) for band in self.bands]
+        return np.array(heard)[self.part]
 
     def columns(self, figure: Pattern | None, voice: str, step: int) -> str:
         """What a voice does during a step; a pickup shorter than the other steps has the columns it has time for."""
@@ -114,23 +132,48 @@ def sounding(grid: Grid, notes: Sequence[Strike]) -> NDArray[np.float64]:
 def densities(
     grid: Grid, style: Style, pitches: Sequence[Pitches], length: NDArray[np.float64] | float = 1.0
 ) -> NDArray[np.float64]:
-    """(P, N) density of each of the style's figures at each step: the notes of all the instruments that play it.
+    """(P, N) density of each of the style's figures at each step, played by those of the grid's bands.
 
-    `length` (N,) is the share of their written length that notes are held.
+    `length` (N,) is the share of their written length that notes are held. Drums count nothing.
     """
-    players = {
-        voice: sum(voice in i.voices for i in style.instruments) for i in style.instruments for voice in i.voices
-    }
     out = np.zeros((len(style.patterns), len(grid)))
     lengths = grid.ends_s - grid.starts_s
-    for row, pattern in zip(out, style.patterns, strict=True):
-        for voice in pattern.rows:
-            there = np.array([voice in held for held in pitches])
-            stays = np.array([False] + [a.get(voice) == b.get(voice) for a, b in pairwise(pitches)])
-            counts = np.array([_count(pattern.columns(voice, phase)) for phase in range(pattern.steps)])
-            struck, sounds, tied = counts[grid.phase % pattern.steps].T
-            row += players[voice] * there * ((struck - tied * stays) / lengths + sounds * length)
+    share = np.broadcast_to(length, lengths.shape)
+    there = {voice: np.array([voice in held for held in pitches]) for voice in CHORD_VOICES}
+    stays = {
+        voice: np.array([False] + [a.get(voice) == b.get(voice) for a, b in pairwise(pitches)])
+        for voice in CHORD_VOICES
+    }
+    for band in dict.fromkeys(grid.bands):
+        at = np.flatnonzero(np.array([one == band for one in grid.bands])[grid.part])
+        for row, pattern in zip(out, style.patterns, strict=True):
+            for voices in _unisons(band, pattern):
+                struck, sounds, tied = _counts(pattern, voices)[grid.phase[at] % pattern.steps].T
+                known, kept = there[voices[0]][at], stays[voices[0]][at]
+                row[at] += known * ((struck - tied * kept) / lengths[at] + sounds * share[at])
     return out
+
+
+def _unisons(band: Sequence[Instrument], pattern: Pattern) -> list[list[str]]:
+    """The pattern's rows that a band plays, those together that sound at one pitch."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for voice in pattern.rows:
+        for transpose in {player.transpose for player in band if voice in player.voices}:
+            found.setdefault((_UNISON.get(voice, voice), transpose), []).append(voice)
+    return list(found.values())
+
+
+def _counts(pattern: Pattern, voices: Sequence[str]) -> NDArray[np.float64]:
+    """(steps, 3) what `_count` says of each chord of some rows in unison."""
+    return np.array([_count(_merged([pattern.columns(v, phase) for v in voices])) for phase in range(pattern.steps)])
+
+
+def _merged(rows: Sequence[str]) -> str:
+    """What is heard of rows in unison: every strike, and else a hold where anyone holds."""
+    if len(rows) == 1:
+        return rows[0]
+    together = (set(signs) for signs in zip(*rows, strict=True))
+    return "".join("x" if signs - {HOLD, SILENCE} else HOLD if HOLD in signs else SILENCE for signs in together)
 
 
 def _count(columns: str) -> tuple[int, float, int]:
@@ -170,24 +213,3 @@ def _runs(bar: NDArray[np.int64], wanted: NDArray[np.float64]) -> Iterator[slice
         if step == len(bar) or bar[step] != bar[first] or abs(wanted[step] - wanted[first:step].mean()) > SUDDEN:
             yield slice(first, step)
             first = step
-
-
-def motifs(grid: Grid, style: Style, wanted: NDArray[np.float64], rng: np.random.Generator) -> list[Pattern | None]:
-    """The upper line's motif at each step, or None where it rests.
-
-    A section keeps one motif, and the first one comes back in every other section. The line plays phrase by phrase,
-    where the density has room for it; it rests in the opening phrase of a longer piece and in every fourth phrase of a
-    section.
-    """
-    if not style.lines:
-        return [None] * len(grid)
-    order = rng.permutation(len(style.lines))
-    heads = np.append(np.flatnonzero(np.diff(grid.section, prepend=-1)), len(grid))
-    first_bars = grid.bar[heads[:-1]]
-    phrase = np.maximum(grid.bar - first_bars[grid.section], 0) // PHRASE_BARS
-    longer = grid.bar[-1] >= PHRASE_BARS * FEWEST_PHRASES
-    stretch = np.cumsum(np.diff(grid.section * len(grid) + phrase, prepend=-1) != 0) - 1  # number of the phrase
-    asked = (np.bincount(stretch, wanted) / np.bincount(stretch))[stretch]
-    rests = (phrase % 4 == 3) | (longer & (grid.section == 0) & (phrase == 0)) | (asked < style.line_from)
-    motif = order[np.where(grid.section % 2 == 0, 0, (1 + grid.section // 2) % len(order))]
-    return [None if rest else style.lines[index] for rest, index in zip(rests, motif, strict=True)]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video2music.chords import Chord
+from video2music.values import Key
 
 Span = tuple[int, int]
 Voicing = tuple[int, ...]
@@ -23,10 +24,29 @@ NO_INVERSION = frozenset({"dim", "sus4", "sus2", "aug", "dim7", "hdim7", "maj6",
 THIRD_IN_BASS = 3.0  # semitones of movement that the bass must save to leave the root
 LEAP = 5  # semitones; what goes beyond counts twice
 PARALLEL = 4.0  # costs of two voices that go from fifth to fifth or octave to octave
-SAME_WAY = 3.0  # cost of all four voices leaping in one direction
+SAME_WAY = 1000.0  # cost of all four voices leaping in one direction: never, where there is any other way
 CLUSTER = 2.0  # cost of a semitone between neighbours
 DRIFT = 0.15  # per semitone between the middle of the voices and the middle of the register
 _PAIRS = tuple(combinations(range(4), 2))
+_SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+_RAISED = (4, 7, 8, 11)  # semitones above a root of the key: foreign tones there are sharpened, the others flattened
+
+
+@lru_cache(maxsize=4096)
+def scale(chord: Chord, key: Key) -> frozenset[int]:
+    """The pitch classes a melody may pass through over a chord in a key, both as they sound.
+
+    Those of the key, minor as it is without accidentals, where a foreign tone of the chord takes the place of the one
+    that it alters: over E major in A minor G sharp stands for G.
+    """
+    home = {(key.tonic + degree) % 12 for degree in _SCALES[key.mode]}
+    tones = set(chord.pitch_classes)
+    altered = set()
+    for tone in tones - home:
+        above = (tone - chord.pitch_classes[0]) % 12
+        raised = above in _RAISED if chord.pitch_classes[0] in home else above == 0 and "dim" in str(chord.quality)
+        altered.add((tone + (-1 if raised else 1)) % 12)
+    return frozenset(home - altered | tones)
 
 
 def voice(

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video2music.chords import QUALITIES, Chord, parse_sequence
-from video2music.voicing import voice
+from video2music.styles import load_style, names
+from video2music.values import Key
+from video2music.voicing import scale, voice
 
 # Written out by hand from their names, on C; not taken from the vocabulary's own table.
 SPELLED = {
@@ -79,8 +81,8 @@ def test_a_repeated_chord_does_not_move():
 
 def test_movement_between_two_triads_is_the_least_of_all_their_voicings():
     """Oracle: C to A minor shares two tones and moves one voice by a whole tone."""
-    for names, least in (("C Am", 2), ("C Em", 1), ("C Cm", 1), ("Am F", 1), ("C C:sus4", 1)):
-        assert movement(voice(parse_sequence(names))) == least, names
+    for played, least in (("C Am", 2), ("C Em", 1), ("C Cm", 1), ("Am F", 1), ("C C:sus4", 1)):
+        assert movement(voice(parse_sequence(played))) == least, played
 
 
 def test_a_pop_song_has_no_parallel_fifths_or_octaves_with_the_bass():
@@ -119,3 +121,48 @@ def test_registers_move_with_each_chord():
     halves = voice(chords, shifts=[-4] * 6 + [4] * 6)
     for voicing, shift in zip(halves, [-4] * 6 + [4] * 6, strict=True):
         assert 36 + shift <= voicing[0] <= 52 + shift and 52 + shift <= min(voicing[1:]) <= max(voicing) <= 76 + shift
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(chords, min_size=2, max_size=14), st.sampled_from(names()))
+def test_the_voices_never_leap_all_in_one_direction_in_any_styles_registers(sequence, name):
+    registers = load_style(name).registers
+    voiced = voice(sequence, bass=registers.bass, upper=registers.upper, inversions=registers.inversions)
+    for one, two in itertools.pairwise(voiced):
+        moves = [after - before for before, after in zip(one, two, strict=True)]
+        assert not all(move > 2 for move in moves) and not all(move < -2 for move in moves), (one, two)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(chords, min_size=3, max_size=12), st.sampled_from(names()))
+def test_the_upper_voices_of_every_style_hold_at_most_one_third_and_none_over_a_third_in_the_bass(sequence, name):
+    registers = load_style(name).registers
+    voiced = voice(sequence, bass=registers.bass, upper=registers.upper, inversions=registers.inversions)
+    for chord, pitches in zip(sequence, voiced, strict=True):
+        assert sum(pitch % 12 == chord.pitch_classes[1] for pitch in pitches) == 1
+
+
+@pytest.mark.parametrize(
+    ("chord", "key", "spelled"),
+    [
+        ("C", "C major", "C D E F G A B"),
+        ("G:7", "C major", "C D E F G A B"),
+        ("E", "A minor", "A B C D E F G#"),
+        ("Fm", "C major", "C D E F G G# B"),
+        ("D", "C major", "C D E Gb G A B"),
+        ("Bb", "C major", "C D E F G A Bb"),
+        ("B:dim7", "C major", "C D E F G G# B"),
+    ],
+)
+def test_the_scale_of_a_chord_is_the_keys_with_the_foreign_tones_in_their_neighbours_places(chord, key, spelled):
+    (parsed,) = parse_sequence(chord)
+    expected = {SEMITONES[name] for name in spelled.split()}
+    assert scale(parsed, Key.parse(key)) == expected
+
+
+@given(chords, st.builds(Key, st.integers(0, 11), st.sampled_from(["major", "minor"])))
+def test_a_scale_holds_its_chord_and_has_no_gap_wider_than_four_semitones(chord, key):
+    found = scale(chord, key)
+    assert set(chord.pitch_classes) <= found
+    ordered = sorted(found)
+    assert max((b - a) % 12 for a, b in zip(ordered, [*ordered[1:], ordered[0]], strict=True)) <= 4

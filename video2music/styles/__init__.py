@@ -1,105 +1,78 @@
 """Styles: who plays, in which register and which figures, as tables in the TOML files beside this one.
 
-A figure is drawn, one row a voice, `grid` columns a chord; spaces and bars `|` are only for the eye:
+The head of the file: `name`; `tempo`, beats a minute at arousal -1 and +1; `beats_per_bar`; `line_from`, the density
+from which the upper line sings; `cadence`, the voices of the final chord; `swing`, the share of a beat that its first
+half takes (.5 is even); `approach`, the share of the changes of harmony that the bass leads into with a step. Then the
+tables `[registers]` (bass, upper, line, inversions), `[balance]` (velocity added to a voice or a drum), and lists of
+tables: `[[instruments]]`, `[[patterns]]`, `[[lines]]`, `[[drums]]`. Instruments, patterns and drums have their keys
+explained in `kinds`.
+
+A figure of `[[patterns]]` is drawn, one row a voice, `grid` columns a chord; spaces and bars `|` are only for the eye:
 
     X x o   the voice strikes here: accented, plain, soft
     -       it sounds on; where the harmony has moved it to another pitch it is struck softly anew
     .       it is silent
 
-The voices are `bass`, `octave` and `sub` (the bass an octave higher and lower), `tenor`, `alto`, `soprano` (the chord's
-other tones from low to high) and `line`, an upper line of chord tones. In the row of a line a digit strikes, and says
-how many chord tones above its resting place. A row may last several chords; it starts anew with each section.
+The voices are `bass`, `octave` and `sub` (the bass an octave higher and lower), `pulse` (the bass for what is beaten:
+timpani), `tenor`, `alto`, `soprano` (the chord's other tones from low to high), `pad tenor`, `pad alto`, `pad soprano`
+(the same for other instruments than theirs; `pad` is all three) and `line`, an upper line. A row may last several
+chords; it starts anew with each section.
+
+The row of a line in `[[lines]]` is a motif. A digit strikes, and says how many chord tones above the line's resting
+place. `~` strikes a passing tone: a step of the scale into the digit that follows, from the side where the line comes
+from, or its upper neighbour where that is the same tone again. It stands between two digits, not where a chord begins.
+
+A pattern of `[[drums]]` has one row a drum and `grid` columns a beat, for bars of `beats` beats (`X x o` strike and `.`
+does not); other bars cut or repeat it. Its `role` is `beat` (which the energy chooses), `fill` (at the end of a phrase,
+against the bar line), `opening` (on the first downbeat of a part) or `final` (on the last downbeat of the piece);
+`energy` says where a beat is at home and from where on the others are played.
+
+An instrument may play by the energy of the part of the piece (see `ensemble`): `from_energy`, `until_energy`, and by
+its place: `enters = 2` leaves the first part out, `leaves = 1` the last.
 """
 
 import math
-import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from video2music.errors import StyleError
+from video2music.styles import reading
+from video2music.styles.kinds import (
+    BEAT,
+    CHORD_VOICES,
+    DRUMS,
+    FILL,
+    FINAL,
+    GROUPS,
+    HOLD,
+    OPENING,
+    PAD,
+    PASSING,
+    ROLES,
+    SILENCE,
+    STRIKES,
+    VOICES,
+    DrumPattern,
+    Instrument,
+    Pattern,
+    Registers,
+    Span,
+    Style,
+)  # fmt: skip
+from video2music.styles.reading import REQUIRED, Reader, Spec
+
+__all__ = [
+    "BEAT", "CHORD_VOICES", "DRUMS", "FILL", "FINAL", "FOLDER", "HOLD", "OPENING", "PAD", "PASSING", "SILENCE",
+    "STRIKES", "VOICES", "DrumPattern", "Instrument", "Pattern", "Registers", "Span", "Style", "load_style", "muted",
+    "names", "parse", "read",
+]  # fmt: skip
 
 FOLDER = Path(__file__).parent
-CHORD_VOICES = ("sub", "bass", "octave", "tenor", "alto", "soprano")
-VOICES = (*CHORD_VOICES, "line")
-STRIKES, HOLD, SILENCE = "Xxo", "-", "."
-_MAX_COLUMNS = 256
-
-Span = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Instrument:
-    """A General MIDI program that plays some voices.
-
-    range      lowest and highest pitch; a note outside is moved by octaves
-    transpose  semitones added to what it plays, 12 for a doubling in octaves
-    level      added to every velocity
-    pedal      whether the sustain pedal follows the chords
-    """
-
-    name: str
-    program: int
-    voices: tuple[str, ...]
-    range: Span
-    transpose: int = 0
-    level: int = 0
-    pedal: bool = False
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A figure: rows by voice, all of one length, a whole number of times `grid` columns."""
-
-    name: str
-    grid: int
-    rows: Mapping[str, str]
-
-    @property
-    def steps(self) -> int:
-        """How many chords it lasts before it repeats."""
-        return len(next(iter(self.rows.values()))) // self.grid
-
-    def columns(self, voice: str, phase: int) -> str:
-        """The columns of one chord, the `phase`th since the figure began; silence where the voice has no row."""
-        row = self.rows.get(voice)
-        start = phase % self.steps * self.grid
-        return row[start : start + self.grid] if row else SILENCE * self.grid
-
-
-@dataclass(frozen=True)
-class Registers:
-    """Where the voices lie, as lowest and highest pitch, and whether a chord's third may be the bass."""
-
-    bass: Span
-    upper: Span
-    line: Span
-    inversions: bool
-
-
-@dataclass(frozen=True)
-class Style:
-    """Everything the arranger knows of a style.
-
-    tempo      beats a minute at arousal -1 and at +1
-    balance    added to the velocity of a voice
-    cadence    the voices that strike the final chord
-    line_from  notes a second (as MuVi-Sync counts density) from which the upper line joins
-    """
-
-    name: str
-    tempo: tuple[float, float]
-    beats_per_bar: int
-    registers: Registers
-    balance: Mapping[str, int]
-    cadence: tuple[str, ...]
-    line_from: float
-    instruments: tuple[Instrument, ...]
-    patterns: tuple[Pattern, ...]
-    lines: tuple[Pattern, ...]
+DRAWN = (*CHORD_VOICES, *GROUPS)  # the rows that a figure may have
 
 
 def names() -> tuple[str, ...]:
@@ -135,123 +108,76 @@ def parse(text: str, *, where: str) -> Style:
         raise StyleError(f"the style {where} is wrong: {error}") from None
 
 
-# A reader takes a value and the words that say where it stands, and gives the checked value or raises StyleError.
-Reader = Callable[[Any, str], Any]
+def muted(style: Style, names: Iterable[str]) -> Style:
+    """The style without some of its instruments; rows that nobody plays any more stay silent.
+
+    Raises StyleError for a name it does not have, and where no instrument but drums would be left.
+    """
+    silent, there = set(names), [instrument.name for instrument in style.instruments]
+    for name in sorted(silent - set(there)):
+        raise StyleError(f"the style {style.name} has no instrument {name!r}: it has {', '.join(there)}")
+    left = tuple(instrument for instrument in style.instruments if instrument.name not in silent)
+    if all(instrument.drums for instrument in left):
+        raise StyleError(
+            f"without {', '.join(sorted(silent))} the style {style.name} has nobody to play the chords: it has "
+            f"{', '.join(there)}"
+        )
+    return replace(style, instruments=left)
 
 
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise StyleError(f"{where} must be a word, but is {value!r}")
-    return value
-
-
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise StyleError(f"{where} must be true or false, but is {value!r}")
-    return value
-
-
-def _number(low: float, high: float) -> Reader:
-    def read(value: Any, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise StyleError(f"{where} must be a number from {low:g} to {high:g}, but is {value!r}")
-        return float(value)
-
-    return read
-
-
-def _whole(low: int, high: int) -> Reader:
-    def read(value: Any, where: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise StyleError(f"{where} must be a whole number from {low} to {high}, but is {value!r}")
-        return value
-
-    return read
-
-
-def _span(reader: Reader, least: float) -> Reader:
-    def read(value: Any, where: str) -> tuple[Any, Any]:
-        if not isinstance(value, list) or len(value) != 2:
-            raise StyleError(f"{where} must be two numbers such as [40, 60], but is {value!r}")
-        low, high = (reader(number, where) for number in value)
-        if high - low < least:
-            raise StyleError(f"{where} must rise by at least {least:g}, but is {value!r}")
-        return low, high
-
-    return read
+def _spread(rows: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A table by voices in which a group's entry has become one for each of its voices."""
+    return MappingProxyType({voice: value for name, value in rows.items() for voice in GROUPS.get(name, (name,))})
 
 
 def _voices(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise StyleError(f"{where} must be a list of voices, but is {value!r}")
-    for voice in value:
-        _voice(voice, where)
-    return tuple(dict.fromkeys(value))
-
-
-def _voice(value: Any, where: str) -> None:
-    if value not in VOICES:
-        raise StyleError(f"{where} names the voice {value!r}: the voices are {', '.join(VOICES)}")
+    return tuple(_spread(dict.fromkeys(reading.some_of((*DRAWN, "line"), "voice")(value, where))))
 
 
 def _balance(value: Any, where: str) -> Mapping[str, int]:
-    table = _table(value, where)
-    for voice in table:
-        _voice(voice, where)
-    return MappingProxyType({voice: _whole(-60, 60)(level, f"{where}.{voice}") for voice, level in table.items()})
+    named, level = reading.one_of((*DRAWN, "line", *DRUMS), "voice"), reading.whole(-60, 60)
+    return _spread({
+        named(name, where): level(given, f"{where}.{name}") for name, given in reading.table(value, where).items()
+    })  # fmt: skip
 
 
-def _table(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise StyleError(f"{where} must be a table, but is {value!r}")
-    return value
-
-
-def _many(read_one: Callable[[Any, str], Any], least: int) -> Reader:
-    def read(value: Any, where: str) -> tuple[Any, ...]:
-        if not isinstance(value, list) or len(value) < least:
-            raise StyleError(f"{where} must be at least {least} tables, each headed [[{where}]]")
-        return tuple(read_one(table, f"{where}[{number}]") for number, table in enumerate(value, start=1))
-
-    return read
-
-
-_REQUIRED = object()
-_PITCHES = _span(_whole(0, 127), 11)  # an octave holds every pitch class
-_REGISTERS: Mapping[str, tuple[Reader, Any]] = MappingProxyType({
-    "bass": (_PITCHES, _REQUIRED),
-    "upper": (_span(_whole(0, 127), 19), _REQUIRED),  # room for three voices in any inversion
-    "line": (_PITCHES, _REQUIRED),
-    "inversions": (_flag, False),
+_PITCHES = reading.span(reading.whole(0, 127), 11)  # an octave holds every pitch class
+_REGISTERS: Spec = MappingProxyType({
+    "bass": (_PITCHES, REQUIRED),
+    "upper": (reading.span(reading.whole(0, 127), 19), REQUIRED),  # room for three voices in any inversion
+    "line": (_PITCHES, REQUIRED),
+    "inversions": (reading.flag, False),
 })  # fmt: skip
-_INSTRUMENT: Mapping[str, tuple[Reader, Any]] = MappingProxyType({
-    "name": (_text, _REQUIRED),
-    "program": (_whole(0, 127), _REQUIRED),
-    "voices": (_voices, _REQUIRED),
-    "range": (_PITCHES, _REQUIRED),
-    "transpose": (_whole(-48, 48), 0),
-    "level": (_whole(-60, 60), 0),
-    "pedal": (_flag, False),
+_PLAYER: Spec = MappingProxyType({
+    "name": (reading.text, REQUIRED),
+    "program": (reading.whole(0, 127), REQUIRED),
+    "level": (reading.whole(-60, 60), 0),
+    "drums": (reading.flag, False),
+    "pan": (reading.number(-1, 1), 0.0),
+    "room": (reading.number(0, 1), 0.3),
+    "from_energy": (reading.number(0, 1), 0.0),
+    "until_energy": (reading.number(0, 1), 1.0),
+    "enters": (reading.whole(1, 8), 1),
+    "leaves": (reading.whole(0, 8), 0),
 })  # fmt: skip
-
-
-def _fields(value: Any, where: str, spec: Mapping[str, tuple[Reader, Any]]) -> dict[str, Any]:
-    """The values of a table, each read by its reader; keys that nobody reads are refused."""
-    table = _table(value, where)
-    for key in table:
-        if key not in spec:
-            raise StyleError(f"{where} has the unknown key {key!r}: the keys are {', '.join(spec)}")
-    for key, (_, default) in spec.items():
-        if default is _REQUIRED and key not in table:
-            raise StyleError(f"{where} lacks the key {key!r}")
-    return {
-        key: reader(table[key], f"{where}.{key}") if key in table else default
-        for key, (reader, default) in spec.items()
-    }
+_INSTRUMENT: Spec = MappingProxyType({
+    **_PLAYER,
+    "voices": (_voices, REQUIRED),
+    "range": (_PITCHES, REQUIRED),
+    "transpose": (reading.whole(-48, 48), 0),
+    "pedal": (reading.flag, False),
+})  # fmt: skip
+_FIGURE: Spec = MappingProxyType({"name": (reading.text, REQUIRED), "grid": (reading.whole(1, 32), REQUIRED)})
+_BEATS: Spec = MappingProxyType({
+    **_FIGURE,
+    "beats": (reading.whole(1, 12), 4),
+    "energy": (reading.number(0, 1), REQUIRED),
+    "role": (reading.one_of(ROLES, "role"), BEAT),
+})  # fmt: skip
 
 
 def _registers(value: Any, where: str) -> Registers:
-    registers = Registers(**_fields(value, where, _REGISTERS))
+    registers = Registers(**reading.fields(value, where, _REGISTERS))
     if registers.bass[1] >= registers.upper[0] or registers.upper[0] > registers.line[0]:
         raise StyleError(
             f"{where} must rise: the bass ends below the upper voices, and the line starts no lower than they"
@@ -260,68 +186,113 @@ def _registers(value: Any, where: str) -> Registers:
 
 
 def _instrument(value: Any, where: str) -> Instrument:
-    return Instrument(**_fields(value, where, _INSTRUMENT))
+    if reading.table(value, where).get("drums") is True:
+        fields = reading.fields(value, f"{where}, being drums,", _PLAYER)
+        fields |= {"voices": tuple(DRUMS), "range": (min(DRUMS.values()), max(DRUMS.values()))}
+    else:
+        fields = reading.fields(value, where, _INSTRUMENT)
+    if fields["from_energy"] > fields["until_energy"]:
+        raise StyleError(f"{where} never plays: its from_energy lies above its until_energy")
+    return Instrument(**fields)
 
 
-def _row(value: Any, where: str, strikes: str) -> str:
-    """A drawn row without its spacing, each sign checked."""
-    row = re.sub(r"[\s|]", "", _text(value, where))
-    for sign in row:
-        if sign not in strikes + HOLD + SILENCE:
-            raise StyleError(f"{where} has the sign {sign!r}: the signs are {' '.join(strikes + HOLD + SILENCE)}")
-    if SILENCE + HOLD in row or not 0 < len(row) <= _MAX_COLUMNS:
+def _drawn(
+    value: Any, where: str, spec: Spec, voices: Iterable[str], read_row: Callable[[Any, str], str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The fields and the rows of a figure; the rows are of one length."""
+    table, voices = reading.table(value, where), tuple(voices)
+    for key in table:
+        if key not in spec and key not in voices:
+            raise StyleError(f"{where} has the unknown key {key!r}: the keys are {', '.join((*spec, *voices))}")
+    fields = reading.fields({key: given for key, given in table.items() if key in spec}, where, spec)
+    rows = {key: read_row(given, f"{where}.{key}") for key, given in table.items() if key not in spec}
+    if len({len(row) for row in rows.values()}) != 1:
+        raise StyleError(f"{where} ({fields['name']!r}) needs rows of one length, one at least")
+    return fields, rows
+
+
+def _figure(value: Any, where: str, voices: Iterable[str], read_row: Callable[[Any, str], str]) -> Pattern:
+    """A pattern from its checked rows, which are as long as a whole number of chords."""
+    fields, rows = _drawn(value, where, _FIGURE, voices, read_row)
+    if len(next(iter(rows.values()))) % fields["grid"]:
         raise StyleError(
-            f"{where} is {value!r}: a hold '-' needs a strike before it, and a row 1 to {_MAX_COLUMNS} signs"
+            f"{where} ({fields['name']!r}) needs rows of one length, a whole number of times the grid of "
+            f"{fields['grid']}"
         )
-    return row
-
-
-def _figure(table: dict[str, Any], where: str, rows: dict[str, str]) -> Pattern:
-    """A pattern from its checked rows, all as long as each other and as a whole number of chords."""
-    name, grid = _text(table.get("name"), f"{where}.name"), _whole(1, 32)(table.get("grid"), f"{where}.grid")
-    lengths = {len(row) for row in rows.values()}
-    if len(lengths) != 1 or next(iter(lengths)) % grid:
-        raise StyleError(f"{where} ({name!r}) needs rows of one length, a whole number of times the grid of {grid}")
-    return Pattern(name, grid, MappingProxyType(rows))
+    return Pattern(**fields, rows=_spread(rows))
 
 
 def _pattern(value: Any, where: str) -> Pattern:
-    table = _table(value, where)
-    rows = {key: row for key, row in table.items() if key not in ("name", "grid")}
-    for voice in rows:
-        if voice not in CHORD_VOICES:
-            raise StyleError(
-                f"{where} has the unknown key {voice!r}: the keys are name, grid, {', '.join(CHORD_VOICES)}"
-            )
-    return _figure(table, where, {voice: _row(row, f"{where}.{voice}", STRIKES) for voice, row in rows.items()})
+    return _figure(value, where, DRAWN, lambda given, place: reading.row(given, place, STRIKES))
 
 
 def _line(value: Any, where: str) -> Pattern:
-    table = _fields(value, where, {key: (lambda given, _: given, _REQUIRED) for key in ("name", "grid", "line")})
-    return _figure(table, where, {"line": _row(table["line"], f"{where}.line", "0123456789")})
+    if "line" not in reading.table(value, where):
+        raise StyleError(f"{where} lacks the key 'line'")
+    line = _figure(value, where, ("line",), lambda given, place: reading.row(given, place, "0123456789" + PASSING))
+    row = line.rows["line"]
+    struck = row.replace(HOLD, "")
+    heads = {column % line.grid for column, sign in enumerate(row) if sign == PASSING}
+    if 0 in heads or struck.startswith(PASSING) or PASSING + SILENCE in struck or struck.endswith(PASSING):
+        raise StyleError(
+            f"{where}.line is {row!r}: a passing tone '~' stands between two digits, not where a chord begins"
+        )
+    return line
+
+
+def _beats(value: Any, where: str) -> DrumPattern:
+    fields, rows = _drawn(
+        value, where, _BEATS, DRUMS, lambda given, place: reading.row(given, place, STRIKES, held=False)
+    )
+    length, beat = len(next(iter(rows.values()))), fields["grid"]
+    bar, role, name = beat * fields["beats"], fields["role"], fields["name"]
+    if (role == BEAT and length % bar) or (role == FILL and (length % beat or length > bar)):
+        raise StyleError(
+            f"{where} ({name!r}) needs rows of one length: a beat whole bars of {bar} signs, "
+            f"a fill whole beats of {beat}"
+        )
+    return DrumPattern(**fields, rows=MappingProxyType(rows))
 
 
 _STYLE: Mapping[str, tuple[Reader, Any]] = MappingProxyType({
-    "name": (_text, _REQUIRED),
-    "tempo": (_span(_number(50, 180), 0), _REQUIRED),
-    "beats_per_bar": (_whole(2, 7), 4),
-    "registers": (_registers, _REQUIRED),
+    "name": (reading.text, REQUIRED),
+    "tempo": (reading.span(reading.number(50, 180), 0), REQUIRED),
+    "beats_per_bar": (reading.whole(2, 7), 4),
+    "registers": (_registers, REQUIRED),
     "balance": (_balance, MappingProxyType({})),
-    "cadence": (_voices, _REQUIRED),
-    "line_from": (_number(0, 100), math.inf),
-    "instruments": (_many(_instrument, 1), _REQUIRED),
-    "patterns": (_many(_pattern, 1), _REQUIRED),
-    "lines": (_many(_line, 0), ()),
+    "cadence": (_voices, REQUIRED),
+    "line_from": (reading.number(0, 100), math.inf),
+    "swing": (reading.number(0.5, 0.75), 0.5),
+    "approach": (reading.number(0, 1), 0.0),
+    "instruments": (reading.many(_instrument, 1), REQUIRED),
+    "patterns": (reading.many(_pattern, 1), REQUIRED),
+    "lines": (reading.many(_line, 0), ()),
+    "drums": (reading.many(_beats, 0), ()),
 })  # fmt: skip
 
 
 def _style(table: dict[str, Any]) -> Style:
-    style = Style(**_fields(table, "style", _STYLE))
+    style = Style(**reading.fields(table, "style", _STYLE))
     played = {voice for instrument in style.instruments for voice in instrument.voices}
-    for pattern in (*style.patterns, *style.lines):
+    drawn: tuple[Pattern | DrumPattern, ...] = (*style.patterns, *style.lines, *style.drums)
+    for pattern in drawn:
         for voice in pattern.rows:
             if voice not in played:
                 raise StyleError(f"the pattern {pattern.name!r} has a row for {voice}, but no instrument plays it")
     if not played.intersection(style.cadence):
         raise StyleError(f"no instrument plays a voice of the cadence ({', '.join(style.cadence)})")
+    _check_players(style)
     return style
+
+
+def _check_players(style: Style) -> None:
+    """Names that tell instruments apart, one kit at most, and somebody beside it."""
+    called = [instrument.name for instrument in style.instruments]
+    for name in called:
+        if called.count(name) > 1:
+            raise StyleError(f"two instruments are called {name!r}: give each a name of its own")
+    kits = sum(instrument.drums for instrument in style.instruments)
+    if kits > 1:
+        raise StyleError(f"{kits} instruments are drums: MIDI has one channel for them, so one kit plays them all")
+    if kits and not any(pattern.role == BEAT for pattern in style.drums):
+        raise StyleError("the drums have nothing to play: draw a [[drums]] pattern whose role is 'beat'")
