@@ -70,7 +70,7 @@ def score(out: Path, *, seed: int = 0, progress: "Progress | None" = None) -> "R
 def _place(out: Path) -> Path:
     """Where the clip goes, in a folder that is there and nobody else's."""
     clip = out / NAME / f"{NAME}.mp4"
-    (output,) = claim(out, clip, name=NAME, overwrite=True)
+    output = claim(out, clip, name=NAME, overwrite=True)
     try:
         clip.parent.mkdir(parents=True, exist_ok=True)
         if any(clip.parent.iterdir()) and output.owner() != str(clip.resolve()):

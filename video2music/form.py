@@ -26,6 +26,7 @@ CUT_SPACING_S = 4.0  # of cuts closer than this the stronger counts
 SECTION_S = 8.0  # sections last at least this long, or a quarter of a short clip; the first and the last may be short
 LONG_SECTION_BARS = 24  # longer sections are divided into parts of about 16 bars
 HALF_WEIGHT = 3.0  # strength at which a cut weighs one half; also the usual threshold of the adaptive detector
+WISHED_WEIGHT = 5.0  # of a hit that was wished for: no cut is worth as much
 MOST_BEND = 0.06  # of the tempo, from one stretch to the next
 TEMPO_REACH = 0.18  # a stretch may be this much slower or faster than the arousal asks for
 SHORT_BAR = 2  # beats
@@ -72,7 +73,7 @@ def plan(
 
 @dataclass(frozen=True)
 class Mark:
-    """A cut that counts: when, and its weight 0..1."""
+    """A cut that counts: when, and its weight, 0..1 unless it was wished for."""
 
     time_s: float
     weight: float
@@ -80,7 +81,7 @@ class Mark:
 
 def weighed(duration_s: float, cuts: Sequence[Cut], hits: Sequence[float] = ()) -> list[Mark]:
     """The strong cuts in order: inside the clip, and none stronger within 4 s. Wished hits are never weak."""
-    wished = {float(hit): Mark(float(hit), 1.0) for hit in hits}
+    wished = {float(hit): Mark(float(hit), WISHED_WEIGHT) for hit in hits}
     marks = [Mark(cut.time_s, cut.strength / (cut.strength + HALF_WEIGHT)) for cut in cuts if cut.strength > 0]
     kept: list[Mark] = [mark for mark in wished.values() if 0 < mark.time_s < duration_s]
     for mark in sorted(marks, key=lambda mark: (-mark.weight, mark.time_s)):

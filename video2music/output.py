@@ -52,25 +52,25 @@ def names(clips: Sequence[Path]) -> list[str]:
 
 
 def claim(
-    out: Path, clip: Path, *, name: str | None = None, overwrite: bool = False, variants: int = 1
-) -> list[Output]:
-    """The place for a clip's files: one folder, or of several variants `v1/`, `v2/` and so on within it.
+    out: Path, clip: Path, *, name: str | None = None, overwrite: bool = False, variant: int | None = None
+) -> Output:
+    """The place for a clip's files, or within it that of a variant, `v1/` and so on.
 
     A folder that holds the score of another clip of the same stem is left alone: the clip's own name then carries the
-    hash of its path. Raises OptionError when a place is taken and `overwrite` is false.
+    hash of its path. Raises OptionError when the place is taken and `overwrite` is false.
     """
     stem = stem_of(clip)
     base = out / (name or stem)
     owners = {Output(folder, stem, clip).owner() for folder in (base, base / "v1")} - {None}
     if name is None and owners - {str(clip.resolve())}:
         base = out / _hashed(clip)
-    folders = [base / f"v{number + 1}" for number in range(variants)] if variants > 1 else [base]
-    for folder in (base, *folders):
-        if folder.exists() and not folder.is_dir():
-            raise OptionError(f"{folder} is in the way: it is a file where a folder must go; choose another -o")
-        if folder in folders and folder.exists() and any(folder.iterdir()) and not overwrite:
-            raise OptionError(f"{folder} is there already: say --overwrite to replace it, or choose another -o")
-    return [Output(folder, stem, clip) for folder in folders]
+    folder = base / f"v{variant}" if variant else base
+    for place in (base, folder):
+        if place.exists() and not place.is_dir():
+            raise OptionError(f"{place} is in the way: it is a file where a folder must go; choose another -o")
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        raise OptionError(f"{folder} is there already: say --overwrite to replace it, or choose another -o")
+    return Output(folder, stem, clip)
 
 
 @contextmanager

@@ -66,9 +66,11 @@ def compose(
     options = options or (replay.options if replay else Options())
     if replay:
         replay.check(clip)
-    check(options)
+    if replay is None or replay.locks:
+        check(options, _style(options, replay))
     media.probe(clip)
-    outputs = claim(Path(out), clip, name=name, overwrite=overwrite, variants=options.variants)
+    numbers = range(1, options.variants + 1) if options.variants > 1 else (None,)
+    outputs = [claim(Path(out), clip, name=name, overwrite=overwrite, variant=number) for number in numbers]
     clock = Clock(progress)
     seen = watch(clip, options, clock) if replay is None or not replay.is_plain else None
     results = []
@@ -80,12 +82,17 @@ def compose(
     return replace(results[0], variants=tuple(results)) if len(results) > 1 else results[0]
 
 
-def check(options: Options) -> None:
-    """Refuse wishes that name what is not there, before a long clip is watched. Raises UserError."""
+def check(options: Options, style: str) -> None:
+    """Refuse wishes that name what is not there, before a long clip is watched; `style` is TOML. Raises UserError."""
     features.encoders.choose(options.encoder)
-    style = styles.read(options.style)
     styled(style, options.beats_per_bar, silent(style, options), where=options.style)
     from_wish(options, seconds=1)
+
+
+def _style(options: Options, replay: manifest.Replay | None) -> str:
+    """The TOML text of the wished style; of a piece that goes on in its own style, the piece's. Raises StyleError."""
+    same = replay is not None and replay.options.style == options.style
+    return replay.composition.style if replay and same else styles.read(options.style)
 
 
 def watch(clip: Path, options: Options, clock: "Clock") -> VideoFeatures:
@@ -121,7 +128,7 @@ def begin(
         return Written(replay.composition, None)
     if replay is None or replay.redraw is None:
         kept = Kept(replay.composition, replay.locks) if replay else None
-        return write(seen, options, clock=clock, judge=judge, kept=kept)
+        return write(seen, options, clock=clock, judge=judge, kept=kept, style=_style(options, replay))
     with clock.stage("chords"):
         takes = len(replay.composition.takes)
         seed = int(np.random.default_rng([options.seed, _TAKE_DRAW, takes]).integers(2**31))
@@ -135,13 +142,15 @@ def write(
     clock: "Clock | None" = None,
     judge: search.Judge | None = None,
     kept: Kept | None = None,
+    style: str | None = None,
 ) -> Written:
     """Compose for what was seen: begin as many drafts as the options say and let the judge keep the best.
 
     Without a `judge` the shipped one listens; where its weights are missing only one draft is begun. What is `kept` of
-    an earlier composition is in every draft.
+    an earlier composition is in every draft. `style` is TOML text in place of the options' style.
     """
-    clock, style, aim, models = clock or Clock(), styles.read(options.style), target(seen, options), load_models()
+    clock, style = clock or Clock(), style or styles.read(options.style)
+    aim, models = target(seen, options), load_models()
     judge = judge or _shipped(SELECTS) if options.candidates > 1 else None
     draws = search.draws(options.seed, options.strength, options.candidates if judge else 1)
     with clock.stage("form"):
@@ -192,7 +201,9 @@ def play(
         )
     with clock.stage("mux"):
         sound = under if under.exists() else music
-        scored = mux.mux(clip, sound, stem.with_name(f"{stem.name}.scored"), duration_s=duration_s)
+        scored = mux.mux(
+            clip, sound, stem.with_name(f"{stem.name}.scored"), duration_s=duration_s, until_s=options.preview_s
+        )
         under.unlink(missing_ok=True)
         audiofile.encode(music, paths["audio"], kind=options.audio_format, duration_s=duration_s)
         music.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from click.core import ParameterSource
 
 from emotion.affect import PLACES
 from emotion.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
@@ -114,7 +113,8 @@ _OF_A_SECTION = _OF_A_REPLAY | {"seed", "temperature", "variants"}
 
 def _given(context: typer.Context) -> set[str]:
     """The options that stand on the command line."""
-    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
     return {_OPTION_OF.get(name, name) for name in given} & {field.name for field in fields(Options)}
 
 
