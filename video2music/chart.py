@@ -70,6 +70,7 @@ def bars(composition: Composition) -> tuple[Bar, ...]:
     """The bars of a composition in order. A chord is written where it changes, and anew at the start of each bar."""
     form, sounding = composition.form, _sounding(composition)
     heads, beats = np.searchsorted(form.beats_s, form.bars_s - 1e-6).tolist(), form.bar_beats.tolist()
+    beats[-1] = max(beats[-1], len(form.beats_s) - heads[-1])  # the last bar may be longer than the one before
     if pickup := heads[0]:
         heads, beats = [0, *heads], [pickup, *beats]
     starts_s = form.beats_s[heads]
@@ -99,7 +100,8 @@ def _tempi(composition: Composition) -> Iterator[tuple[float, float]]:
 def _sounding(composition: Composition) -> list[Chord]:
     """The chord of every beat, in the sounding key."""
     step = np.searchsorted(composition.form.steps_s, composition.form.beats_s + 1e-6) - 1
-    return [composition.chords[place].transpose(composition.key.shift) for place in np.maximum(step, 0)]
+    chords = composition.sounding
+    return [chords[place].transpose(composition.key.shift) for place in np.maximum(step, 0).tolist()]
 
 
 def _nearest(onsets_s: np.ndarray, time_s: float) -> int:

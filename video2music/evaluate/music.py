@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from emotion.errors import UserError
 from emotion.evaluate.report import from_summaries
 from video2music.errors import OptionError
-from video2music.evaluate import cuts, espeak, pieces, scored_clips, spoken_clips
+from video2music.evaluate import cuts, espeak, pieces, scored_clips, speed, spoken_clips
 from video2music.evaluate.figures import Figure, Row, single
 
 log = logging.getLogger(__name__)
@@ -68,9 +68,10 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "clips": Part(
         "Scored clips",
         "Decoded from the scored file: how much longer its sound is than its picture and how much later it begins, "
-        f"integrated loudness against {scored_clips.TARGET_LUFS:g} LUFS and true peak (BS.1770-4; no loudness below "
-        f"{scored_clips.SHORTEST_S:g} s). Of the music alone: how long before its end the last sound has fallen below "
-        f"{scored_clips.SILENT_DB:g} dB of the piece, and the level of its last 50 ms against all of it.",
+        f"integrated loudness against {scored_clips.TARGET_LUFS:g} LUFS and true peak (BS.1770-4). Of the music alone: "
+        f"how long before its end the last sound has fallen below {scored_clips.SILENT_DB:g} dB of the piece, and the "
+        f"level of its last 50 ms against all of it. Clips below {scored_clips.SHORTEST_S:g} s have no loudness and no "
+        "ending.",
         {
             "length_off_ms": ("longer, ms", 1),
             "start_off_ms": ("later, ms", 1),
@@ -91,13 +92,15 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     ),
     "speech": Part(
         "Music under speech",
-        "Sentences by espeak-ng at known times, scored with `duck` and with `keep`; the gain is the ratio of the two. "
-        "How much less power it leaves the music while somebody speaks than in the gaps; the shortest time in which it "
-        "goes through four fifths of all its way; the most it changes within 50 ms.",
+        "Sentences by espeak-ng at known times. The music's gain is what least squares find of the music in the scored "
+        "file, in windows of 20 ms: how much less power it leaves it under speech than in the gaps; the shortest "
+        "time in which it goes through four fifths of all its way; the most it changes within 50 ms. What the limiter "
+        "takes from speech and music together is told apart.",
         {
             "lower_db": ("lower under speech, dB", 1),
             "change_ms": ("a whole change, ms", 0),
             "change_db_in_50ms": ("change in 50 ms, dB", 1),
+            "limited_db": ("limited, dB", 1),
         },
         {"lower_db": _at_least(SPOKEN, 8), "change_ms": _at_least(SPOKEN, 50)},
     ),
@@ -118,6 +121,12 @@ PARTS: Mapping[str, Part] = MappingProxyType({
             "groove_on_sixteenths": ("on sixteenths", 3),
         },
         {},
+    ),
+    "speed": Part(
+        "Speed",
+        f"Seconds for {speed.SECONDS:g} s of music in {speed.STEMS} stems, on a machine that may be busy.",
+        {"wall_s": ("by the clock", 2), "cpu_s": ("of one core", 2)},
+        {"wall_s": _at_most("arranging and mixing", 3)},
     ),
 })  # fmt: skip
 
@@ -180,6 +189,7 @@ def _parts(asked: Asked, work: Path, told: list[str], failed: list[str]) -> Iter
         human = asked.human
         yield "nearness", lambda: _nearness(human)
     yield "measures", lambda: _measures(asked, scored().by_seed())
+    yield "speed", lambda: speed.rows(work / "speed")
 
 
 def _nearness(human: Path) -> Iterator[tuple[str, Row]]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emotion.errors import DataError
 from emotion.evaluate import report
 from video2music import arrange, form, pipeline, styles
 from video2music.chords import Chord
@@ -23,8 +24,9 @@ from video2music.evaluate.figures import Row
 from video2music.evaluate.guidance import seen_of
 from video2music.values import Dynamics, Form, Key, Note, Options, Section, Track
 
-SONGS = 20  # of the test split, evenly spread over it
-LONGEST_S = 60
+SONGS = 20  # of the test split's that have enough chords, evenly spread over them
+WITH_CHORDS = 0.75  # share of a song's first seconds: what has no chord has no pitch as a block, and a bass for us
+SHORTEST_S, LONGEST_S = 4, 60  # a shorter piece has hardly two bars to compare
 STYLE = "piano"
 BLOCK_VELOCITY = 80
 BLOCK_BEATS = 4  # seconds, and chords, in a bar of blocks
@@ -61,7 +63,8 @@ def blocks(chords: Iterable[Chord]) -> Piece:
 def by_second(composition: Composition) -> list[Chord]:
     """The chord at the middle of each second, in the sounding key."""
     steps = np.searchsorted(composition.form.steps_s, np.arange(int(composition.form.end_s)) + 0.5) - 1
-    return [composition.chords[max(step, 0)].transpose(composition.key.shift) for step in steps]
+    chords = composition.sounding
+    return [chords[max(step, 0)].transpose(composition.key.shift) for step in steps.tolist()]
 
 
 def arranged(song: Song, seconds: int, rng: np.random.Generator) -> Piece:
@@ -94,7 +97,9 @@ SYSTEMS: Mapping[str, Callable[[Song, int, int], Piece]] = MappingProxyType({
 
 def rows_of_songs(folder: Path, *, seeds: int, songs: int = SONGS) -> Iterator[tuple[str, Row]]:
     """A row for each of SYSTEMS over songs of MuVi-Sync's test split. Raises DataError."""
-    every = load_split(folder, "test")
+    every = [song for song in load_split(folder, "test") if (song.chords[:LONGEST_S] > 0).mean() >= WITH_CHORDS]
+    if not every:
+        raise DataError(f"no song at {folder} has chords for most of its first {LONGEST_S} s: give all of MuVi-Sync")
     chosen = [every[place] for place in np.unique(np.linspace(0, len(every) - 1, songs).round().astype(int))]
     for name, system in SYSTEMS.items():
         runs = [[system(song, min(len(song), LONGEST_S), seed) for song in chosen] for seed in range(seeds)]
@@ -102,7 +107,10 @@ def rows_of_songs(folder: Path, *, seeds: int, songs: int = SONGS) -> Iterator[t
 
 
 def rows_of_clips(compositions: Sequence[Sequence[Composition]]) -> Iterator[tuple[str, Row]]:
-    """A row for compositions, those of each seed in one order, and one for their chords as blocks."""
+    """A row for compositions, a list a seed in one order, and one for their chords as blocks; not of short ones."""
+    compositions = [[each for each in seed if each.form.end_s >= SHORTEST_S] for seed in compositions]
+    if not compositions[0]:
+        return
     yield "composed for the clips", _row([[composed(each) for each in seed] for seed in compositions])
     yield (
         "the same chords, a block a second",

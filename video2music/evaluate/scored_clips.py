@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 TARGET_LUFS = -14.0
 SILENT_DB = -40.0  # below the piece's own level: what has decayed
 LAST_S, WINDOW_S = 0.05, 0.01
-SHORTEST_S = 3.0  # of a clip whose loudness is told: what has a handful of gating blocks cannot be steered
+SHORTEST_S = 1.0  # of a clip whose loudness and ending are told: a note takes that long to be heard and to decay
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +31,13 @@ class Scored:
 
     length_off_ms   how much longer the decoded sound is than the picture
     start_off_ms    how much later it starts
-    loudness_off_lu how far the integrated loudness lies from the target, not a number for the shortest clips
+    loudness_off_lu how far the integrated loudness lies from the target
     true_peak_dbtp  of the scored file
     silent_for_s    how long before the end the music's last window above SILENT_DB ended
     end_db          the music's last 50 ms against all of it
     cut_errors_ms   how late the nearest downbeat is for each strong cut
+
+    Of clips below SHORTEST_S loudness and ending are not numbers.
     """
 
     name: str
@@ -77,14 +79,19 @@ def measure(folder: Path, work: Path, *, seeds: int) -> Measured:
         try:
             scored += [_scored(path, work / f"{number}-{seed}", seed) for seed in range(seeds)]
         except MediaError as error:
-            refused.append(str(error))
+            refused.append(_told(error, folder))
         except UserError as error:
-            failed.append(f"{path}: {error}")
+            failed.append(f"{path.name}: {_told(error, folder)}")
     for sentence in [*refused, *failed]:
         log.warning("%s", sentence)
     if not scored:
         raise DataError(f"no file of the {len(paths)} at {folder} could be scored: give a folder of videos")
     return Measured(tuple(scored), tuple(refused), tuple(failed))
+
+
+def _told(error: UserError, folder: Path) -> str:
+    """The sentence of an error, without where the folder lies: reports are for other machines, too."""
+    return str(error).replace(f"{folder.absolute()}/", "").replace(f"{folder}/", "")
 
 
 def files(folder: Path) -> list[Path]:
@@ -105,8 +112,8 @@ def of_result(name: str, seed: int, result: Result) -> Scored:
     found, music = decoded.decode(result.video), decoded.sound(result.audio)
     composition = manifest.read(result.manifest).composition
     strong_s = np.array(form.strong(composition.form.duration_s, composition.cuts))
-    silent_for_s, end_db = ending(music)
     long = found.picture_s >= SHORTEST_S
+    silent_for_s, end_db = ending(music) if long else (float("nan"), float("nan"))
     return Scored(
         name,
         seed,

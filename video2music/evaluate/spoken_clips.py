@@ -1,8 +1,11 @@
 """Music under speech: clips with a voice in known stretches are scored, and the music's gain is found in the result.
 
-The same clip is scored twice with one seed, once with the music lowered under speech and once with it left alone. What
-the first's music has over the second's, window by window, is the gain that the mix applied, whatever it was meant to
-be. A gain that jumped would be all of its change within one window of 10 ms.
+What is heard in the scored file is the music, times a gain, and the clip's own sound, times another. Both are known,
+the music as it lies beside the scored file and the own sound in the clip, so that least squares give both factors,
+window by window: the music's is the gain that the mix applied, whatever it was meant to be. The limiter at the end of a
+mix turns both down together; where somebody speaks, what it takes is told apart, so that what is left of the music's
+gain is its ducking. A gain that jumped would be all of its change within one window of 20 ms; a running median, which
+leaves steps as steep as they are, takes out spikes of the estimate.
 """
 
 import logging
@@ -37,8 +40,11 @@ SPEECH_LEVEL = 0.25  # peak, linear
 NOISE_LEVELS = (0.0, 0.004)  # RMS, linear, of the hiss under every second clip
 SILENCE = 0.01  # of a sentence's peak: where its first and its last sound are
 
-WINDOW_S, HOP_S = 0.01, 0.005
-FAINTEST_DB = -60.0  # of the music's loudest window: what is fainter has no gain that could be told
+WINDOW_S, HOP_S = 0.02, 0.005
+MEDIAN = 9  # windows
+FAINTEST_DB = -50.0  # of the loudest window, the music's and the own sound's: what is fainter has no gain to be told
+CLEAR_DB = -25.0  # of the own sound's loudest window: what is fainter has no factor of its own
+ALIKE = 0.9  # of the squared correlation: where music and own sound are this much alike they cannot be told apart
 STEP_S = 0.05
 WHOLE_CHANGE = 0.8  # share of the way from high to low gain that counts as a whole change
 
@@ -58,10 +64,14 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Gain:
-    """The music's gain in dB, shape (n,), at times_s (n,); windows without music are left out."""
+    """The music's gain in dB, shape (n,), at times_s (n,), and the most that a limiter took from music and speech.
+
+    Windows without music are left out.
+    """
 
     times_s: NDArray[np.float64]
     gain_db: NDArray[np.float64]
+    limited_db: float
 
 
 def rows(work: Path, *, clips: int) -> Iterator[tuple[str, Row]]:
@@ -74,7 +84,7 @@ def rows(work: Path, *, clips: int) -> Iterator[tuple[str, Row]]:
 
 
 WORST: Mapping[str, Callable[[Errors], float]] = MappingProxyType(
-    {"lower_db": min, "change_ms": min, "change_db_in_50ms": max}
+    {"lower_db": min, "change_ms": min, "change_db_in_50ms": max, "limited_db": max}
 )
 
 
@@ -83,29 +93,29 @@ def _row(found: Sequence[dict[str, float]]) -> Row:
 
 
 def _measured(clip: Spoken, work: Path, seed: int) -> dict[str, float]:
-    music = {}
-    for source in ("duck", "keep"):
-        options = Options(encoder="color", candidates=1, seed=seed, source=source)
-        music[source] = decoded.sound(pipeline.compose(clip.path, work / f"{source}-{seed}", options).audio)
-    return of_gain(gain(music["duck"], music["keep"]), clip.spans)
+    options = Options(encoder="color", candidates=1, seed=seed, source="duck")
+    result = pipeline.compose(clip.path, work / f"scored-{seed}", options)
+    scored, music, own = (decoded.sound(path) for path in (result.video, result.audio, clip.path))
+    return of_gain(gain(scored, music, own), clip.spans)
 
 
 def of_gain(found: Gain, spans: Spans) -> dict[str, float]:
     """How much lower the music is while somebody speaks than in the gaps, in dB, and how fast its gain changes.
 
-    `change_ms` is the shortest time in which the gain goes through four fifths of all it ever goes through, and
-    `change_db_in_50ms` the most it changes within 50 ms.
+    `change_ms` is the shortest time in which the gain goes through four fifths of what lies between its lowest and its
+    highest (to one window in a hundred), and `change_db_in_50ms` the most it changes within 50 ms.
     """
     speaking = np.zeros(len(found.times_s), bool)
     for start_s, end_s in spans:
         speaking |= (found.times_s >= start_s) & (found.times_s <= end_s)
     power = 10 ** (found.gain_db / 10)
     lower_db = 10 * np.log10(power[~speaking].mean() / power[speaking].mean())
-    wanted_db = WHOLE_CHANGE * np.ptp(found.gain_db)
+    lowest, highest = np.percentile(found.gain_db, (1, 99))
     return {
         "lower_db": float(lower_db),
-        "change_ms": 1000 * _shortest_s(found, wanted_db),
+        "change_ms": 1000 * _shortest_s(found, WHOLE_CHANGE * (highest - lowest)),
         "change_db_in_50ms": _most_db(found, STEP_S),
+        "limited_db": found.limited_db,
     }
 
 
@@ -127,16 +137,42 @@ def _most_db(found: Gain, within_s: float) -> float:
     return most
 
 
-def gain(lowered: NDArray[np.floating], plain: NDArray[np.floating], *, rate: int = decoded.RATE) -> Gain:
-    """What the first (frames, 2) has over the second, its least-squares factor in each window of 10 ms."""
-    frames = min(len(lowered), len(plain))
-    one, other = (np.asarray(sound[:frames], float) for sound in (lowered, plain))
+def gain(
+    scored: NDArray[np.floating], music: NDArray[np.floating], own: NDArray[np.floating], *, rate: int = decoded.RATE
+) -> Gain:
+    """The music's least-squares factor in the scored sound beside the own sound's, all (frames, 2), each 20 ms."""
+    frames = min(len(scored), len(music))
+    beside = np.zeros((frames, 2))
+    beside[: len(own)] = own[:frames]
+    heard, played = (np.asarray(sound[:frames], float) for sound in (scored, music))
     window, hop = round(WINDOW_S * rate), round(HOP_S * rate)
     starts = np.arange(0, frames - window + 1, hop)
-    both, power = (_sums((product).sum(1), starts, window) for product in (one * other, other * other))
-    heard = power > power.max() * 10 ** (FAINTEST_DB / 10)
-    factor = np.maximum(both[heard] / power[heard], 1e-3)
-    return Gain((starts[heard] + window / 2) / rate, 20 * np.log10(factor))
+
+    def product(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
+        return _sums((one * other).sum(1), starts, window)
+
+    power, own_power, common = product(played, played), product(beside, beside), product(played, beside)
+    faint = own_power <= 10 ** (FAINTEST_DB / 10) * own_power.max(initial=0)
+    clear = own_power > 10 ** (CLEAR_DB / 10) * own_power.max(initial=0)
+    own_power, common = np.where(faint, 1, own_power), np.where(faint, 0, common)
+    told = (power > 10 ** (FAINTEST_DB / 10) * power.max()) & (common**2 < ALIKE * power * own_power)
+    determinant = np.where(told, power * own_power - common**2, 1)
+    with_music, with_own = product(heard, played), np.where(faint, 0, product(heard, beside))
+    music_db = _decibels((with_music * own_power - with_own * common) / determinant)
+    own_db = _decibels((with_own * power - with_music * common) / determinant)
+    taken_db = (
+        np.where(told & clear, np.median(own_db[told & clear]) - own_db, 0) if (told & clear).any() else 0 * own_db
+    )
+    return Gain((starts[told] + window / 2) / rate, _smooth((music_db + taken_db)[told]), float(taken_db.max()))
+
+
+def _smooth(gain_db: NDArray[np.float64]) -> NDArray[np.float64]:
+    around = np.pad(gain_db, MEDIAN // 2, mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(around, MEDIAN), axis=1)
+
+
+def _decibels(factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 20 * np.log10(np.maximum(factor, 1e-3))
 
 
 def _sums(values: NDArray[np.float64], starts: NDArray[np.int64], window: int) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ def test_a_run_tells_every_part_beside_its_bars(done):
     head = {name: report[name] for name in ("task", "seeds")}
     assert head == {"task": "music", "seeds": [0]}
     parts = {name.split(": ")[0] for name in report["rows"]}
-    assert parts == {"cuts", "clips", "measures"}
+    assert parts == {"cuts", "clips", "measures", "speed"}
     for row in report["rows"].values():
         for figure in row.values():
             assert figure["low"] <= figure["mean"] <= figure["high"] and len(figure["seeds"]) == 1
@@ -84,7 +84,7 @@ def test_a_part_that_fails_is_told_of_and_stops_no_other(clips, quick, monkeypat
     found = run("--clips", clips, "--json", "-")
     assert found.exit_code == 1
     report = json.loads(found.stdout)
-    assert {name.split(": ")[0] for name in report["rows"]} == {"clips", "measures"}
+    assert {name.split(": ")[0] for name in report["rows"]} == {"clips", "measures", "speed"}
     assert "no cuts today" in report["told"][-1] and "Cuts on downbeats failed" in report["told"][-1]
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from video2music.evaluate import decoded, espeak, spoken_clips
-from video2music.values import Options
 
 RATE = decoded.RATE
 SPANS = ((4.0, 7.0), (12.0, 15.5))
@@ -29,24 +28,33 @@ def gain_curve(depth_db, ramp_s):
     return -depth_db * down
 
 
+def voice(seed=1):
+    """A buzz that comes and goes within the spans, much louder than the music, and hiss throughout."""
+    at = np.arange(SECONDS * RATE) / RATE
+    spoken = sum(((at >= start_s) & (at <= end_s)).astype(float) for start_s, end_s in SPANS)
+    buzz = np.sign(np.sin(2 * np.pi * 140 * at)) * (1 + np.sin(2 * np.pi * 3 * at))
+    return np.stack([spoken * buzz] * 2, axis=1) + np.random.default_rng(seed).normal(0, 0.001, (SECONDS * RATE, 2))
+
+
 def measured(depth_db, ramp_s, level=1.0):
     gain_db = gain_curve(depth_db, ramp_s)
-    lowered = level * music() * 10 ** (gain_db[:, None] / 20)
-    return spoken_clips.gain(lowered, music()), gain_db
+    scored = level * (music() * 10 ** (gain_db[:, None] / 20) + 0.7 * voice())
+    noise = np.random.default_rng(2).normal(0, 0.001, scored.shape)  # what a codec adds
+    return spoken_clips.gain(scored + noise, music(), voice()), gain_db
 
 
 def test_the_gain_is_that_of_each_window_and_silence_has_none():
     found, gain_db = measured(12.0, 0.4, level=0.5)
     wanted = np.interp(found.times_s, np.arange(len(gain_db)) / RATE, gain_db) + 20 * np.log10(0.5)
     np.testing.assert_allclose(found.gain_db, wanted, atol=0.6)
-    assert not ((found.times_s > 9.01) & (found.times_s < 9.49)).any()
+    assert not ((found.times_s > 9.02) & (found.times_s < 9.48)).any()
 
 
 @pytest.mark.parametrize(("depth_db", "ramp_s"), [(12.0, 0.4), (9.0, 0.1), (20.0, 1.0)])
 def test_a_gentle_change_takes_its_time(depth_db, ramp_s):
     found = spoken_clips.of_gain(measured(depth_db, ramp_s)[0], SPANS)
     middle = (np.arccos(-0.8) - np.arccos(0.8)) / np.pi  # share of a raised cosine from a tenth to nine tenths
-    assert found["change_ms"] == pytest.approx(1000 * ramp_s * middle, abs=16)
+    assert found["change_ms"] == pytest.approx(1000 * ramp_s * middle, abs=25)
     steepest = depth_db * np.sin(np.pi / 2 * min(0.05 / ramp_s, 1))
     assert found["change_db_in_50ms"] == pytest.approx(steepest, rel=0.12, abs=0.2)
 
@@ -60,8 +68,8 @@ def test_a_jump_is_seen_as_one():
 
 def test_music_that_is_not_lowered_is_told_of():
     found = spoken_clips.of_gain(measured(0.0, 0.4)[0], SPANS)
-    assert found["lower_db"] == pytest.approx(0, abs=1e-6)
-    assert found["change_db_in_50ms"] == pytest.approx(0, abs=1e-6)
+    assert found["lower_db"] == pytest.approx(0, abs=0.02)
+    assert found["change_db_in_50ms"] < 0.5
 
 
 @pytest.mark.skipif(not espeak.program(), reason="needs espeak-ng: install it to test spoken clips")
@@ -89,4 +97,3 @@ def test_music_goes_down_under_speech_and_gently(tmp_path):
     worst = rows["all spoken clips, the worst"]
     assert worst["lower_db"]["mean"] >= 8
     assert worst["change_ms"]["mean"] >= 50
-    assert Options().source is None or Options().source == "duck"
