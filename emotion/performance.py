@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from emotion.errors import SoundError
 
 DRUM_CHANNEL = 9  # counted from 0; General MIDI's channel 10
 SUSTAIN, PEDAL_DOWN = 64, 64  # controller of the sustain pedal; this value and above is down
+PAN, CENTRE = 10, 64  # controller of the place from left (0) to right (127)
 PLAYED = frozenset({"note_on", "note_off", "control_change", "program_change", "pitchwheel", "aftertouch", "polytouch"})
 
 
@@ -25,10 +27,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Performance:
-    """What a .mid plays: events in order of time, and which parts are drum kits."""
+    """What a .mid plays: events in order of time, which parts are drum kits, and what its tracks call the parts.
+
+    No two parts have the same name. Without `names` the parts are nameless.
+    """
 
     events: tuple[Event, ...]
     drums: tuple[bool, ...]
+    names: tuple[str, ...] = ()
 
 
 def read(midi: Path) -> Performance:
@@ -56,7 +62,7 @@ def read(midi: Path) -> Performance:
         elif message.type in PLAYED:
             data = message.bytes()[1:] if message.type != "pitchwheel" else (message.pitch + 8192,)
             events.append(Event(time_s, parts.of(track, message.channel), message.type, tuple(data)))
-    return Performance(tuple(events), parts.drums)
+    return Performance(tuple(events), parts.drums, parts.names([track.name for track in file.tracks]))
 
 
 def _messages(file: Any) -> Iterator[tuple[int, int, Any]]:
@@ -93,10 +99,22 @@ class _Parts:
                 programs[message.channel].setdefault(track, message.program)
         self._shared_twice = {channel for channel, first in programs.items() if len(set(first.values())) > 1}
         self._numbers: dict[tuple[int, int], int] = {}
+        self._tracks: list[int] = []  # the first that plays each part
 
     def of(self, track: int, channel: int) -> int:
         key = channel, track if channel in self._shared_twice else -1
+        if key not in self._numbers:
+            self._tracks.append(track)
         return self._numbers.setdefault(key, len(self._numbers))
+
+    def names(self, tracks: Sequence[str]) -> tuple[str, ...]:
+        """For each part the name of its track, `part` where it has none, numbered from the second of a name on."""
+        names: list[str] = []
+        for track in self._tracks:
+            name = tracks[track].strip() or "part"
+            numbered = (f"{name} {number}" for number in count(2))
+            names.append(name if name not in names else next(one for one in numbered if one not in names))
+        return tuple(names)
 
     @property
     def drums(self) -> tuple[bool, ...]:

@@ -1,6 +1,7 @@
 """The door to PyAV, reading: what a clip is (`probe`) and its pictures in one decode pass (`frames`).
 
-Muxing is next door in `video2music.mux`. Every failure is a MediaError: one plain sentence that names the file.
+Its sound is next door in `video2music.soundtrack`, muxing in `video2music.mux`. Every failure is a MediaError: one
+plain sentence that names the file.
 """
 
 import logging
@@ -10,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any, cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -206,18 +209,23 @@ def packets(container: InputContainer, streams: Iterable[Stream], path: Path) ->
 
 
 def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Every picture that can be decoded; how many packets could not is logged at the end."""
+    """Every picture that can be decoded."""
+    return cast(Iterator[VideoFrame], decoded(container, stream, path))
+
+
+def decoded(container: InputContainer, stream: VideoStream | AudioStream, path: Path) -> Iterator[Any]:
+    """Every frame of a stream that can be decoded; how many packets could not is logged at the end."""
     damaged = 0
     for packet in chain(packets(container, [stream], path), [None]):  # None: the decoder hands out what it holds
         try:
-            pictures = stream.decode(packet)
+            found = stream.decode(packet)
         except EOFError:  # flushed already
             break
         except av.FFmpegError as error:
             damaged += 1
             log.debug("%s: damaged packet skipped: %s", path, error)
             continue
-        yield from pictures
+        yield from found
     if damaged:
         log.warning("%s: skipped %d damaged packets", path, damaged)
 

@@ -1,141 +1,361 @@
-"""Blocks of sound become a finished WAV: safe level, clean beginning and end, exact length, flat memory.
+"""Stems and a clip's own sound become finished WAVs: the music alone, and what lies under the picture.
 
-The level is not evened out from piece to piece: what was asked for louder stays louder. One gain holds for the whole
-piece; it is 0 dB unless the peak would pass the ceiling or the piece would be too faint to hear.
+Both come out at -14 LUFS (ITU-R BS.1770) under a true peak of -1 dBTP, begin and end without a click and are exact in
+length. Sound waits in files beside the result, so that no more than a block of a second is in memory; what is kept of
+a whole piece is its profile, 300 numbers a second.
+
+Music and own sound are set against each other by loudness. Where somebody speaks, the speech counts and not what is
+between: the music stands DUCKED_LU below it and goes down further while it sounds, or BESIDE_LU below it throughout.
+Otherwise the clip's own sound stands AMBIENCE_LU below the music, but is never raised by more than MOST_RAISED_DB,
+which would bring up the camera's noise. The peaks of the own sound are limited by themselves, with some room left for
+the music: one limiter for both would make the music flutter with each loud syllable.
 """
 
 import logging
-import math
+import re
+import tempfile
 import wave
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, count, repeat
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.files import PARTIAL
-from emotion.synthesis import SAMPLE_RATE
+from emotion.files import PARTIAL, failure
+from emotion.synthesis import SAMPLE_RATE, Samples
+from video2music import audiofile, ducking, limiter, speech
+from video2music.errors import MediaError, OptionError
+from video2music.loudness import GATE_STEPS, SPAN, SPANS_PER_STEP, Curve, Meter, Profile, integrated, measured
 from video2music.media import whole_file
+from video2music.soundtrack import Soundtrack
 
 log = logging.getLogger(__name__)
 
-CEILING_DB = -1.0
-FAINTEST_RMS_DB = -40.0  # a quieter piece is raised to this, as far as the ceiling lets it
-SILENCE_DB = -120.0  # stands for no sound at all
+HOWS = ("replace", "keep", "duck")
+LOUDNESS_LUFS = -14.0
+DUCKED_LU = 4.0
+BESIDE_LU = 12.0
+AMBIENCE_LU = 6.0
+MOST_RAISED_DB = 6.0
+ROOM_DB = 2.5  # between the peaks of the own sound and the ceiling
+MUCH_LIMITED_DB = 6.0  # what is limited by more is told of
+
 FADE_IN_S = 0.005
 FADE_OUT_S = 0.5
+SOURCE_FADE_S = 0.05
+REST_S = 0.02  # at the end it is silent for this long, whatever a codec cuts
+_NEAR_LU = 0.5  # a loudness that misses by more is told of
+_LONGEST_NAME = 80  # characters of a stem's file
 _FULL_SCALE = 32767
 _FRAME_BYTES = 2 * 4  # stereo float32
 
-Samples = NDArray[np.float32]
+
+@dataclass(frozen=True)
+class Levels:
+    """Of one finished WAV: integrated loudness (None for silence) and highest true peak in dBTP as they are now,
+    the gain that led to them and the most that the limiter took in dB, the length in frames, and what there is to say.
+    """
+
+    lufs: float | None
+    true_peak_db: float
+    gain_db: float
+    limited_db: float
+    frames: int
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class MixReport:
-    """Levels of the finished WAV in dB of full scale, the gain that led to them, and its length in frames."""
+    """The music alone, what lies under the picture (the same where `how` is "replace"), and how they came about.
 
-    peak_db: float
-    rms_db: float
-    gain_db: float
-    frames: int
+    how          what was done: "replace" also where there was no own sound to keep
+    speech_s     seconds of speech found in the clip
+    ducked_db    how much lower the music is while speech sounds than in the gaps, in dB; 0 without ducking
+    music_db     gain of the music against the clip's own sound, before ducking, where that has its own level
+    source_lufs  integrated loudness of the clip's own sound, of the speech where there is some; None without any
+    source_limited_db  the most that was taken from the peaks of the own sound, in dB
+    """
+
+    music: Levels
+    under: Levels
+    how: str
+    speech_s: float = 0.0
+    ducked_db: float = 0.0
+    music_db: float = 0.0
+    source_lufs: float | None = None
+    source_limited_db: float = 0.0
 
 
-def master(
-    blocks: Iterable[Samples],
+def mix(
+    stems: Mapping[str, Iterable[Samples]],
     out: Path,
     *,
     duration_s: float,
-    sample_rate: int = SAMPLE_RATE,
-    ceiling_db: float = CEILING_DB,
-    fade_out_s: float = FADE_OUT_S,
+    source: Soundtrack | None = None,
+    how: str = "duck",
+    under: Path | None = None,
+    stems_folder: Path | None = None,
+    loudness_lufs: float = LOUDNESS_LUFS,
 ) -> MixReport:
-    """Write blocks (frames, 2) as a 16-bit stereo WAV of exactly round(duration_s * sample_rate) frames.
+    """Mix stems, blocks (frames, 2) at 44.1 kHz, into a 16-bit WAV of round(duration_s * 44100) frames.
 
-    What is missing at the end is silence, what is too much is cut. The faded sound waits in a file beside `out`, so
-    that no more than a block is in memory. Raises MediaError when `out` cannot be written.
+    With a `source` that is to be kept or ducked under, `under` becomes the mix with it; it is not made where the report
+    says that the music replaces it. With a `stems_folder` (made if need be), `<name>.wav` of each stem and `source.wav`
+    are written there as floats, at the gain of the master before its limiter, so that the stems add up to it; the
+    source stands beside them as in the mix. Stems of other lengths are cut or filled with silence.
+    Raises OptionError, MediaError; what the stems raise passes through.
     """
-    frames = round(duration_s * sample_rate)
-    faded = _faded(_exactly(blocks, frames, sample_rate), frames, sample_rate, fade_out_s)
-    with whole_file(out) as partial:
-        waiting = partial.with_suffix(f".raw{PARTIAL}")
-        try:
-            with waiting.open("wb") as file:
-                level = _measure(faded, file)
-            gain_db = level.gain_db(ceiling_db)
-            with waiting.open("rb") as file, partial.open("wb") as target:
-                _write_wav(file, target, 10 ** (gain_db / 20), sample_rate)
-        finally:
-            waiting.unlink(missing_ok=True)
-    if not level.peak:
-        log.warning("%s is silent: there was nothing to play", out.name)
-    return MixReport(_db(level.peak, gain_db), _db(level.rms, gain_db), round(gain_db, 2), frames)
+    if how not in HOWS:
+        raise OptionError(f"unknown way {how!r} to treat the clip's own sound: choose one of {', '.join(HOWS)}")
+    frames = round(duration_s * SAMPLE_RATE)
+    with _room(out) as room:
+        kept = {name: room / f"stem{number}" for number, name in enumerate(stems)} if stems_folder else {}
+        music = _recorded(_added(_prepared(stems, frames, kept), frames), room / "music")
+        gain = limiter.gain_for(music.profile, loudness_lufs)
+        alone = _finish(music, gain, out, loudness_lufs)
+        report = MixReport(alone, alone, "replace")
+        parts = {name: (path, gain.fixed_db) for name, path in kept.items()}
+        own = _heard(source, frames, room) if source and under and how != "replace" else None
+        if own and under:
+            balance = _balance(music.profile, own, how, loudness_lufs)
+            both = _recorded(_blended(music, own, balance), room / "both")
+            below = _finish(both, limiter.gain_for(both.profile, loudness_lufs), under, loudness_lufs)
+            report = _report(alone, below, own, balance, how)
+            parts["source"] = own.take.path, gain.fixed_db + balance.source_db - balance.music_db
+        if stems_folder:
+            _write_stems(parts, stems_folder)
+    return report
 
 
-@dataclass
-class _Level:
-    """Highest sample and root mean square, linear."""
-
-    peak: float = 0.0
-    rms: float = 0.0
-
-    def gain_db(self, ceiling_db: float) -> float:
-        """0 dB, up to FAINTEST_RMS_DB for a faint piece, and never above the ceiling."""
-        if not self.peak:
-            return 0.0
-        wanted = max(0.0, FAINTEST_RMS_DB - 20 * math.log10(self.rms))
-        return min(wanted, ceiling_db - 20 * math.log10(self.peak))
+def master(blocks: Iterable[Samples], out: Path, *, duration_s: float, loudness_lufs: float = LOUDNESS_LUFS) -> Levels:
+    """One sound, finished as `mix` finishes music. Raises MediaError."""
+    return mix({"music": blocks}, out, duration_s=duration_s, loudness_lufs=loudness_lufs).music
 
 
-def _measure(blocks: Iterable[Samples], file: BinaryIO) -> _Level:
-    """Store the blocks and return their level."""
-    peak, power, count = 0.0, 0.0, 0
-    for block in blocks:
-        file.write(np.ascontiguousarray(block, "<f4").data)
-        peak = max(peak, float(np.abs(block).max(initial=0.0)))
-        power += float(np.square(block, dtype=np.float64).sum())
-        count += block.size
-    return _Level(peak, math.sqrt(power / count) if count else 0.0)
+@contextmanager
+def _room(out: Path) -> Iterator[Path]:
+    """A folder beside `out` for what waits, gone in the end. An error of the disk becomes a MediaError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", suffix=PARTIAL, dir=out.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise MediaError(failure(error, out, called=out.name)) from None
 
 
-def _write_wav(file: BinaryIO, target: BinaryIO, gain: float, sample_rate: int) -> None:
-    with wave.open(target, "wb") as wav:
+@dataclass(frozen=True)
+class _Take:
+    """A sound that waits in a file, and how loud it is from moment to moment."""
+
+    path: Path
+    profile: Profile
+
+    def blocks(self) -> Iterator[Samples]:
+        return _waiting(self.path)
+
+
+def _waiting(path: Path) -> Iterator[Samples]:
+    with path.open("rb") as file:
+        while data := file.read(SAMPLE_RATE * _FRAME_BYTES):
+            yield np.frombuffer(data, "<f4").reshape(-1, 2)
+
+
+def _copied(blocks: Iterable[Samples], path: Path) -> Iterator[Samples]:
+    with path.open("wb") as file:
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, "<f4").data)
+            yield block
+
+
+def _recorded(blocks: Iterable[Samples], path: Path) -> _Take:
+    return _Take(path, measured(_copied(blocks, path)))
+
+
+def _prepared(stems: Mapping[str, Iterable[Samples]], frames: int, kept: Mapping[str, Path]) -> list[Iterable[Samples]]:
+    """The stems, exact in length and faded, on their way written to where they are kept."""
+    lanes = {name: _faded(_exactly(blocks, frames), frames, FADE_OUT_S) for name, blocks in stems.items()}
+    return [_copied(blocks, kept[name]) if name in kept else blocks for name, blocks in lanes.items()]
+
+
+def _added(lanes: list[Iterable[Samples]], frames: int) -> Iterator[Samples]:
+    for blocks in zip(*lanes or [_exactly([], frames)], strict=True):
+        yield np.sum(blocks, axis=0, dtype=np.float32)
+
+
+def _finish(take: _Take, gain: limiter.Gain, out: Path, wanted_lufs: float) -> Levels:
+    """Write a take at its gain as a 16-bit WAV and tell its levels as they are there."""
+    meter = Meter()
+    with whole_file(out) as partial, partial.open("wb") as file, wave.open(file, "wb") as wav:
         wav.setnchannels(2)
         wav.setsampwidth(2)
-        wav.setframerate(sample_rate)
-        while data := file.read(sample_rate * _FRAME_BYTES):
-            samples = np.frombuffer(data, "<f4") * (gain * _FULL_SCALE)
-            wav.writeframes(np.rint(samples).astype("<i2").tobytes())
+        wav.setframerate(SAMPLE_RATE)
+        for block in limiter.applied(take.blocks(), gain.linear):
+            whole = np.rint(np.clip(block * _FULL_SCALE, -_FULL_SCALE, _FULL_SCALE)).astype("<i2")
+            wav.writeframes(whole.tobytes())
+            meter.take(whole.astype(np.float32) / np.float32(_FULL_SCALE + 1))  # as players read it
+    profile = meter.profile()
+    note = _note(profile, gain, wanted_lufs)
+    if note:
+        log.warning("%s: %s", out.name, note)
+    return Levels(
+        lufs=None if profile.lufs is None else round(profile.lufs, 2),
+        true_peak_db=round(profile.peak_db, 2),
+        gain_db=round(gain.fixed_db, 2),
+        limited_db=round(gain.limited_db, 2),
+        frames=profile.frames,
+        note=note,
+    )
 
 
-def _exactly(blocks: Iterable[Samples], frames: int, sample_rate: int) -> Iterator[Samples]:
-    """The blocks, cut or filled with silence to `frames` frames in all."""
-    left = frames
-    for block in blocks:
-        part = block[:left]
-        left -= len(part)
-        if len(part):
-            yield part
-        if not left:
-            return
-    while left:
-        length = min(left, sample_rate)
-        yield np.zeros((length, 2), np.float32)
-        left -= length
+def _note(profile: Profile, gain: limiter.Gain, wanted_lufs: float) -> str:
+    """What is out of the ordinary about a finished sound, in a sentence; nothing for most."""
+    if not profile.peaks.any():
+        return "silent: there was nothing to play"
+    if profile.lufs is None or abs(profile.lufs - wanted_lufs) > _NEAR_LU:
+        found = "under -70" if profile.lufs is None else f"{profile.lufs:.1f}"
+        return (
+            f"{found} LUFS instead of {wanted_lufs:g}: louder would take a gain of over {limiter.MOST_GAIN_DB:g} dB "
+            f"or limiting by over {limiter.MOST_LIMITED_DB:g} dB"
+        )
+    if len(profile.energy) < GATE_STEPS:
+        return "shorter than the 400 ms that loudness is measured over: the whole was taken for them"
+    if gain.limited_db > MUCH_LIMITED_DB:
+        return f"the limiter took up to {gain.limited_db:.1f} dB from its peaks"
+    return ""
 
 
-def _faded(blocks: Iterable[Samples], frames: int, sample_rate: int, fade_out_s: float) -> Iterator[Samples]:
-    """Raised-cosine fades: a few ms in, fade_out_s (a quarter of the piece at most) out; the last sample is silence."""
-    rise = min(round(FADE_IN_S * sample_rate), frames // 4)
-    fall = min(round(fade_out_s * sample_rate), frames // 4)
+@dataclass(frozen=True)
+class _Own:
+    """A clip's own sound: how loud it is, its speech alone where somebody speaks, and where."""
+
+    take: _Take
+    lufs: float
+    speech: list[speech.Stretch]
+
+    @property
+    def spoken(self) -> NDArray[np.bool_]:
+        """Which spans have speech (spans,)."""
+        middles_s = (np.arange(len(self.take.profile.peaks)) + 0.5) * SPAN / SAMPLE_RATE
+        marks = np.zeros(len(middles_s), bool)
+        for start_s, end_s in self.speech:
+            marks |= (middles_s >= start_s) & (middles_s < end_s)
+        return marks
+
+
+def _heard(source: Soundtrack, frames: int, room: Path) -> _Own | None:
+    """The clip's own sound as long as its picture; None where it is silent."""
+    take = _recorded(_faded(_exactly(source.blocks(), frames), frames, SOURCE_FADE_S), room / "source")
+    lufs = take.profile.lufs
+    if lufs is None:
+        log.warning("%s: its own sound is silent, so the music stands alone", source.path)
+        return None
+    own = _Own(take, lufs, speech.stretches(take.blocks(), lufs=lufs))
+    spoken = own.spoken[::SPANS_PER_STEP]
+    loudness = integrated(take.profile.energy[spoken]) if spoken.any() else None
+    return own if loudness is None else replace(own, lufs=loudness)
+
+
+@dataclass(frozen=True)
+class _Balance:
+    """Gains in dB of music and own sound before both are mastered together, and what moves with time, (spans,) in dB:
+    the ducking of the music and the limiting of the own sound.
+    """
+
+    music_db: float
+    source_db: float
+    ducking_db: Curve
+    limiting_db: Curve
+
+
+def _balance(music: Profile, own: _Own, how: str, wanted_lufs: float) -> _Balance:
+    """How music and own sound stand to each other; see above."""
+    music_db, source_db = _gains(music, own, how)
+    ducked = ducking.curve(own.speech, len(music.peaks)) if how == "duck" else np.zeros_like(music.peaks)
+    power = (10 ** (ducked / 10)).reshape(-1, SPANS_PER_STEP).mean(axis=1)
+    heard = own.take.profile
+    energy = music.energy * power * 10 ** (music_db / 10) + heard.energy * 10 ** (source_db / 10)
+    together = Profile(energy, heard.peaks * 10 ** (source_db / 20), heard.frames)
+    mastered_db = limiter.gain_for(together, wanted_lufs).fixed_db
+    limiting_db = limiter.limiting(heard.peaks, source_db + mastered_db + ROOM_DB)
+    return _Balance(music_db, source_db, ducked, limiting_db)
+
+
+def _gains(music: Profile, own: _Own, how: str) -> tuple[float, float]:
+    """Of music and own sound, in dB."""
+    level = LOUDNESS_LUFS if music.lufs is None else music.lufs
+    if own.speech:
+        return own.lufs - (DUCKED_LU if how == "duck" else BESIDE_LU) - level, 0.0
+    return LOUDNESS_LUFS - level, min(LOUDNESS_LUFS - AMBIENCE_LU - own.lufs, MOST_RAISED_DB)
+
+
+def _blended(music: _Take, own: _Own, balance: _Balance) -> Iterator[Samples]:
+    played = limiter.applied(music.blocks(), 10 ** ((balance.music_db + balance.ducking_db) / 20))
+    sounded = limiter.applied(own.take.blocks(), 10 ** ((balance.source_db + balance.limiting_db) / 20))
+    for pair in zip(played, sounded, strict=True):
+        yield np.add(*pair)
+
+
+def _report(alone: Levels, below: Levels, own: _Own, balance: _Balance, how: str) -> MixReport:
+    spoken = own.spoken
+    power = 10 ** (balance.ducking_db / 10)
+    gaps = power[~spoken].mean() if not spoken.all() else 1.0
+    return MixReport(
+        alone,
+        below,
+        how,
+        speech_s=round(sum(stretch.end_s - stretch.start_s for stretch in own.speech), 2),
+        ducked_db=round(10 * float(np.log10(gaps / power[spoken].mean())), 2) if spoken.any() else 0.0,
+        music_db=round(balance.music_db - balance.source_db, 2),
+        source_lufs=round(own.lufs, 2),
+        source_limited_db=round(abs(float(balance.limiting_db.min(initial=0.0))), 2),
+    )
+
+
+def _write_stems(parts: Mapping[str, tuple[Path, float]], folder: Path) -> None:
+    """Each part, read from where it waits and times its gain in dB, as a WAV of floats."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (path, gain_db) in zip(_file_names(parts), parts.values(), strict=True):
+        loudness = np.float32(10 ** (gain_db / 20))
+        audiofile.write_floats((block * loudness for block in _waiting(path)), folder / f"{name}.wav")
+
+
+def _file_names(names: Iterable[str]) -> list[str]:
+    """Names that any system takes for files, none twice whatever the case."""
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^\w +()-]", "_", name).strip()[:_LONGEST_NAME] or "part"
+        numbered = (f"{plain} {number}" for number in count(2))
+        taken = {one.casefold() for one in found}
+        found.append(plain if plain.casefold() not in taken else next(n for n in numbered if n.casefold() not in taken))
+    return found
+
+
+def _exactly(blocks: Iterable[Samples], frames: int) -> Iterator[Samples]:
+    """Blocks of a second (the last may be shorter), cut or filled with silence to `frames` frames in all."""
+    coming = chain(blocks, repeat(np.zeros((SAMPLE_RATE, 2), np.float32)))
+    held = np.zeros((0, 2), np.float32)
+    for start in range(0, frames, SAMPLE_RATE):
+        wanted = min(SAMPLE_RATE, frames - start)
+        while len(held) < wanted:
+            held = np.concatenate([held, next(coming)]) if len(held) else next(coming)
+        yield held[:wanted]
+        held = held[wanted:]
+
+
+def _faded(blocks: Iterable[Samples], frames: int, fade_out_s: float) -> Iterator[Samples]:
+    """Raised-cosine fades: FADE_IN_S in, fade_out_s (a quarter of the piece at most) out, then REST_S of silence."""
+    rise = min(round(FADE_IN_S * SAMPLE_RATE), frames // 4)
+    fall = min(round(fade_out_s * SAMPLE_RATE), frames // 4)
+    end = frames - 1 - min(round(REST_S * SAMPLE_RATE), fall // 4)
     start = 0
     for block in blocks:
         place = np.arange(start, start + len(block))
         start += len(block)
-        if place[0] < rise or place[-1] >= frames - max(fall, 1):
+        if place[0] < rise or place[-1] >= end - max(fall, 1):
             inwards = np.clip((place + 1) / max(rise, 1), 0, 1)
-            outwards = np.clip((frames - 1 - place) / max(fall, 1), 0, 1)
+            outwards = np.clip((end - place) / max(fall, 1), 0, 1)
             yield block * (_cosine(inwards) * _cosine(outwards))[:, None].astype(np.float32)
         else:
             yield block
@@ -143,7 +363,3 @@ def _faded(blocks: Iterable[Samples], frames: int, sample_rate: int, fade_out_s:
 
 def _cosine(share: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 - 0.5 * np.cos(np.pi * share)
-
-
-def _db(level: float, gain_db: float) -> float:
-    return round(20 * math.log10(level) + gain_db, 2) if level else SILENCE_DB

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
@@ -55,13 +56,14 @@ _APPLE_TAGS = frozenset({"hvc1", "dvh1"})  # Apple's players refuse the same pic
 
 @dataclass(frozen=True)
 class Target:
-    """A container that a scored clip may come in: FFmpeg's muxer, suffix, audio codec, its rates and options."""
+    """A container that sound may come in: FFmpeg's muxer, suffix, audio codec, its rates, options and bit rate."""
 
     muxer: str
     suffix: str
     codec: str = "aac"
     rates: tuple[int, ...] = (44_100, 48_000)
     options: tuple[tuple[str, str], ...] = (("aac_coder", "fast"),)  # three times faster, and closer at this bit rate
+    bits_per_second: int = AUDIO_BITS_PER_SECOND  # 0 where the codec keeps every bit
 
 
 MP4 = Target("mp4", ".mp4")
@@ -70,12 +72,13 @@ MKV = Target("matroska", ".mkv")
 WEBM = Target("webm", ".webm", "libopus", (48_000,), ())
 
 
-def mux(video: Path, audio_wav: Path, out: Path, *, duration_s: float) -> Path:
+def mux(video: Path, audio_wav: Path, out: Path, *, duration_s: float, until_s: float | None = None) -> Path:
     """Lay a 16-bit WAV under the picture of a clip and return the file made, `out` with the fitting suffix added.
 
     Music and picture begin together; the sound lasts duration_s, padded with silence or cut (decoded, within 20 ms).
     Rotation, colour, aspect ratio, metadata, chapters and the subtitles that the container can carry are kept; the
-    clip's own sound is left out. The file appears whole or not at all. Raises MediaError.
+    clip's own sound is left out. With `until_s` only the beginning of the picture is taken, up to there and as much
+    more as its last pictures need. The file appears whole or not at all. Raises MediaError.
     """
     with open_clip(video) as source:
         picture = picture_stream(source, video)
@@ -85,19 +88,23 @@ def mux(video: Path, audio_wav: Path, out: Path, *, duration_s: float) -> Path:
     music = Music(audio_wav, duration_s)
     for target in targets:
         with suppress(_RefusedError):
-            return _write(video, music, out, target, _copy, first)
+            return _write(video, music, out, target, _copy, first, until_s)
     log.warning("%s: no container takes its %s beside music as it is: the picture is encoded anew", video, codec)
-    return _write(video, music, out, MKV, _encode, first)
+    return _write(video, music, out, MKV, _encode, first, until_s)
 
 
 class _RefusedError(MediaError):
     """A muxer that will not take these streams."""
 
 
-def _write(video: Path, music: "Music", out: Path, target: Target, lay: "_Lay", first: VideoFrame) -> Path:
+def _write(
+    video: Path, music: "Music", out: Path, target: Target, lay: "_Lay", first: VideoFrame, until_s: float | None
+) -> Path:
     path = out.with_name(out.name + target.suffix)
     with whole_file(path) as partial, open_clip(video) as source, _create(partial, target, video) as result:
         pictures = lay(source, result, video, first)
+        if until_s is not None:
+            pictures = takewhile(lambda packet: _seconds(packet) < until_s, pictures)
         sound = music.packets(music.stream(result, target))
         try:
             result.start_encoding()
@@ -282,7 +289,7 @@ class Music:
             rate = wav.getframerate()
         rate = rate if rate in target.rates else target.rates[-1]
         stream = result.add_stream(
-            target.codec, rate=rate, layout="stereo", bit_rate=AUDIO_BITS_PER_SECOND, options=dict(target.options)
+            target.codec, rate=rate, layout="stereo", bit_rate=target.bits_per_second, options=dict(target.options)
         )
         return cast(AudioStream, stream)
 
