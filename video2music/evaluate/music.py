@@ -94,13 +94,11 @@ PARTS: Mapping[str, Part] = MappingProxyType({
         "Music under speech",
         "Sentences by espeak-ng at known times. The music's gain is what least squares find of the music in the scored "
         "file, in windows of 20 ms: how much less power it leaves it under speech than in the gaps; the shortest "
-        "time in which it goes through four fifths of all its way; the most it changes within 50 ms. What the limiter "
-        "takes from speech and music together is told apart.",
+        "time in which it goes through four fifths of all its way; the most it changes within 50 ms.",
         {
             "lower_db": ("lower under speech, dB", 1),
             "change_ms": ("a whole change, ms", 0),
             "change_db_in_50ms": ("change in 50 ms, dB", 1),
-            "limited_db": ("limited, dB", 1),
         },
         {"lower_db": _at_least(SPOKEN, 8), "change_ms": _at_least(SPOKEN, 50)},
     ),

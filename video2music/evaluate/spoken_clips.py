@@ -2,10 +2,9 @@
 
 What is heard in the scored file is the music, times a gain, and the clip's own sound, times another. Both are known,
 the music as it lies beside the scored file and the own sound in the clip, so that least squares give both factors,
-window by window: the music's is the gain that the mix applied, whatever it was meant to be. The limiter at the end of a
-mix turns both down together; where somebody speaks, what it takes is told apart, so that what is left of the music's
-gain is its ducking. A gain that jumped would be all of its change within one window of 20 ms; a running median, which
-leaves steps as steep as they are, takes out spikes of the estimate.
+window by window: the music's is the gain that the mix applied, whatever it was meant to be, a limiter's part in it
+included. A gain that jumped would be all of its change within one window of 20 ms; a running median, which leaves steps
+as steep as they are, takes out spikes of the estimate.
 """
 
 import logging
@@ -43,7 +42,6 @@ SILENCE = 0.01  # of a sentence's peak: where its first and its last sound are
 WINDOW_S, HOP_S = 0.02, 0.005
 MEDIAN = 9  # windows
 FAINTEST_DB = -50.0  # of the loudest window, the music's and the own sound's: what is fainter has no gain to be told
-CLEAR_DB = -25.0  # of the own sound's loudest window: what is fainter has no factor of its own
 ALIKE = 0.9  # of the squared correlation: where music and own sound are this much alike they cannot be told apart
 STEP_S = 0.05
 WHOLE_CHANGE = 0.8  # share of the way from high to low gain that counts as a whole change
@@ -64,14 +62,10 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Gain:
-    """The music's gain in dB, shape (n,), at times_s (n,), and the most that a limiter took from music and speech.
-
-    Windows without music are left out.
-    """
+    """The music's gain in dB, shape (n,), at times_s (n,); windows without music are left out."""
 
     times_s: NDArray[np.float64]
     gain_db: NDArray[np.float64]
-    limited_db: float
 
 
 def rows(work: Path, *, clips: int) -> Iterator[tuple[str, Row]]:
@@ -84,7 +78,7 @@ def rows(work: Path, *, clips: int) -> Iterator[tuple[str, Row]]:
 
 
 WORST: Mapping[str, Callable[[Errors], float]] = MappingProxyType(
-    {"lower_db": min, "change_ms": min, "change_db_in_50ms": max, "limited_db": max}
+    {"lower_db": min, "change_ms": min, "change_db_in_50ms": max}
 )
 
 
@@ -115,7 +109,6 @@ def of_gain(found: Gain, spans: Spans) -> dict[str, float]:
         "lower_db": float(lower_db),
         "change_ms": 1000 * _shortest_s(found, WHOLE_CHANGE * (highest - lowest)),
         "change_db_in_50ms": _most_db(found, STEP_S),
-        "limited_db": found.limited_db,
     }
 
 
@@ -152,27 +145,19 @@ def gain(
         return _sums((one * other).sum(1), starts, window)
 
     power, own_power, common = product(played, played), product(beside, beside), product(played, beside)
-    faint = own_power <= 10 ** (FAINTEST_DB / 10) * own_power.max(initial=0)
-    clear = own_power > 10 ** (CLEAR_DB / 10) * own_power.max(initial=0)
+    floor = 10 ** (FAINTEST_DB / 10)
+    faint = own_power <= floor * own_power.max(initial=0)
     own_power, common = np.where(faint, 1, own_power), np.where(faint, 0, common)
-    told = (power > 10 ** (FAINTEST_DB / 10) * power.max()) & (common**2 < ALIKE * power * own_power)
-    determinant = np.where(told, power * own_power - common**2, 1)
-    with_music, with_own = product(heard, played), np.where(faint, 0, product(heard, beside))
-    music_db = _decibels((with_music * own_power - with_own * common) / determinant)
-    own_db = _decibels((with_own * power - with_music * common) / determinant)
-    taken_db = (
-        np.where(told & clear, np.median(own_db[told & clear]) - own_db, 0) if (told & clear).any() else 0 * own_db
-    )
-    return Gain((starts[told] + window / 2) / rate, _smooth((music_db + taken_db)[told]), float(taken_db.max()))
+    told = (power > floor * power.max()) & (common**2 < ALIKE * power * own_power)
+    determinant = power * own_power - common**2
+    factor = (product(heard, played) * own_power - product(heard, beside) * common)[told] / determinant[told]
+    gain_db = 20 * np.log10(np.maximum(factor, 1e-3))
+    return Gain((starts[told] + window / 2) / rate, _smooth(gain_db))
 
 
 def _smooth(gain_db: NDArray[np.float64]) -> NDArray[np.float64]:
     around = np.pad(gain_db, MEDIAN // 2, mode="edge")
     return np.median(np.lib.stride_tricks.sliding_window_view(around, MEDIAN), axis=1)
-
-
-def _decibels(factor: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 20 * np.log10(np.maximum(factor, 1e-3))
 
 
 def _sums(values: NDArray[np.float64], starts: NDArray[np.int64], window: int) -> NDArray[np.float64]:
