@@ -10,6 +10,8 @@ VENV = .venv
 BIN = $(VENV)/bin
 OUT = out
 DATA ?=
+CLIPS ?=
+HUMAN ?=
 RUNS ?= runs
 SEEDS ?= 1
 WORKERS = 2
@@ -31,11 +33,13 @@ check: $(VENV)/.ready  ## formatting, lint and types
 bench: $(VENV)/.ready  ## measure speed and memory; the tables go to benchmarks/
 	$(BIN)/python benchmarks/bench.py
 
-evaluate: .data-given $(VENV)/.ready  ## measure the models on MuVi-Sync in DATA=, other trained ones in RUNS=, mean of SEEDS=
+evaluate: .data-given $(VENV)/.ready  ## measure the models on MuVi-Sync in DATA=, others in RUNS=, mean of SEEDS=; the music for CLIPS=
 	$(BIN)/video2music evaluate chords $(evaluation) --json benchmarks/chords.json \
 		--into README.md --into video2music/weights/amt/README.md
 	$(BIN)/video2music evaluate dynamics $(evaluation) --json benchmarks/dynamics.json \
 		--into README.md --into video2music/weights/regressor/README.md
+	$(if $(CLIPS),$(BIN)/video2music evaluate music --clips "$(CLIPS)" --muvi-sync "$(DATA)" \
+		$(if $(HUMAN),--human "$(HUMAN)") --json benchmarks/music.json --into README.md)
 
 evaluation = --data "$(DATA)" --seeds "$(SEEDS)" $(if $(wildcard $(RUNS)),--runs "$(RUNS)")
 

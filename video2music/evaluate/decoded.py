@@ -1,4 +1,7 @@
-"""The door to PyAV, listening: a scored clip as a player decodes it, for the measurements and for nothing else."""
+"""The door to PyAV, listening: a scored clip as a player decodes it, for the measurements and for nothing else.
+
+The whole sound is held in memory, 23 MB a minute: clips of minutes are meant, not of hours.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass

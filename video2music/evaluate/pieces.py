@@ -26,7 +26,7 @@ from video2music.values import Dynamics, Form, Key, Note, Options, Section, Trac
 
 SONGS = 20  # of the test split's that have enough chords, evenly spread over them
 WITH_CHORDS = 0.75  # share of a song's first seconds: what has no chord has no pitch as a block, and a bass for us
-SHORTEST_S, LONGEST_S = 4, 60  # a shorter piece has hardly two bars to compare
+SHORTEST_S, LONGEST_S = 5, 60  # a shorter piece has hardly two bars to compare
 STYLE = "piano"
 BLOCK_VELOCITY = 80
 BLOCK_BEATS = 4  # seconds, and chords, in a bar of blocks
@@ -108,7 +108,7 @@ def rows_of_songs(folder: Path, *, seeds: int, songs: int = SONGS) -> Iterator[t
 
 def rows_of_clips(compositions: Sequence[Sequence[Composition]]) -> Iterator[tuple[str, Row]]:
     """A row for compositions, a list a seed in one order, and one for their chords as blocks; not of short ones."""
-    compositions = [[each for each in seed if each.form.end_s >= SHORTEST_S] for seed in compositions]
+    compositions = [[each for each in seed if each.form.duration_s >= SHORTEST_S] for seed in compositions]
     if not compositions[0]:
         return
     yield "composed for the clips", _row([[composed(each) for each in seed] for seed in compositions])
