@@ -94,7 +94,23 @@ def test_a_piece_is_played_again_from_its_manifest_alone(tried):
 
 def test_a_replay_takes_no_other_wishes(tried):
     folder, _, rows = tried
-    assert "--seed" in plainly(run("generate", "--from", rows[4]["manifest"], "--seed", "3", "-o", "no", cwd=folder))
+    for wish in (("--seed", "3"), ("--metre", "3/4"), ("--redraw", "1", "--style", "strings")):
+        told = plainly(run("generate", "--from", rows[4]["manifest"], *wish, "-o", "no", cwd=folder))
+        assert "takes no --" in told and wish[-2] in told
+
+
+def test_a_section_is_drawn_anew_and_all_but_the_chords_in_another_style_and_metre(tried):
+    folder, _, rows = tried
+    was = json.loads((folder / rows[4]["manifest"]).read_text())
+    command = ("generate", "--from", rows[4]["manifest"], "--json", "-", "-o")
+    section = run(*command, "section", "--redraw", "1", "--seed", "4", cwd=folder)
+    (row,) = json.loads(section.stdout)["clips"]
+    assert len(json.loads((folder / row["manifest"]).read_text())["takes"]) == 1
+    locked = run(*command, "locked", "--lock", "chords", "--style", "strings", "--tempo", "100-110", cwd=folder)
+    (row,) = json.loads(locked.stdout)["clips"]
+    told = json.loads((folder / row["manifest"]).read_text())
+    assert told["key"] == was["key"] and told["options"]["style"] == "strings"
+    assert all(100 <= tempo["bpm"] <= 110 for tempo in told["form"]["tempi"])
 
 
 @pytest.mark.parametrize(
@@ -108,6 +124,14 @@ def test_a_replay_takes_no_other_wishes(tried):
         (("--style", "polka"), "polka"),
         (("--encoder", "eyes"), "eyes"),
         (("--from", "nowhere.json"), "nowhere.json"),
+        (("--lock", "form"), "--from"),
+        (("--tempo", "fast"), "fast"),
+        (("--tempo", "120-80"), "120 to 80"),
+        (("--metre", "6/8"), "6/8"),
+        (("--without", "kazoo"), "kazoo"),
+        (("--source", "loud"), "loud"),
+        (("--audio-format", "mp3"), "mp3"),
+        (("--variants", "0"), "variants"),
     ],
 )
 def test_a_wish_that_cannot_be_granted_is_told_in_a_sentence(clip, tmp_path, arguments, word):

@@ -138,10 +138,15 @@ def _options(wishes: dict[str, Any], given: set[str], replay: "Replay | None") -
         allowed = _OF_A_REPLAY if replay.redraw is None else _OF_A_SECTION
         if stray := sorted(given - allowed):
             raise OptionError(
-                f"--from plays a piece again as it was, so it takes no {stray[0]}: leave that out, or say with --lock "
-                "what shall stay"
+                f"--from plays a piece again as it was, so it takes no {_spelt(stray[0])}: leave that out, or say with "
+                "--lock what shall stay"
             )
     return replace(replay.options, **{name: wishes[name] for name in given})
+
+
+def _spelt(option: str) -> str:
+    """An option as it stands on the command line."""
+    return "--" + {name: spelt for spelt, name in _OPTION_OF.items()}.get(option, option).replace("_", "-")
 
 
 def _tempo(text: str | None) -> tuple[float, float] | None:
