@@ -1,5 +1,7 @@
 """Each gate against a piece that is wrong in its way, and against one that is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,13 @@ def test_everything_at_the_loudest_is_told():
     assert "loudest" in told
     half = [Note(n.start_s, n.end_s, n.pitch, 127 if i % 3 == 0 else 80) for i, n in enumerate(scale())]
     assert not faults(notes=half)
+
+
+def test_drums_are_no_pitches_struck_over_and_over():
+    hits = tuple(Note(0.25 * i, 0.25 * i + 0.1, 42, 70) for i in range(64))
+    kit = Track("drums", 0, hits, drums=True)
+    melodic = played(scale())
+    with_drums = replace(melodic, tracks=(*melodic.tracks, kit))
+    assert degeneracy.faults(composed(LOOP), with_drums) == ()
+    stuck = replace(melodic, tracks=(*played(scale(pitches=(60,))).tracks, kit))
+    assert any("pitch 60" in sentence for sentence in degeneracy.faults(composed(LOOP), stuck))
