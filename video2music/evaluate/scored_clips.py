@@ -82,6 +82,9 @@ def measure(folder: Path, work: Path, *, seeds: int) -> Measured:
             refused.append(_told(error, folder))
         except UserError as error:
             failed.append(f"{path.name}: {_told(error, folder)}")
+        except Exception as error:  # the other clips are still worth scoring
+            log.debug("traceback", exc_info=error)
+            failed.append(f"{path.name}: something unforeseen happened ({type(error).__name__}: {error})")
     for sentence in [*refused, *failed]:
         log.warning("%s", sentence)
     if not scored:

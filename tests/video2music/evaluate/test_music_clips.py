@@ -66,6 +66,27 @@ def test_a_folder_is_read_at_any_depth_and_hidden_files_are_left_out(tmp_path):
         scored_clips.files(tmp_path / "empty")
 
 
+def test_a_clip_that_breaks_something_stops_no_other(tmp_path, monkeypatch, caplog):
+    """Each clip is scored for every seed or for none; what is no video and what failed are told apart."""
+    for name in ("a.mp4", "b.mp4", "c.txt"):
+        (tmp_path / name).write_bytes(b"x")
+
+    def compose(clip, out, options):
+        if clip.name == "a.mp4":
+            raise IndexError("off the end")
+        if clip.name == "c.txt":
+            raise MediaError(f"{clip} is not a video: give another")
+        return clip.name, options.seed
+
+    monkeypatch.setattr(scored_clips.pipeline, "compose", compose)
+    monkeypatch.setattr(scored_clips, "of_result", lambda name, seed, result: result)
+    found = scored_clips.measure(tmp_path, tmp_path / "work", seeds=2)
+    assert found.scored == (("b.mp4", 0), ("b.mp4", 1))
+    assert found.refused == ("c.txt is not a video: give another",)
+    assert found.failed == ("a.mp4: something unforeseen happened (IndexError: off the end)",)
+    assert "off the end" in caplog.text
+
+
 def test_of_cuts_within_four_seconds_only_the_stronger_is_strong():
     """As the issue says it, written out: the strongest first, each making those near it weak."""
     rng = np.random.default_rng(0)
