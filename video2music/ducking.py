@@ -15,7 +15,7 @@ from video2music.speech import Stretch
 
 DEPTH_DB = 12.0
 ATTACK_S = 0.25
-HOLD_S = 0.4
+HOLD_S = 0.3
 RELEASE_S = 0.7
 SHORTEST_GAP_S = 1.5  # music that comes up for less than this is more of a disturbance than music that stays down
 

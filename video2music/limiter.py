@@ -1,7 +1,7 @@
 """Peaks are held under a ceiling by a gain that goes down before a peak and comes back slowly after it.
 
 The gain is known in advance from the peaks of the whole piece, so nothing is ever too late: it is lowest over a span
-and its neighbours, eases down within 10 ms before them and rises again by no more than RELEASE_DB_PER_S. What a gain
+and its neighbours, eases down within 10 ms before them and rises again by no more than so many dB a second. What a gain
 and its limiting do to the loudness follows from the profile, without another look at the samples.
 """
 
@@ -42,7 +42,7 @@ class Gain:
         return 10 ** ((self.fixed_db + self.limiting_db) / 20)
 
 
-def gain_for(profile: Profile, lufs: float) -> Gain:
+def gain_for(profile: Profile, lufs: float, *, release_db_per_s: float = RELEASE_DB_PER_S) -> Gain:
     """The gain that brings a sound to an integrated loudness under the ceiling, as near as the bounds let it.
 
     Limiting makes it fainter, which more gain makes up for. Silence gets 0 dB.
@@ -54,19 +54,19 @@ def gain_for(profile: Profile, lufs: float) -> Gain:
     for _ in range(_MOST_ROUNDS):
         fixed_db += lufs - loud
         fixed_db = min(fixed_db, MOST_GAIN_DB, CEILING_DB + MOST_LIMITED_DB - profile.peak_db)
-        gain = Gain(fixed_db, limiting(profile.peaks, fixed_db))
+        gain = Gain(fixed_db, limiting(profile.peaks, fixed_db, release_db_per_s=release_db_per_s))
         loud = _after(profile, gain)
         if abs(loud - lufs) < _NEAR_LU:
             break
     return gain
 
 
-def limiting(peaks: Curve, gain_db: float) -> Curve:
+def limiting(peaks: Curve, gain_db: float, *, release_db_per_s: float = RELEASE_DB_PER_S) -> Curve:
     """Decibels (spans,) at most 0 that keep peaks (spans,), raised by a gain, under CEILING_DB."""
     over_db = gain_db - CEILING_DB + 20 * np.log10(np.maximum(peaks, 1e-9))
     if not len(peaks) or over_db.max() <= 0:
         return np.zeros_like(peaks)
-    fall = np.arange(len(peaks)) * (RELEASE_DB_PER_S * SPAN / SAMPLE_RATE)
+    fall = np.arange(len(peaks)) * (release_db_per_s * SPAN / SAMPLE_RATE)
     released = fall + np.minimum.accumulate(np.minimum(-over_db, 0) - fall)
     # Samples between two spans take from both, and a peak may be noted one span late: hence one before, two after.
     early = np.pad(np.minimum(released, 0), (_AHEAD + 1, _AHEAD + 2), mode="edge")

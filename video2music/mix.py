@@ -17,7 +17,7 @@ import tempfile
 import wave
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, count, repeat
 from pathlib import Path
 
@@ -37,16 +37,18 @@ log = logging.getLogger(__name__)
 HOWS = ("replace", "keep", "duck")
 LOUDNESS_LUFS = -14.0
 DUCKED_LU = 4.0
-BESIDE_LU = 12.0
+BESIDE_LU = 8.0
 AMBIENCE_LU = 6.0
 MOST_RAISED_DB = 6.0
-ROOM_DB = 2.5  # between the peaks of the own sound and the ceiling
+SOURCE_RELEASE_DB_PER_S = 240.0  # a voice alone bears that, and keeps more of its loudness
+ROOM_DB = 1.0  # between the peaks of the own sound and the ceiling
 MUCH_LIMITED_DB = 6.0  # what is limited by more is told of
 
 FADE_IN_S = 0.005
 FADE_OUT_S = 0.5
 SOURCE_FADE_S = 0.05
 REST_S = 0.02  # at the end it is silent for this long, whatever a codec cuts
+_BALANCING_ROUNDS = 3
 _NEAR_LU = 0.5  # a loudness that misses by more is told of
 _LONGEST_NAME = 80  # characters of a stem's file
 _FULL_SCALE = 32767
@@ -228,10 +230,9 @@ def _note(profile: Profile, gain: limiter.Gain, wanted_lufs: float) -> str:
 
 @dataclass(frozen=True)
 class _Own:
-    """A clip's own sound: how loud it is, its speech alone where somebody speaks, and where."""
+    """A clip's own sound and where somebody speaks in it."""
 
     take: _Take
-    lufs: float
     speech: list[speech.Stretch]
 
     @property
@@ -243,6 +244,16 @@ class _Own:
             marks |= (middles_s >= start_s) & (middles_s < end_s)
         return marks
 
+    def lufs(self, limiting_db: Curve | None = None) -> float:
+        """Integrated loudness of its speech, of all where nobody speaks; with its peaks limited, if they are."""
+        energy = self.take.profile.energy
+        if limiting_db is not None:
+            energy = energy * _power(limiting_db)
+        spoken = self.spoken[::SPANS_PER_STEP]
+        heard = integrated(energy[spoken]) if spoken.any() else None
+        heard = integrated(energy) if heard is None else heard
+        return LOUDNESS_LUFS if heard is None else heard
+
 
 def _heard(source: Soundtrack, frames: int, room: Path) -> _Own | None:
     """The clip's own sound as long as its picture; None where it is silent."""
@@ -251,10 +262,12 @@ def _heard(source: Soundtrack, frames: int, room: Path) -> _Own | None:
     if lufs is None:
         log.warning("%s: its own sound is silent, so the music stands alone", source.path)
         return None
-    own = _Own(take, lufs, speech.stretches(take.blocks(), lufs=lufs))
-    spoken = own.spoken[::SPANS_PER_STEP]
-    loudness = integrated(take.profile.energy[spoken]) if spoken.any() else None
-    return own if loudness is None else replace(own, lufs=loudness)
+    return _Own(take, speech.stretches(take.blocks(), lufs=lufs))
+
+
+def _power(gain_db: Curve) -> Curve:
+    """Mean power (steps,) of a gain (spans,) in dB."""
+    return (10 ** (gain_db / 10)).reshape(-1, SPANS_PER_STEP).mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -270,24 +283,27 @@ class _Balance:
 
 
 def _balance(music: Profile, own: _Own, how: str, wanted_lufs: float) -> _Balance:
-    """How music and own sound stand to each other; see above."""
-    music_db, source_db = _gains(music, own, how)
+    """How music and own sound stand to each other; see above. What the limiting takes from a voice counts, too."""
     ducked = ducking.curve(own.speech, len(music.peaks)) if how == "duck" else np.zeros_like(music.peaks)
-    power = (10 ** (ducked / 10)).reshape(-1, SPANS_PER_STEP).mean(axis=1)
-    heard = own.take.profile
-    energy = music.energy * power * 10 ** (music_db / 10) + heard.energy * 10 ** (source_db / 10)
-    together = Profile(energy, heard.peaks * 10 ** (source_db / 20), heard.frames)
-    mastered_db = limiter.gain_for(together, wanted_lufs).fixed_db
-    limiting_db = limiter.limiting(heard.peaks, source_db + mastered_db + ROOM_DB)
-    return _Balance(music_db, source_db, ducked, limiting_db)
+    balance = _Balance(0.0, 0.0, ducked, np.zeros_like(music.peaks))
+    for _ in range(_BALANCING_ROUNDS):
+        music_db, source_db = _gains(music, own, how, balance.limiting_db)
+        heard = own.take.profile
+        energy = music.energy * _power(ducked) * 10 ** (music_db / 10) + heard.energy * 10 ** (source_db / 10)
+        together = Profile(energy, heard.peaks * 10 ** (source_db / 20), heard.frames)
+        mastered_db = limiter.gain_for(together, wanted_lufs, release_db_per_s=SOURCE_RELEASE_DB_PER_S).fixed_db
+        over_db = source_db + mastered_db + ROOM_DB
+        limiting_db = limiter.limiting(heard.peaks, over_db, release_db_per_s=SOURCE_RELEASE_DB_PER_S)
+        balance = _Balance(music_db, source_db, ducked, limiting_db)
+    return balance
 
 
-def _gains(music: Profile, own: _Own, how: str) -> tuple[float, float]:
+def _gains(music: Profile, own: _Own, how: str, limiting_db: Curve) -> tuple[float, float]:
     """Of music and own sound, in dB."""
     level = LOUDNESS_LUFS if music.lufs is None else music.lufs
     if own.speech:
-        return own.lufs - (DUCKED_LU if how == "duck" else BESIDE_LU) - level, 0.0
-    return LOUDNESS_LUFS - level, min(LOUDNESS_LUFS - AMBIENCE_LU - own.lufs, MOST_RAISED_DB)
+        return own.lufs(limiting_db) - (DUCKED_LU if how == "duck" else BESIDE_LU) - level, 0.0
+    return LOUDNESS_LUFS - level, min(LOUDNESS_LUFS - AMBIENCE_LU - own.lufs(), MOST_RAISED_DB)
 
 
 def _blended(music: _Take, own: _Own, balance: _Balance) -> Iterator[Samples]:
@@ -308,7 +324,7 @@ def _report(alone: Levels, below: Levels, own: _Own, balance: _Balance, how: str
         speech_s=round(sum(stretch.end_s - stretch.start_s for stretch in own.speech), 2),
         ducked_db=round(10 * float(np.log10(gaps / power[spoken].mean())), 2) if spoken.any() else 0.0,
         music_db=round(balance.music_db - balance.source_db, 2),
-        source_lufs=round(own.lufs, 2),
+        source_lufs=round(own.lufs(), 2),
         source_limited_db=round(abs(float(balance.limiting_db.min(initial=0.0))), 2),
     )
 
