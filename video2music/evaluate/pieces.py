@@ -109,7 +109,7 @@ def rows_of_songs(folder: Path, *, seeds: int, songs: int = SONGS) -> Iterator[t
 def rows_of_clips(compositions: Sequence[Sequence[Composition]]) -> Iterator[tuple[str, Row]]:
     """A row for compositions, a list a seed in one order, and one for their chords as blocks; not of short ones."""
     compositions = [[each for each in seed if each.form.duration_s >= SHORTEST_S] for seed in compositions]
-    if not compositions[0]:
+    if not any(compositions):
         return
     yield "composed for the clips", _row([[composed(each) for each in seed] for seed in compositions])
     yield (

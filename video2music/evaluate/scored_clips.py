@@ -69,7 +69,7 @@ class Measured:
 def measure(folder: Path, work: Path, *, seeds: int) -> Measured:
     """Score every file of a folder, at any depth, into `work`; one that is no video is told of and stops nothing.
 
-    Raises DataError where there is no file, or no video among them.
+    Raises DataError where there is no file.
     """
     paths = files(folder)
     scored: list[Scored] = []
@@ -87,8 +87,6 @@ def measure(folder: Path, work: Path, *, seeds: int) -> Measured:
             failed.append(f"{path.name}: something unforeseen happened ({type(error).__name__}: {error})")
     for sentence in [*refused, *failed]:
         log.warning("%s", sentence)
-    if not scored:
-        raise DataError(f"no file of the {len(paths)} at {folder} could be scored: give a folder of videos")
     return Measured(tuple(scored), tuple(refused), tuple(failed))
 
 
@@ -160,7 +158,9 @@ WORST: Mapping[str, Callable[[Errors], float]] = MappingProxyType({
 
 
 def rows(found: Sequence[Scored]) -> Iterator[tuple[str, Row]]:
-    """A row for all clips, the worst of each metric, and one for each clip, over its seeds."""
+    """A row for all clips, the worst of each metric, and one for each clip, over its seeds. Raises DataError."""
+    if not found:
+        raise DataError("no clip could be scored: give a folder of videos")
     yield "all clips, the worst", _row(found)
     for name in dict.fromkeys(each.name for each in found):
         yield name, _row([each for each in found if each.name == name])

@@ -59,8 +59,10 @@ def test_a_folder_is_read_at_any_depth_and_hidden_files_are_left_out(tmp_path):
     for name in ("z.mp4", "b/a.mov", ".hidden"):
         (tmp_path / name).write_bytes(b"x")
     assert [path.name for path in scored_clips.files(tmp_path)] == ["a.mov", "z.mp4"]
+    found = scored_clips.measure(tmp_path, tmp_path / "work", seeds=1)
+    assert len(found.refused) == 2 and found.by_seed() == []
     with pytest.raises(DataError, match="could be scored"):
-        scored_clips.measure(tmp_path, tmp_path / "work", seeds=1)
+        list(scored_clips.rows(found.scored))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no clips"):
         scored_clips.files(tmp_path / "empty")
