@@ -1,5 +1,6 @@
 """The bass line's way into the next chord: a step to it on the last beat, or half beat, before the change."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -79,12 +80,15 @@ def _led(voice: str, struck: Sequence[Strike], found: Sequence[_Approach], final
     """One voice's strikes with the approaches in them; a voice that is not low, or is silent there, stays as it is."""
     notes = sorted(note for note in struck if note.voice == voice)
     for way in found if voice in LOW else ():
-        before = next((note for note in reversed(notes) if note.start_s < way.time_s - 1e-6), None)
-        after = [note for note in notes if note.start_s > way.until_s - 1e-6]
-        led = way.until_s > final_s - 1e-6 or (after and after[0].start_s < way.until_s + 1e-6)
-        if led and before and before.end_s > way.time_s - 1e-6:
-            pitch = way.pitch - (12 if voice == "sub" else 0)
-            earlier = [note for note in notes if note.start_s < before.start_s]
-            step = Strike(way.time_s, way.until_s, max(pitch, 0), "o", voice)
-            notes = [*earlier, before._replace(end_s=way.time_s), step, *after]
+        place = bisect_left(notes, way.time_s - 1e-6, key=_start_s) - 1
+        after = bisect_left(notes, way.until_s - 1e-6, key=_start_s)
+        led = way.until_s > final_s - 1e-6 or (after < len(notes) and notes[after].start_s < way.until_s + 1e-6)
+        if led and place >= 0 and notes[place].end_s > way.time_s - 1e-6:
+            pitch = max(way.pitch - (12 if voice == "sub" else 0), 0)
+            step = Strike(way.time_s, way.until_s, pitch, "o", voice)
+            notes[place:after] = [notes[place]._replace(end_s=way.time_s), step]
     return notes
+
+
+def _start_s(note: Strike) -> float:
+    return note.start_s

@@ -98,12 +98,9 @@ def sung(
         return tones[min(nearest + int(sign), len(tones) - 1)]
 
     notes = list(strikes(grid, motif, "line", pitch_of))
-    scales = {float(start_s): scale(chord, key) for start_s, chord in zip(grid.starts_s, harmony, strict=True)}
-    return list(_passed(notes, [_latest(scales, note.start_s) for note in notes]))
-
-
-def _latest(scales: dict[float, frozenset[int]], time_s: float) -> frozenset[int]:
-    return next(classes for start_s, classes in reversed(scales.items()) if start_s <= time_s + 1e-6)
+    scales = [scale(chord, key) for chord in harmony]
+    steps = np.searchsorted(grid.starts_s, [note.start_s + 1e-6 for note in notes]) - 1
+    return list(_passed(notes, [scales[step] for step in steps.tolist()]))
 
 
 def _passed(notes: Sequence[Strike], scales: Iterable[frozenset[int]]) -> Iterator[Strike]:
