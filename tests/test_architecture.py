@@ -80,7 +80,7 @@ AT_IMPORT = {
         "ctypes.POINTER",
     },
     "the house's own small values": {
-        "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Part", "Recipe",
+        "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Part", "Recipe", "Spread",
         "Target", "Text",
         "Variant", "Variation", "Weights", "_Waiting", "card.Text",
     },

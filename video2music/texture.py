@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from video2music.styles import CHORD_VOICES, HOLD, SILENCE, Instrument, Pattern, Style
+from video2music.model import figures
+from video2music.styles import CHORD_VOICES, HOLD, LEARNED, SILENCE, Instrument, Pattern, Style
 from video2music.values import Form
 
 Pitches = Mapping[str, int]  # by voice, for one chord
@@ -46,7 +47,8 @@ class Strike(NamedTuple):
 class Grid:
     """Where each step lies: seconds, bar, section, steps since the section's downbeat; and a step's usual length.
 
-    `part` is the part of the piece that a step lies in, and `bands` tells who plays in each part, drums left out.
+    `beats` is how many it has, `part` the part of the piece it lies in; `bands` tells who plays in each part, drums
+    left out.
     """
 
     starts_s: NDArray[np.float64]
@@ -55,6 +57,7 @@ class Grid:
     section: NDArray[np.int64]
     phase: NDArray[np.int64]
     usual_s: float
+    beats: NDArray[np.int64]
     part: NDArray[np.int64]
     bands: tuple[tuple[Instrument, ...], ...] = ((),)
 
@@ -73,6 +76,7 @@ class Grid:
             section,
             phase,
             float(np.median((ends_s - starts_s)[:-1] if len(form) > 1 else ends_s)),
+            figures.beats_of(form),
             np.zeros_like(bar),
         )
 
@@ -90,7 +94,7 @@ class Grid:
             return SILENCE
         columns = figure.columns(voice, int(self.phase[step]))
         share = (self.ends_s[step] - self.starts_s[step]) / self.usual_s
-        return columns[: max(1, round(len(columns) * share))] if share < 0.75 else columns
+        return columns[: max(1, round(len(columns) * share))] if share < 0.75 and not figure.fitted else columns
 
 
 def strikes(
@@ -193,7 +197,8 @@ def choose(
 ) -> list[Pattern]:
     """The figure of each step: the one whose density comes nearest to `wanted` (N,), kept for a bar at least.
 
-    A bar is divided where the wanted density jumps. Each section leans a little to figures of its own.
+    A bar is divided where the wanted density jumps. Each section leans a little to figures of its own. A style whose
+    figures are learned has them drawn, and these where the density leaves what was learned.
     """
     offered = densities(grid, style, pitches, length)
     favour = rng.uniform(0, FAVOUR, (int(grid.section[-1]) + 1, len(style.patterns)))
@@ -203,7 +208,10 @@ def choose(
         if chosen:
             error[chosen[-1]] -= LOYALTY
         chosen += [int(error.argmin())] * (run.stop - run.start)
-    return [style.patterns[index] for index in chosen]
+    tables = [style.patterns[index] for index in chosen]
+    if style.figures == LEARNED:
+        return figures.choose(grid, pitches, wanted, tables, rng, length=length)
+    return tables
 
 
 def _runs(bar: NDArray[np.int64], wanted: NDArray[np.float64]) -> Iterator[slice]:

@@ -69,6 +69,20 @@ def train_color(
         _tell(color.train(data, out), json_file)
 
 
+@app.command("figures")
+def train_figures(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="POP909: holds 001.mid or 001/001.mid.")],
+    out: OutOption = Path("runs/figures"),
+    seed: SeedOption = 0,
+    json_file: JsonOption = None,
+) -> None:
+    """Train the figures that the piano style plays; prints what they pay on songs that were held out."""
+    with failing_plainly():
+        from video2music.train import figures
+
+        _tell(figures.train(data, out, recipe=figures.Recipe(seed=seed)), json_file)
+
+
 def _check_variant(name: str, variants: Collection[str]) -> None:
     if name not in variants:
         raise OptionError(f"unknown variant {name!r}: choose one of {'; '.join(variants)}")

@@ -2,10 +2,11 @@
 
 The head of the file: `name`; `tempo`, beats a minute at arousal -1 and +1; `beats_per_bar`; `line_from`, the density
 from which the upper line sings; `cadence`, the voices of the final chord; `swing`, the share of a beat that its first
-half takes (.5 is even); `approach`, the share of the changes of harmony that the bass leads into with a step. Then the
-tables `[registers]` (bass, upper, line, inversions), `[balance]` (velocity added to a voice or a drum), and lists of
-tables: `[[instruments]]`, `[[patterns]]`, `[[lines]]`, `[[drums]]`. Instruments, patterns and drums have their keys
-explained in `kinds`.
+half takes (.5 is even); `approach`, the share of the changes of harmony that the bass leads into with a step;
+`figures`, `tables` (the patterns below) or `learned` (drawn as pianists play, see `model.figures`; the patterns then
+play where a density is asked for that pianists do not reach). Then the tables `[registers]` (bass, upper, line,
+inversions), `[balance]` (velocity added to a voice or a drum), and lists of tables: `[[instruments]]`, `[[patterns]]`,
+`[[lines]]`, `[[drums]]`. Instruments, patterns and drums have their keys explained in `kinds`.
 
 A figure of `[[patterns]]` is drawn, one row a voice, `grid` columns a chord; spaces and bars `|` are only for the eye:
 
@@ -49,12 +50,14 @@ from video2music.styles.kinds import (
     FINAL,
     GROUPS,
     HOLD,
+    LEARNED,
     OPENING,
     PAD,
     PASSING,
     ROLES,
     SILENCE,
     STRIKES,
+    TABLES,
     VOICES,
     DrumPattern,
     Instrument,
@@ -66,9 +69,9 @@ from video2music.styles.kinds import (
 from video2music.styles.reading import REQUIRED, Reader, Spec
 
 __all__ = [
-    "BEAT", "CHORD_VOICES", "DRUMS", "FILL", "FINAL", "FOLDER", "HOLD", "OPENING", "PAD", "PASSING", "SILENCE",
-    "STRIKES", "VOICES", "DrumPattern", "Instrument", "Pattern", "Registers", "Span", "Style", "load_style", "muted",
-    "names", "parse", "read",
+    "BEAT", "CHORD_VOICES", "DRUMS", "FILL", "FINAL", "FOLDER", "HOLD", "LEARNED", "OPENING", "PAD", "PASSING",
+    "SILENCE", "STRIKES", "TABLES", "VOICES", "DrumPattern", "Instrument", "Pattern", "Registers", "Span", "Style",
+    "load_style", "muted", "names", "parse", "read",
 ]  # fmt: skip
 
 FOLDER = Path(__file__).parent
@@ -264,6 +267,7 @@ _STYLE: Mapping[str, tuple[Reader, Any]] = MappingProxyType({
     "line_from": (reading.number(0, 100), math.inf),
     "swing": (reading.number(0.5, 0.75), 0.5),
     "approach": (reading.number(0, 1), 0.0),
+    "figures": (reading.one_of((TABLES, LEARNED), "kind of figure"), TABLES),
     "instruments": (reading.many(_instrument, 1), REQUIRED),
     "patterns": (reading.many(_pattern, 1), REQUIRED),
     "lines": (reading.many(_line, 0), ()),

@@ -10,6 +10,7 @@ VOICES = (*CHORD_VOICES, "line")
 GROUPS = MappingProxyType({"pad": PAD})  # rows that stand for several voices
 STRIKES, HOLD, SILENCE = "Xxo", "-", "."
 PASSING = "~"
+TABLES, LEARNED = "tables", "learned"  # where a style's figures come from
 
 # Rows of the drums and their keys in General MIDI; an orchestra's kit (program 48) has its cymbals at crash2 and ride2.
 DRUMS = MappingProxyType({
@@ -56,11 +57,15 @@ class Instrument:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A figure: rows by voice, all of one length, a whole number of times `grid` columns."""
+    """A figure: rows by voice, all of one length, a whole number of times `grid` columns.
+
+    One that is `fitted` was made for the step it is played in, however short that is.
+    """
 
     name: str
     grid: int
     rows: Mapping[str, str]
+    fitted: bool = False
 
     @property
     def steps(self) -> int:
@@ -121,6 +126,7 @@ class Style:
     line_from  notes a second (as MuVi-Sync counts density) from which the upper line joins
     swing      share of a beat that its first half takes: .5 is even, .67 a triplet
     approach   share of the changes of harmony into which the bass steps on the last beat or half beat
+    figures    tables: the patterns; learned: as pianists play (see model.figures), the patterns beyond that
     """
 
     name: str
@@ -136,3 +142,4 @@ class Style:
     swing: float = 0.5
     approach: float = 0.0
     drums: tuple[DrumPattern, ...] = field(default=())
+    figures: str = TABLES
