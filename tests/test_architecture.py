@@ -80,9 +80,8 @@ AT_IMPORT = {
         "ctypes.POINTER",
     },
     "the house's own small values": {
-        "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Part", "Recipe", "Spread",
-        "Target", "Text",
-        "Variant", "Variation", "Weights", "_Waiting", "card.Text",
+        "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Part", "Recipe",
+        "Spread", "Target", "Text", "Variant", "Variation", "Weights", "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
         "_at_least", "_at_most", "_clip", "_features_of_lengths", "_numbered", "_on_circle",
