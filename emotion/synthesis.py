@@ -73,10 +73,18 @@ def play(
 ) -> Iterator[Samples]:
     """The same for a performance that was read, and perhaps changed, before."""
     font = find_soundfont() if soundfont is None else checked(soundfont)
-    frames = round(duration_s * sample_rate)
-    library = _fluidsynth()
-    if library is None:
+    _tell_of_the_plainer_one()
+    return _sound(performance, font, duration_s, sample_rate)
+
+
+def _tell_of_the_plainer_one() -> None:
+    if _fluidsynth() is None:
         log.warning("libfluidsynth is not installed: symusic's plainer synthesizer plays instead")
+
+
+def _sound(performance: Performance, font: Path, duration_s: float, sample_rate: int) -> Iterator[Samples]:
+    frames, library = round(duration_s * sample_rate), _fluidsynth()
+    if library is None:
         return _in_blocks(_play_symusic(performance, font, sample_rate), frames, sample_rate)
     return _play_fluidsynth(FluidSynth(library, font, sample_rate, performance.drums), performance, frames, sample_rate)
 
@@ -92,15 +100,17 @@ def stems(
     it differs in such moments, 60 dB below the music. Raises SoundError.
     """
     performance = read(midi)
+    font = find_soundfont() if soundfont is None else checked(soundfont)
+    _tell_of_the_plainer_one()
     return {
-        name: _late(_alone(performance, part), duration_s, soundfont, sample_rate)
+        name: _late(_alone(performance, part), font, duration_s, sample_rate)
         for part, name in enumerate(performance.names)
     }
 
 
-def _late(performance: Performance, duration_s: float, soundfont: Path | None, sample_rate: int) -> Iterator[Samples]:
-    """`play` that opens its synthesizer when the first block is asked for: a part that nobody reads costs nothing."""
-    yield from play(performance, duration_s=duration_s, soundfont=soundfont, sample_rate=sample_rate)
+def _late(performance: Performance, font: Path, duration_s: float, sample_rate: int) -> Iterator[Samples]:
+    """`_sound` that opens its synthesizer when the first block is asked for: a part nobody reads costs nothing."""
+    yield from _sound(performance, font, duration_s, sample_rate)
 
 
 def _alone(performance: Performance, part: int) -> Performance:

@@ -18,8 +18,8 @@ from video2music.loudness import Curve
 RATE = 16_000  # Hz, the detector's
 CHUNK = 512  # samples at RATE
 CHUNK_S = CHUNK / RATE
-SURE, UNSURE = 0.6, 0.35  # likelihood at which speech begins, and below which it ends
-SHORTEST_S = 0.25  # what is shorter is a cough or a bark
+SURE, UNSURE = 0.75, 0.35  # likelihood at which speech begins, and below which it ends
+SHORTEST_S = 0.3  # what is shorter is a cough or a bark
 BREATH_S = 0.3  # a pause within a sentence
 EARLY_S = 0.1  # the detector is this late at a soft beginning
 LEVEL_LUFS = -23.0  # what the detector is to hear, whatever the clip's own level

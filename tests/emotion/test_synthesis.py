@@ -218,6 +218,19 @@ def test_parts_can_be_read_side_by_side(synthesizer: str, tmp_path: Path) -> Non
         assert np.array_equal(np.concatenate(blocks), alone[name])
 
 
+def test_the_plainer_synthesizer_is_told_of_once_for_all_parts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(synthesis, "_fluidsynth", lambda: None)
+    parts(ensemble(tmp_path / "a.mid"), 0.5)
+    assert caplog.text.count("libfluidsynth is not installed") == 1
+
+
+def test_stems_refuse_what_is_no_soundfont_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SoundError, match=r"piano\.sf2 cannot be opened"):
+        synthesis.stems(ensemble(tmp_path / "a.mid"), duration_s=1.0, soundfont=tmp_path / "piano.sf2")
+
+
 def test_a_midi_without_any_part_has_no_stems(tmp_path: Path) -> None:
     assert synthesis.stems(midi(tmp_path / "a.mid", []), duration_s=1.0) == {}
 
