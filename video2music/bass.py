@@ -1,5 +1,6 @@
 """The bass line's way into the next chord: a step to it on the last beat, or half beat, before the change."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -48,17 +49,25 @@ def approached(
     found = []
     for step in np.flatnonzero(whims[:-1, 0] < style.approach).tolist():
         now, target = pitches[step].get("bass"), pitches[step + 1].get("bass")
-        if now is None or target is None or now == target:
+        if now is None or target is None or now == target or not _stay(grid, step):
             continue
         low, high = (edge + shifts[step] for edge in style.registers.bass)
         pitch = _step_to(target, now, scale(harmony[step + 1], key), chromatic=whims[step, 1] < CHROMATIC)
         time_s = _when(form, float(grid.starts_s[step]), float(grid.ends_s[step]), walks=whims[step, 2] < WALKS)
         if low <= pitch <= high and pitch != now and grid.ends_s[step] - time_s >= SHORTEST_S:
             found.append(_Approach(time_s, float(grid.ends_s[step]), pitch))
-    final_s = float(grid.starts_s[-1])
+    final_s = {voice: float(grid.starts_s[-1]) for voice in style.cadence}
     return [
-        note for voice in dict.fromkeys(note.voice for note in struck) for note in _led(voice, struck, found, final_s)
+        note
+        for voice in dict.fromkeys(note.voice for note in struck)
+        for note in _led(voice, struck, found, final_s.get(voice, math.inf))
     ]
+
+
+def _stay(grid: Grid, step: int) -> bool:
+    """Whether all who play a low voice at a step are there for the next chord, too."""
+    now, then = (grid.bands[part] for part in grid.part[step : step + 2])
+    return all(player in then for player in now if not set(LOW).isdisjoint(player.voices))
 
 
 def _step_to(target: int, now: int, classes: frozenset[int], *, chromatic: bool) -> int:

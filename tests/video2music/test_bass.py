@@ -12,7 +12,7 @@ from video2music.arrange import arrange
 from video2music.chords import QUALITIES, Chord, parse_sequence
 from video2music.form import plan
 from video2music.styles import load_style
-from video2music.values import Dynamics, Key
+from video2music.values import Cut, Dynamics, Key
 
 LOFI = replace(load_style("lofi"), swing=0.5)
 C_MAJOR = Key.parse("C major")
@@ -81,3 +81,19 @@ def test_approaches_stay_in_the_basss_register_and_overlap_nothing(chords, densi
     for before, after in pairwise(notes):
         assert before.end_s <= after.start_s + 0.05, "one note at a time, legato apart"
     assert all(after is None or after.start_s - note.end_s < 0.05 for _, note, after in approaches(form, played, notes))
+
+
+def test_a_bass_that_leaves_before_the_next_chord_does_not_lead_there():
+    leaving = tuple(replace(i, until_energy=0.5) if i.name == "bass" else i for i in LOFI.instruments)
+    style = replace(LOFI, approach=1.0, instruments=leaving)
+    form = plan(60.0, [Cut(30.0, 20.0)], arousal=0.0, style=style)
+    chords = parse_sequence("C Am Dm G")
+    played = [chords[step % 4] for step in range(len(form))]
+    loud = np.where(form.steps_s < 29.9, 0.12, 0.3).astype(np.float32)
+    rows = Dynamics(np.where(form.steps_s < 29.9, 8, 18).astype(np.float32), loud)
+    score = arrange(played, rows, form, style, key=C_MAJOR, rng=np.random.default_rng(0))
+    (track,) = [track for track in score.tracks if track.name == "bass"]
+    notes = [note for note in track.notes if note.start_s < form.steps_s[-1]]
+    assert notes and max(note.end_s for note in notes) < 31
+    found = approaches(form, played, notes)
+    assert found and all(after is not None and after.start_s - note.end_s < 0.05 for _, note, after in found)

@@ -74,7 +74,7 @@ def band(style, energy, count=5):
 
 def test_instruments_enter_with_energy_and_those_who_enter_late_are_not_in_the_first_part():
     style = load_style("corporate")
-    assert band(style, 0.1)[1] < band(style, 0.45)[1] < band(style, 0.9)[1] == {i.name for i in style.instruments}
+    assert band(style, 0.1)[1] < band(style, 0.42)[1] < band(style, 0.9)[1] == {i.name for i in style.instruments}
     assert band(style, 0.9)[0] == {i.name for i in style.instruments if i.enters == 1}
     assert band(style, 0.9, count=1) == [{i.name for i in style.instruments}], "a piece of one part waits for nobody"
 
