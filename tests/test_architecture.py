@@ -36,6 +36,7 @@ LAYERS = (
         "limiter",
         "speech",
         "ducking",
+        "balance",
         "mix",
         "features",
         "target",

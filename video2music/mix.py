@@ -3,12 +3,7 @@
 Both come out at -14 LUFS (ITU-R BS.1770) under a true peak of -1 dBTP, begin and end without a click and are exact in
 length. Sound waits in files beside the result, so that no more than a block of a second is in memory; what is kept of
 a whole piece is its profile, 300 numbers a second.
-
-Music and own sound are set against each other by loudness. Where somebody speaks, the speech counts and not what is
-between: the music stands DUCKED_LU below it and goes down further while it sounds, or BESIDE_LU below it throughout.
-Otherwise the clip's own sound stands AMBIENCE_LU below the music, but is never raised by more than MOST_RAISED_DB,
-which would bring up the camera's noise. The peaks of the own sound are limited by themselves, with some room left for
-the music: one limiter for both would make the music flutter with each loud syllable.
+How loud music and own sound are beside each other is `video2music.balance`'s to say.
 """
 
 import logging
@@ -26,9 +21,10 @@ from numpy.typing import NDArray
 
 from emotion.files import PARTIAL, failure
 from emotion.synthesis import SAMPLE_RATE, Samples
-from video2music import audiofile, ducking, limiter, speech
+from video2music import audiofile, limiter, speech
+from video2music.balance import Balance, Own, balance
 from video2music.errors import MediaError, OptionError
-from video2music.loudness import GATE_STEPS, SPAN, SPANS_PER_STEP, Curve, Meter, Profile, integrated, measured
+from video2music.loudness import GATE_STEPS, Meter, Profile, measured
 from video2music.media import whole_file
 from video2music.soundtrack import Soundtrack
 
@@ -36,19 +32,12 @@ log = logging.getLogger(__name__)
 
 HOWS = ("replace", "keep", "duck")
 LOUDNESS_LUFS = -14.0
-DUCKED_LU = 4.0
-BESIDE_LU = 8.0
-AMBIENCE_LU = 6.0
-MOST_RAISED_DB = 6.0
-SOURCE_RELEASE_DB_PER_S = 240.0  # a voice alone bears that, and keeps more of its loudness
-ROOM_DB = 1.0  # between the peaks of the own sound and the ceiling
 MUCH_LIMITED_DB = 6.0  # what is limited by more is told of
 
 FADE_IN_S = 0.005
 FADE_OUT_S = 0.5
 SOURCE_FADE_S = 0.05
 REST_S = 0.02  # at the end it is silent for this long, whatever a codec cuts
-_BALANCING_ROUNDS = 3
 _NEAR_LU = 0.5  # a loudness that misses by more is told of
 _LONGEST_NAME = 80  # characters of a stem's file
 _FULL_SCALE = 32767
@@ -120,13 +109,14 @@ def mix(
         alone = _finish(music, gain, out, loudness_lufs)
         report = MixReport(alone, alone, "replace")
         parts = {name: (path, gain.fixed_db) for name, path in kept.items()}
-        own = _heard(source, frames, room) if source and under and how != "replace" else None
-        if own and under:
-            balance = _balance(music.profile, own, how, loudness_lufs)
-            both = _recorded(_blended(music, own, balance), room / "both")
+        found = _heard(source, frames, room) if source and under and how != "replace" else None
+        if found and under:
+            take, own = found
+            balanced = balance(music.profile, own, ducked=how == "duck", lufs=loudness_lufs)
+            both = _recorded(_blended(music, take, balanced), room / "both")
             below = _finish(both, limiter.gain_for(both.profile, loudness_lufs), under, loudness_lufs)
-            report = _report(alone, below, own, balance, how)
-            parts["source"] = own.take.path, gain.fixed_db + balance.source_db - balance.music_db
+            report = _report(alone, below, own, balanced, how)
+            parts["source"] = take.path, gain.fixed_db + balanced.source_db - balanced.music_db
         if stems_folder:
             _write_stems(parts, stems_folder)
     return report
@@ -228,104 +218,33 @@ def _note(profile: Profile, gain: limiter.Gain, wanted_lufs: float) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class _Own:
-    """A clip's own sound and where somebody speaks in it."""
-
-    take: _Take
-    speech: list[speech.Stretch]
-
-    @property
-    def spoken(self) -> NDArray[np.bool_]:
-        """Which spans have speech (spans,)."""
-        middles_s = (np.arange(len(self.take.profile.peaks)) + 0.5) * SPAN / SAMPLE_RATE
-        marks = np.zeros(len(middles_s), bool)
-        for start_s, end_s in self.speech:
-            marks |= (middles_s >= start_s) & (middles_s < end_s)
-        return marks
-
-    def lufs(self, limiting_db: Curve | None = None) -> float:
-        """Integrated loudness of its speech, of all where nobody speaks; with its peaks limited, if they are."""
-        energy = self.take.profile.energy
-        if limiting_db is not None:
-            energy = energy * _power(limiting_db)
-        spoken = self.spoken[::SPANS_PER_STEP]
-        heard = integrated(energy[spoken]) if spoken.any() else None
-        heard = integrated(energy) if heard is None else heard
-        return LOUDNESS_LUFS if heard is None else heard
-
-
-def _heard(source: Soundtrack, frames: int, room: Path) -> _Own | None:
-    """The clip's own sound as long as its picture; None where it is silent."""
+def _heard(source: Soundtrack, frames: int, room: Path) -> tuple[_Take, Own] | None:
+    """The clip's own sound as long as its picture, and what is in it; None where it is silent."""
     take = _recorded(_faded(_exactly(source.blocks(), frames), frames, SOURCE_FADE_S), room / "source")
     lufs = take.profile.lufs
     if lufs is None:
         log.warning("%s: its own sound is silent, so the music stands alone", source.path)
         return None
-    return _Own(take, speech.stretches(take.blocks(), lufs=lufs))
+    return take, Own(take.profile, speech.stretches(take.blocks(), lufs=lufs))
 
 
-def _power(gain_db: Curve) -> Curve:
-    """Mean power (steps,) of a gain (spans,) in dB."""
-    return (10 ** (gain_db / 10)).reshape(-1, SPANS_PER_STEP).mean(axis=1)
-
-
-@dataclass(frozen=True)
-class _Balance:
-    """Gains in dB of music and own sound before both are mastered together, and what moves with time, (spans,) in dB:
-    the ducking of the music and the limiting of the own sound.
-    """
-
-    music_db: float
-    source_db: float
-    ducking_db: Curve
-    limiting_db: Curve
-
-
-def _balance(music: Profile, own: _Own, how: str, wanted_lufs: float) -> _Balance:
-    """How music and own sound stand to each other; see above. What the limiting takes from a voice counts, too."""
-    ducked = ducking.curve(own.speech, len(music.peaks)) if how == "duck" else np.zeros_like(music.peaks)
-    balance = _Balance(0.0, 0.0, ducked, np.zeros_like(music.peaks))
-    for _ in range(_BALANCING_ROUNDS):
-        music_db, source_db = _gains(music, own, how, balance.limiting_db)
-        heard = own.take.profile
-        energy = music.energy * _power(ducked) * 10 ** (music_db / 10) + heard.energy * 10 ** (source_db / 10)
-        together = Profile(energy, heard.peaks * 10 ** (source_db / 20), heard.frames)
-        mastered_db = limiter.gain_for(together, wanted_lufs, release_db_per_s=SOURCE_RELEASE_DB_PER_S).fixed_db
-        over_db = source_db + mastered_db + ROOM_DB
-        limiting_db = limiter.limiting(heard.peaks, over_db, release_db_per_s=SOURCE_RELEASE_DB_PER_S)
-        balance = _Balance(music_db, source_db, ducked, limiting_db)
-    return balance
-
-
-def _gains(music: Profile, own: _Own, how: str, limiting_db: Curve) -> tuple[float, float]:
-    """Of music and own sound, in dB."""
-    level = LOUDNESS_LUFS if music.lufs is None else music.lufs
-    if own.speech:
-        return own.lufs(limiting_db) - (DUCKED_LU if how == "duck" else BESIDE_LU) - level, 0.0
-    return LOUDNESS_LUFS - level, min(LOUDNESS_LUFS - AMBIENCE_LU - own.lufs(), MOST_RAISED_DB)
-
-
-def _blended(music: _Take, own: _Own, balance: _Balance) -> Iterator[Samples]:
-    played = limiter.applied(music.blocks(), 10 ** ((balance.music_db + balance.ducking_db) / 20))
-    sounded = limiter.applied(own.take.blocks(), 10 ** ((balance.source_db + balance.limiting_db) / 20))
+def _blended(music: _Take, source: _Take, balanced: Balance) -> Iterator[Samples]:
+    played = limiter.applied(music.blocks(), balanced.music)
+    sounded = limiter.applied(source.blocks(), balanced.source)
     for pair in zip(played, sounded, strict=True):
         yield np.add(*pair)
 
 
-def _report(alone: Levels, below: Levels, own: _Own, balance: _Balance, how: str) -> MixReport:
-    spoken = own.spoken
-    power = 10 ** (balance.ducking_db / 10)
-    gaps = power[~spoken].mean() if not spoken.all() else 1.0
+def _report(alone: Levels, below: Levels, own: Own, balanced: Balance, how: str) -> MixReport:
     return MixReport(
         alone,
         below,
         how,
         speech_s=round(sum(stretch.end_s - stretch.start_s for stretch in own.speech), 2),
-        ducked_db=round(10 * float(np.log10(gaps / power[spoken].mean())), 2) if spoken.any() else 0.0,
-        music_db=round(balance.music_db - balance.source_db, 2),
+        ducked_db=round(balanced.ducked_db(own), 2),
+        music_db=round(balanced.music_db - balanced.source_db, 2),
         source_lufs=round(own.lufs(), 2),
-        source_limited_db=round(abs(float(balance.limiting_db.min(initial=0.0))), 2),
+        source_limited_db=round(balanced.source_limited_db, 2),
     )
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
 from tests.video2music.voices import RATE, seconds, stereo, talk, within
-from video2music import ducking, limiter, mix
+from video2music import balance, ducking, limiter, mix
 from video2music.errors import MediaError, OptionError
 
 FULL_DISK = """
@@ -267,10 +267,10 @@ def test_kept_speech_stands_over_music_that_does_not_move(tmp_path: Path) -> Non
 def test_ambience_stays_under_the_music_and_noise_is_not_brought_up(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     music = piece(8.0)
-    for level, raised in ((0.3, None), (1e-3, mix.MOST_RAISED_DB)):
+    for level, raised in ((0.3, None), (1e-3, balance.MOST_RAISED_DB)):
         own = Own(rng.normal(0, level, (8 * RATE, 2)).astype(np.float32))
         report = mix.mix({"m": [music]}, tmp_path / "a.wav", duration_s=8.0, source=own, under=tmp_path / "b.wav")
-        added = report.source_lufs - mix.LOUDNESS_LUFS + mix.AMBIENCE_LU
+        added = report.source_lufs - mix.LOUDNESS_LUFS + balance.AMBIENCE_LU
         music_db = mix.LOUDNESS_LUFS - lufs(stereo(music[:, 0]))
         assert report.music_db == pytest.approx(music_db - (raised or -added), abs=0.3)
         assert (report.how, report.speech_s, report.ducked_db) == ("duck", 0, 0)
