@@ -77,8 +77,8 @@ def mux(video: Path, audio_wav: Path, out: Path, *, duration_s: float, until_s: 
 
     Music and picture begin together; the sound lasts duration_s, padded with silence or cut (decoded, within 20 ms).
     Rotation, colour, aspect ratio, metadata, chapters and the subtitles that the container can carry are kept; the
-    clip's own sound is left out. With `until_s` only the beginning of the picture is taken, up to there and as much
-    more as its last pictures need. The file appears whole or not at all. Raises MediaError.
+    clip's own sound is what of it is in the WAV. With `until_s` only the beginning of the picture is taken, up to there
+    and as much more as its last pictures need. The file appears whole or not at all. Raises MediaError.
     """
     with open_clip(video) as source:
         picture = picture_stream(source, video)

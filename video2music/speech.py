@@ -23,7 +23,7 @@ SHORTEST_S = 0.3  # what is shorter is a cough or a bark
 BREATH_S = 0.3  # a pause within a sentence
 EARLY_S = 0.1  # the detector is this late at a soft beginning
 LEVEL_LUFS = -23.0  # what the detector is to hear, whatever the clip's own level
-_FAINT = 1e-4  # of full scale at that level: nobody speaks this softly
+_FAINT = 1e-3  # of full scale at that level, 40 dB below speech: nobody speaks this softly
 
 
 class Stretch(NamedTuple):
