@@ -20,7 +20,7 @@ from video2music.chords import Chord
 from video2music.errors import OptionError
 from video2music.expression import Expression
 from video2music.styles import CHORD_VOICES, PAD, Style
-from video2music.texture import Grid, Pitches, Strike
+from video2music.texture import Grid, Harmony, Pitches, Strike
 from video2music.values import Dynamics, Form, Key, Marker, Score
 from video2music.voicing import Voicing, voice
 
@@ -56,29 +56,31 @@ def arrange(
     energy = ensemble.energies(dynamics, part)
     there = ensemble.playing(style, part, energy)
     grid = replace(grid, part=part, bands=ensemble.bands(style, part, there))
-    harmony = [chord.transpose(key.shift) for chord in _carried(chords, key)]
-    shifts = _shifts(grid, style, expression)
-    registers = style.registers
-    voicings = voice(
-        harmony, bass=registers.bass, upper=registers.upper, inversions=registers.inversions, shifts=shifts
-    )
-    bare = [chord.root is None for chord in chords]
-    pitches = [_by_voice(*one) for one in zip(voicings, harmony, bare, strict=True)]
-    wanted = np.asarray(dynamics.density, float)
-    line, chordal = _body(grid, style, harmony, pitches, shifts, key, wanted, expression.length, rng)
-    chordal = bass.approached(
-        chordal, grid=grid, form=form, style=style, harmony=harmony, pitches=pitches, shifts=shifts, key=key, rng=rng
-    )
+    harmony = _harmonised(chords, grid, style, expression, key)
+    line, chordal = _body(grid, style, harmony, np.asarray(dynamics.density, float), expression.length, rng)
+    chordal = bass.approached(chordal, grid=grid, form=form, style=style, harmony=harmony, rng=rng)
     beaten = _beaten(form, style, part, energy, there, rng)
-    final = _cadence(form, style, grid, harmony[-1], voicings[-1])
+    final = _cadence(form, style, grid, harmony)
     notes = playing.swung(sorted([*line, *chordal, *beaten, *final]), form, style.swing)
     played = playing.performed(notes, dynamics, form, style, expression, rng)
-    pedals = playing.pedalled(grid, pitches, expression.pedal)
+    pedals = playing.pedalled(grid, harmony.pitches, expression.pedal)
     tracks = tuple(
         playing.track(instrument, played, row, form, pedals)
         for instrument, row in zip(style.instruments, there, strict=True)
     )
     return Score(tracks, form.tempi, form.metres, key, form.duration_s, _markers(form, markers))
+
+
+def _harmonised(chords: Sequence[Chord], grid: Grid, style: Style, expression: Expression, key: Key) -> Harmony:
+    """The chords as they sound in the key, led from voice to voice. N is the bass alone, but for the final chord."""
+    sounding = [chord.transpose(key.shift) for chord in _carried(chords, key)]
+    shifts, registers = _shifts(grid, style, expression), style.registers
+    voicings = voice(
+        sounding, bass=registers.bass, upper=registers.upper, inversions=registers.inversions, shifts=shifts
+    )
+    bare = [chord.root is None for chord in chords[:-1]] + [False]
+    pitches = [_by_voice(*one) for one in zip(voicings, sounding, bare, strict=True)]
+    return Harmony(sounding, pitches, shifts, key)
 
 
 def _carried(chords: Sequence[Chord], key: Key) -> list[Chord]:
@@ -134,10 +136,7 @@ def _room(style: Style) -> tuple[int, int]:
 def _body(
     grid: Grid,
     style: Style,
-    harmony: Sequence[Chord],
-    pitches: Sequence[Pitches],
-    shifts: Sequence[int],
-    key: Key,
+    harmony: Harmony,
     wanted: NDArray[np.float64],
     length: NDArray[np.float64],
     rng: np.random.Generator,
@@ -145,13 +144,13 @@ def _body(
     """What sounds before the final chord, but for drums: the upper line, and figures that fill the density up."""
     before_last = len(grid) - 1
     motifs = melody.motifs(grid, style, wanted, rng)[:before_last]
-    line = melody.sung(grid, motifs, style, harmony=harmony, pitches=pitches, shifts=shifts, key=key)
+    line = melody.sung(grid, motifs, style, harmony)
     room = wanted - grid.octaves("line") * texture.sounding(grid, line)
-    figures = texture.choose(grid, style, pitches, room, rng, length=length)[:before_last]
+    figures = texture.choose(grid, style, harmony.pitches, room, rng, length=length)[:before_last]
     chordal = [
         strike
         for name in CHORD_VOICES
-        for strike in texture.strikes(grid, figures, name, lambda step, *_, name=name: pitches[step].get(name))
+        for strike in texture.strikes(grid, figures, name, lambda step, *_, name=name: harmony.pitches[step].get(name))
     ]
     return line, chordal
 
@@ -169,7 +168,7 @@ def _beaten(
     return [] if kit is None else drums.strikes(form, style, part=part, energy=energy, plays=kit, rng=rng)
 
 
-def _cadence(form: Form, style: Style, grid: Grid, chord: Chord, voicing: Voicing) -> list[Strike]:
+def _cadence(form: Form, style: Style, grid: Grid, harmony: Harmony) -> list[Strike]:
     """The final chord, rolled from low to high on the last downbeat and held to end_s; the line ends on the root.
 
     Where nobody is there to play the style's cadence, those who are there end with what they have.
@@ -177,9 +176,9 @@ def _cadence(form: Form, style: Style, grid: Grid, chord: Chord, voicing: Voicin
     start_s = float(form.steps_s[-1])
     roll_s = min(ROLL_S, LONGEST_ROLL * (form.end_s - start_s))
     low, high = style.registers.line
-    roots = [pitch for pitch in range(low, high + 1) if pitch % 12 == chord.pitch_classes[0]]
-    above = [root for root in roots if root > voicing[-1]] or roots[-1:]
-    tops = {**_by_voice(voicing, chord, only_low=False), "line": above[0]}
+    roots = [pitch for pitch in range(low, high + 1) if pitch % 12 == harmony.chords[-1].pitch_classes[0]]
+    above = [root for root in roots if root > harmony.pitches[-1]["soprano"]] or roots[-1:]
+    tops = {**harmony.pitches[-1], "line": above[0]}
     there = [name for name in (*CHORD_VOICES, "line") if grid.octaves(name)[-1]]
     order = [name for name in there if name in style.cadence] or there
     rolled = {pitch: place for place, pitch in enumerate(sorted({tops[name] for name in order}))}

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from video2music.chords import Chord
 from video2music.styles import Style
-from video2music.texture import Grid, Pitches, Strike
-from video2music.values import Form, Key
+from video2music.texture import Grid, Harmony, Strike
+from video2music.values import Form
 from video2music.voicing import scale
 
 LOW = ("bass", "sub")
@@ -34,10 +33,7 @@ def approached(
     grid: Grid,
     form: Form,
     style: Style,
-    harmony: Sequence[Chord],
-    pitches: Sequence[Pitches],
-    shifts: Sequence[int],
-    key: Key,
+    harmony: Harmony,
     rng: np.random.Generator,
 ) -> list[Strike]:
     """The strikes, with those of the low voices making way for an approach at a share of the changes.
@@ -48,11 +44,12 @@ def approached(
     whims = rng.random((len(grid), 3))
     found = []
     for step in np.flatnonzero(whims[:-1, 0] < style.approach).tolist():
-        now, target = pitches[step].get("bass"), pitches[step + 1].get("bass")
+        now, target = (harmony.pitches[place].get("bass") for place in (step, step + 1))
         if now is None or target is None or now == target or not _stay(grid, step):
             continue
-        low, high = (edge + shifts[step] for edge in style.registers.bass)
-        pitch = _step_to(target, now, scale(harmony[step + 1], key), chromatic=whims[step, 1] < CHROMATIC)
+        low, high = (edge + harmony.shifts[step] for edge in style.registers.bass)
+        classes = scale(harmony.chords[step + 1], harmony.key)
+        pitch = _step_to(target, now, classes, chromatic=whims[step, 1] < CHROMATIC)
         time_s = _when(form, float(grid.starts_s[step]), float(grid.ends_s[step]), walks=whims[step, 2] < WALKS)
         if low <= pitch <= high and pitch != now and grid.ends_s[step] - time_s >= SHORTEST_S:
             found.append(_Approach(time_s, float(grid.ends_s[step]), pitch))

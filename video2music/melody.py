@@ -11,10 +11,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from video2music.chords import Chord
 from video2music.styles import HOLD, PASSING, SILENCE, Pattern, Style
-from video2music.texture import PHRASE_BARS, Grid, Pitches, Strike, strikes
-from video2music.values import Key
+from video2music.texture import PHRASE_BARS, Grid, Harmony, Strike, strikes
 from video2music.voicing import scale
 
 STATEMENTS = "AABa--"  # a: A with its ending; -: the line rests
@@ -76,21 +74,17 @@ def sung(
     grid: Grid,
     motif: Sequence[Pattern | None],
     style: Style,
-    *,
-    harmony: Sequence[Chord],
-    pitches: Sequence[Pitches],
-    shifts: Sequence[int],
-    key: Key,
+    harmony: Harmony,
 ) -> list[Strike]:
     """The notes of the line, given its row at each step and what the chords are; silent where the bass is alone."""
 
     def pitch_of(step: int, sign: str, sounding: int | None) -> int | None:
-        if "soprano" not in pitches[step]:  # N: the bass is alone
+        if "soprano" not in harmony.pitches[step]:  # N: the bass is alone
             return None
         if sign == PASSING:
             return sounding
-        low, high = (pitch + shifts[step] for pitch in style.registers.line)
-        tones = [pitch for pitch in range(low, high + 1) if pitch % 12 in harmony[step].pitch_classes]
+        low, high = (pitch + harmony.shifts[step] for pitch in style.registers.line)
+        tones = [pitch for pitch in range(low, high + 1) if pitch % 12 in harmony.chords[step].pitch_classes]
         if sign == HOLD:
             return min(tones, key=lambda tone: abs(tone - sounding)) if sounding is not None else None
         resting = low + (high - low) / 4
@@ -98,7 +92,7 @@ def sung(
         return tones[min(nearest + int(sign), len(tones) - 1)]
 
     notes = list(strikes(grid, motif, "line", pitch_of))
-    scales = [scale(chord, key) for chord in harmony]
+    scales = [scale(chord, harmony.key) for chord in harmony.chords]
     steps = np.searchsorted(grid.starts_s, [note.start_s + 1e-6 for note in notes]) - 1
     return list(_passed(notes, [scales[step] for step in steps.tolist()]))
 

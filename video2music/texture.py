@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from video2music.chords import Chord
 from video2music.model import figures
 from video2music.styles import CHORD_VOICES, HOLD, LEARNED, SILENCE, Instrument, Pattern, Style
-from video2music.values import Form
+from video2music.values import Form, Key
 
 Pitches = Mapping[str, int]  # by voice, for one chord
 
@@ -41,6 +42,16 @@ class Strike(NamedTuple):
     pitch: int
     sign: str
     voice: str
+
+
+@dataclass(frozen=True)
+class Harmony:
+    """What sounds at each of N steps: the chord, the pitch of each voice, and semitones it is moved by; and the key."""
+
+    chords: Sequence[Chord]
+    pitches: Sequence[Pitches]
+    shifts: Sequence[int]
+    key: Key
 
 
 @dataclass(frozen=True)

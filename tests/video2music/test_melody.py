@@ -9,7 +9,7 @@ from video2music import ensemble, melody
 from video2music.chords import parse_sequence
 from video2music.form import plan
 from video2music.styles import parse, read
-from video2music.texture import Grid
+from video2music.texture import Grid, Harmony
 from video2music.values import Cut, Key
 from video2music.voicing import voice
 
@@ -40,10 +40,8 @@ def sung(style, chords, **also):
     ]
     wanted = np.full(len(grid), 20.0)
     motifs = melody.motifs(grid, style, wanted, np.random.default_rng(0))
-    notes = melody.sung(
-        grid, motifs, style, harmony=[c if c.root is not None else chords[0] for c in played], pitches=pitches,
-        shifts=[0] * len(grid), key=C_MAJOR,
-    )  # fmt: skip
+    sounding = [chord if chord.root is not None else chords[0] for chord in played]
+    notes = melody.sung(grid, motifs, style, Harmony(sounding, pitches, [0] * len(grid), C_MAJOR))
     return grid, motifs, played, notes
 
 
