@@ -66,8 +66,8 @@ def whole_clip(clip: Path, work: Path) -> Row:
     """Seconds a stage after start-up, and all of them over (decoding once + rendering once), in the same process."""
     from emotion import synthesis
     from video2music import media
+    from video2music.options import Options
     from video2music.pipeline import compose, load_models
-    from video2music.values import Options
 
     load_models()
     rows: Row = {}
@@ -91,7 +91,8 @@ def searching() -> Row:
     import emotion.judge
     from emotion.affect import emotions_at, expected_place
     from video2music import pipeline
-    from video2music.values import Options, VideoFeatures
+    from video2music.options import Options
+    from video2music.values import VideoFeatures
 
     pipeline.load_models()
     emotion.judge.load(pipeline.SELECTS)

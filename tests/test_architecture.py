@@ -17,7 +17,7 @@ PRODUCT = [*MODULES, ROOT / "app.py"]
 
 # Who stands on whom, lowest first: a room imports from its own row and those above it.
 LAYERS = (
-    ("errors", "chords", "values"),
+    ("errors", "chords", "values", "options"),
     ("media", "soundtrack", "mux", "audiofile", "encode"),
     (
         "form",
@@ -51,7 +51,7 @@ LAYERS = (
 LAYER = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 
 HEAVY = ("torch", "torchvision", "cv2", "open_clip", "gradio", "av", "scipy", "transformers")
-LIGHT = ("values", "errors", "chords", "form", "voicing", "arrange", "midi", "cli")
+LIGHT = ("values", "options", "errors", "chords", "form", "voicing", "arrange", "midi", "cli")
 DOORS = {
     "subprocess": {"video2music.media", "emotion.synthesis", "video2music.evaluate.espeak"},
     "av": {

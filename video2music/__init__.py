@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from emotion.errors import UserError
 from video2music.errors import Video2MusicError
-from video2music.values import Options, Result
+from video2music.options import Options, Result
 
 if TYPE_CHECKING:
     from video2music.pipeline import compose

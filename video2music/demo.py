@@ -20,8 +20,8 @@ from video2music.errors import MediaError, OptionError
 from video2music.output import claim
 
 if TYPE_CHECKING:
+    from video2music.options import Result
     from video2music.pipeline import Progress
-    from video2music.values import Result
 
 Floats = NDArray[np.floating[Any]]  # float32 throughout, for speed
 Picture = NDArray[np.uint8]
@@ -50,8 +50,8 @@ def score(out: Path, *, seed: int = 0, progress: "Progress | None" = None) -> "R
     `progress(stage, fraction)` is told of the drawing and of what `compose` tells. Raises UserError, also when the
     folder holds anything but a former demo.
     """
+    from video2music.options import Options
     from video2music.pipeline import compose
-    from video2music.values import Options
 
     clip = _place(out)
     new = not clip.exists()

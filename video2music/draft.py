@@ -18,8 +18,9 @@ from video2music.errors import StyleError
 from video2music.expression import WISHED_TEMPO, Expression, Pull, lean
 from video2music.model import amt, decode, regressor
 from video2music.model.picture import at_steps, over_stretches
+from video2music.options import Options
 from video2music.target import emotion_rows
-from video2music.values import Dynamics, Form, Key, Marker, Options, Score, VideoFeatures
+from video2music.values import Dynamics, Form, Key, Marker, Score, VideoFeatures
 
 log = logging.getLogger(__name__)
 

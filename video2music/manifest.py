@@ -13,7 +13,7 @@ from emotion.errors import UserError
 from video2music.composition import Composition
 from video2music.draft import LOCKS
 from video2music.errors import ManifestError, OptionError
-from video2music.values import Options
+from video2music.options import Options
 
 VERSION = 1
 PACKAGES = ("video2music", "torch", "numpy", "av", "opencv-python", "scenedetect", "mido", "pyfluidsynth", "symusic")

@@ -20,10 +20,11 @@ from video2music import audiofile, chart, features, manifest, media, midi, mix, 
 from video2music.chords import lab_lines
 from video2music.composition import Composition
 from video2music.draft import Draft, Kept, load_models, redrawn, score_of, silent, styled
+from video2music.options import Options, Result
 from video2music.output import Output, claim, files_in, workshop
 from video2music.soundtrack import soundtrack
 from video2music.target import from_wish, target
-from video2music.values import Options, Result, VideoFeatures
+from video2music.values import VideoFeatures
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ import numpy as np
 from emotion import affect
 from emotion.values import AffectCurve
 from video2music.errors import OptionError
-from video2music.values import Floats, Options, VideoFeatures
+from video2music.options import Options
+from video2music.values import Floats, VideoFeatures
 
 CURVE_COLUMNS = ("t_s", "valence", "arousal")
 

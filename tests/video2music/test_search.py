@@ -12,8 +12,9 @@ from tests.video2music.listening import RuleJudge, report
 from video2music import degeneracy, midi, pipeline, search
 from video2music.draft import score_of
 from video2music.form import plan
+from video2music.options import Options
 from video2music.styles import load_style
-from video2music.values import Cut, Options, VideoFeatures
+from video2music.values import Cut, VideoFeatures
 
 PIANO = load_style("piano")
 

@@ -3,8 +3,9 @@ import pytest
 
 from emotion.affect import EMOTIONS, PLACES
 from video2music.errors import OptionError
+from video2music.options import Options
 from video2music.target import emotion_rows, target
-from video2music.values import Options, VideoFeatures
+from video2music.values import VideoFeatures
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@ import pytest
 
 from emotion.errors import UserError
 from video2music.errors import KeyNameError
-from video2music.values import Cut, Dynamics, Form, Key, Note, Options, Section, VideoFeatures
+from video2music.options import Options
+from video2music.values import Cut, Dynamics, Form, Key, Note, Section, VideoFeatures
 
 
 @pytest.mark.parametrize(

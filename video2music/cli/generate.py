@@ -11,7 +11,7 @@ import typer
 from emotion.affect import PLACES
 from emotion.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
 from video2music.errors import OptionError
-from video2music.values import AUDIO_FORMATS, Options
+from video2music.options import AUDIO_FORMATS, Options
 
 if TYPE_CHECKING:
     from video2music.manifest import Replay

@@ -33,7 +33,8 @@ from video2music.draft import load_models, score_of
 from video2music.errors import OptionError
 from video2music.evaluate.study import Study
 from video2music.evaluate.tables import grid
-from video2music.values import Cut, Options, VideoFeatures
+from video2music.options import Options
+from video2music.values import Cut, VideoFeatures
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,8 @@ from video2music.draft import score_of
 from video2music.evaluate import muspy_measures
 from video2music.evaluate.figures import Row
 from video2music.evaluate.guidance import seen_of
-from video2music.values import Dynamics, Form, Key, Note, Options, Section, Track
+from video2music.options import Options
+from video2music.values import Dynamics, Form, Key, Note, Section, Track
 
 SONGS = 20  # of the test split's that have enough chords, evenly spread over them
 WITH_CHORDS = 0.75  # share of a song's first seconds: what has no chord has no pitch as a block, and a bass for us

@@ -15,7 +15,7 @@ from video2music.composition import Composition
 from video2music.errors import MediaError
 from video2music.evaluate import cuts, decoded, loudness_meter
 from video2music.evaluate.figures import Errors, Figure, Row, extreme, single
-from video2music.values import Options, Result
+from video2music.options import Options, Result
 
 log = logging.getLogger(__name__)
 

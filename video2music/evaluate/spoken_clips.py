@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from video2music import encode, mux, pipeline
 from video2music.evaluate import decoded, espeak
 from video2music.evaluate.figures import Errors, Row, extreme
-from video2music.values import Options
+from video2music.options import Options
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from video2music.evaluate import metrics
 from video2music.evaluate.chords import Logits, targets_of
 from video2music.model.affect import ALLOWED_MATRIX
 from video2music.model.decode import steering
-from video2music.values import Options
+from video2music.options import Options
 
 NEIGHBOURS = 8  # songs of like length among which videos change hands
 GAINS = MappingProxyType({
