@@ -14,6 +14,7 @@ from emotion.synthesis import SAMPLE_RATE, Samples
 from video2music.errors import OptionError
 from video2music.media import url, whole_file
 from video2music.mux import Music, Target
+from video2music.options import AUDIO_FORMATS
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +23,10 @@ _COMPRESSED = MappingProxyType({
     "flac": Target("flac", ".flac", "flac", (SAMPLE_RATE,), (("compression_level", "8"),), 0),
     "m4a": Target("ipod", ".m4a", "aac", (SAMPLE_RATE,), (("aac_coder", "fast"),), 256_000),
 })  # fmt: skip
-FORMATS = ("wav", *_COMPRESSED)
 
 
 def encode(wav: Path, out: Path, *, kind: str, duration_s: float) -> Path:
-    """A 16-bit WAV as one of FORMATS, in the file `out` that appears whole or not at all.
+    """A 16-bit WAV as one of AUDIO_FORMATS, in the file `out` that appears whole or not at all.
 
     FLAC decodes to the very samples; AAC at 256 kbit/s within 20 ms of duration_s. For "wav" the file is moved there.
     Raises OptionError for another kind, MediaError.
@@ -34,7 +34,7 @@ def encode(wav: Path, out: Path, *, kind: str, duration_s: float) -> Path:
     if kind == "wav":
         return wav.replace(out)
     if kind not in _COMPRESSED:
-        raise OptionError(f"unknown audio format {kind!r}: choose one of {', '.join(FORMATS)}")
+        raise OptionError(f"unknown audio format {kind!r}: choose one of {', '.join(AUDIO_FORMATS)}")
     target = _COMPRESSED[kind]
     with whole_file(out) as partial, av.open(url(partial), "w", format=target.muxer) as result:
         music = Music(wav, duration_s)

