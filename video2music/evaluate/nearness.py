@@ -262,6 +262,7 @@ def rows(folder: Path, *, songs: int = 300, style: str = "piano", seed: int = 0)
     sets = {"human, the other half": _bars(others, lambda _, song: song.piano)}
     sets |= {name: _bars(measured, player) for name, player in players.items()}
     mean, spread = human.mean(0), human.std(0)
+    spread[spread == 0] = 1  # of a few songs that are all alike in something
     return {
         name: {"distance": distance((bars - mean) / spread, (human - mean) / spread)} for name, bars in sets.items()
     }

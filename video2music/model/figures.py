@@ -40,7 +40,6 @@ Indices = NDArray[np.int64]
 
 SLOTS = ("sub", "bass", "octave", "tenor", "alto", "soprano")  # the voices that may strike, bit by bit
 N_SLOTS, N_MASKS = len(SLOTS), 2 ** len(SLOTS)
-LOW = 0b000011  # sub or bass
 BITS = (np.arange(N_MASKS)[:, None] >> np.arange(N_SLOTS)) & 1  # (64, 6)
 BEAT = 4  # positions a beat
 PLACES = 16  # kinds of place in a bar
@@ -61,7 +60,9 @@ NOTE = N_SLOTS + PLACES + N_SLOTS + 2 * AHEAD + 6 + N_TOLD + 2
 
 DRAWS = 4  # of each bar
 TOLERANCE = 0.8  # notes a second by which a bar may miss the density without being drawn again
+ATTEMPTS = 2
 MISSED = 2.0  # notes a second by which it may miss it at all: beyond that the tables play
+HELD = 1.5  # how much longer lengths are favoured: what pictures ask for is denser than songs, and held notes fill, too
 CARRIED = 6.0  # notes that may be owed to the next bar
 LEAST = 0.3  # share of its density that is asked of a bar, however much those before had too many
 FAINT = 0.02  # what is less likely than this share of the likeliest is never drawn
@@ -284,25 +285,37 @@ class _Drawing:
         self.forbidden = np.where(_allowed(task, lattice), np.float32(0), np.float32(-np.inf))
 
     def play(self, first: int, end: int) -> bool:
-        """Draw the bar of the positions from `first` until `end`; whether it is as dense as was asked for."""
+        """Draw the bar of the positions from `first` until `end`; whether it is as dense as was asked for.
+
+        What the first drawings miss by much is asked for on top the next time.
+        """
         steps = np.unique(self.lattice.step[first:end])
+        seconds = float(self.task.seconds[steps].sum())
         wanted = float((self.task.wanted * self.task.seconds)[steps].sum())
-        asked = max(wanted + self.owed, LEAST * wanted)
-        known = self.known[first:end] + self.denser * np.float32(math.log(asked / wanted))
+        asked = pushed = max(wanted + self.owed, LEAST * wanted)
+        for _ in range(ATTEMPTS):
+            self._draw(first, end, math.log(pushed / wanted))
+            kept = self._nearest(first, end, asked, TOLERANCE * seconds)
+            if abs(kept.filled - asked) <= MISSED * seconds:
+                self._keep(kept, first, end)
+                self.owed = float(np.clip(asked - kept.filled, -CARRIED, CARRIED))
+                return True
+            pushed = max(pushed + asked - kept.filled, LEAST * wanted)
+        return False
+
+    def _draw(self, first: int, end: int, denser: float) -> None:
+        """Strikes of a bar, DRAWS times over, `denser` in log density than the steps want."""
+        known = self.known[first:end] + self.denser * np.float32(denser)
         for at in range(first, end):
             seen = self.struck[:, self.lattice.history[at]].reshape(DRAWS, -1)
             logits = self.pianist.strike_logits(seen, known[at - first])
             self.struck[:, at] = BITS[_one_each(logits + self.forbidden[at], self.rng)]
-        seconds = float(self.task.seconds[steps].sum())
-        kept = self._nearest(first, end, asked, TOLERANCE * seconds)
-        if abs(kept.filled - asked) > MISSED * seconds:
-            return False
+
+    def _keep(self, notes: Notes, first: int, end: int) -> None:
         self.struck[:, first:end] = 0
-        self.struck[:, kept.at, kept.slot] = 1
-        self.length[kept.at, kept.slot], self.touch[kept.at, kept.slot] = kept.length, kept.touch
-        self.owed = float(np.clip(asked - kept.filled, -CARRIED, CARRIED))
-        self.drawn.update(steps.tolist())
-        return True
+        self.struck[:, notes.at, notes.slot] = 1
+        self.length[notes.at, notes.slot], self.touch[notes.at, notes.slot] = notes.length, notes.touch
+        self.drawn.update(np.unique(self.lattice.step[first:end]).tolist())
 
     def _nearest(self, first: int, end: int, asked: float, slack: float) -> Notes:
         """The first drawing of a bar that comes within `slack` of what was asked for, or the nearest."""
@@ -319,6 +332,7 @@ class _Drawing:
         at += first
         rows = note_rows(self.lattice, self.struck[draw, :-1], at, slot, self.told[at], self.movement)
         logits = self.pianist.touch_logits(rows)
+        logits[:, : len(LENGTHS)] += HELD * np.log(LENGTHS)
         logits += self.rng.gumbel(size=logits.shape).astype(np.float32)
         left, moves = self.movement
         again = (at > at[:, None]) & (slot == slot[:, None])
@@ -383,9 +397,10 @@ def _allowed(task: Task, lattice: Lattice) -> NDArray[np.bool_]:
     together = (BITS[:, :, None] * BITS[:, None]).reshape(N_MASKS, -1)
     doubled = same.reshape(len(same), -1) @ together.T > 0
     allowed = ~(((BITS == 1) & silent[:, None]).any(2) | doubled)[lattice.step]
-    allowed[(np.diff(lattice.step, prepend=-1) > 0) & moving(task.pitches)[lattice.step], 0] = False
-    downbeat = np.diff(lattice.bar, prepend=-1) > 0
-    allowed[np.ix_(downbeat, (np.arange(N_MASKS) & LOW) == 0)] = False
+    changes = (np.diff(lattice.step, prepend=-1) > 0) & moving(task.pitches)[lattice.step]
+    allowed[changes & ~np.all(silent, axis=1)[lattice.step], 0] = False
+    downbeat = (np.diff(lattice.bar, prepend=-1) > 0) & ~silent[lattice.step, SLOTS.index("bass")]
+    allowed[np.ix_(downbeat, BITS[:, SLOTS.index("bass")] == 0)] = False
     return allowed
 
 

@@ -22,7 +22,7 @@ from video2music.styles import Registers
 from video2music.voicing import voice
 
 SECTION_BARS = 8  # of which a manner is taken
-HARD, SOFT = 5, -5  # from the bar's mean velocity: accented, soft
+HARD, SOFT = 4, -4  # from the bar's mean velocity: accented, soft
 OTHER_CLASS = 5.0  # semitones that a note would rather lie away than be of another pitch class
 SHORTEST = 0.7  # positions
 LEAST_DENSITY = 0.25  # notes and seconds of sound a beat
