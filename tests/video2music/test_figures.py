@@ -185,3 +185,14 @@ def test_figures_are_the_same_in_every_key():
     asked = task()
     up = replace(asked, pitches=asked.pitches + 3)
     assert drawn(asked) == drawn(up)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(28, 40), st.lists(st.integers(53, 74), min_size=3, max_size=3, unique=True), st.integers(0, 63))
+def test_what_is_struck_together_lies_under_two_hands(low, upper, mask):
+    pitches = (low, low + 12, low + 24, *sorted(upper))
+    chosen = sorted(pitch for slot, pitch in enumerate(pitches) if mask >> slot & 1)
+    splits = ((chosen[:place], chosen[place:]) for place in range(len(chosen) + 1))
+    reached = any(all(not hand or hand[-1] - hand[0] <= figures.HAND for hand in hands) for hands in splits)
+    rubs = any(high - low < 2 for low, high in pairwise(chosen))
+    assert bool(figures._in_reach(pitches)[mask]) == (reached and not rubs)

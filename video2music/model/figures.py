@@ -66,6 +66,7 @@ HELD = 1.5  # how much longer lengths are favoured: what pictures ask for is den
 CARRIED = 6.0  # notes that may be owed to the next bar
 LEAST = 0.3  # share of its density that is asked of a bar, however much those before had too many
 FAINT = 0.02  # what is less likely than this share of the likeliest is never drawn
+HAND, WHOLE_TONE = 14, 2  # semitones that a hand spans, and that two keys struck together are apart at least
 NEAREST = 24  # manners among which a section's is drawn
 NEAR = (1.0, 0.5)  # how much density and beat count for that
 PLAYABLE = (2.5, 15.0)  # notes a second that pianists play, so that the networks know them
@@ -391,17 +392,34 @@ def _told(task: Task, lattice: Lattice, manners: NDArray, rng: np.random.Generat
 
 
 def _allowed(task: Task, lattice: Lattice) -> NDArray[np.bool_]:
-    """(P, 64) which masks may be struck: of slots that sound, with the bass on downbeats, something where it moves."""
+    """(P, 64) which masks may be struck: what hands can play, with the bass on downbeats, something where it moves."""
     silent = task.pitches < 0
-    same = np.triu(task.pitches[:, :, None] == task.pitches[:, None], 1)  # one key cannot be struck by two
-    together = (BITS[:, :, None] * BITS[:, None]).reshape(N_MASKS, -1)
-    doubled = same.reshape(len(same), -1) @ together.T > 0
-    allowed = ~(((BITS == 1) & silent[:, None]).any(2) | doubled)[lattice.step]
+    allowed = np.array([_in_reach(tuple(row)) for row in task.pitches.tolist()])[lattice.step]
     changes = (np.diff(lattice.step, prepend=-1) > 0) & moving(task.pitches)[lattice.step]
     allowed[changes & ~np.all(silent, axis=1)[lattice.step], 0] = False
     downbeat = (np.diff(lattice.bar, prepend=-1) > 0) & ~silent[lattice.step, SLOTS.index("bass")]
     allowed[np.ix_(downbeat, BITS[:, SLOTS.index("bass")] == 0)] = False
     return allowed
+
+
+@lru_cache(maxsize=4096)
+def _in_reach(pitches: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(64,) the masks of which each slot sounds on a key of its own, no two rub, and two hands reach them together."""
+    return np.array([_two_hands([pitch for pitch, bit in zip(pitches, bits, strict=True) if bit]) for bits in BITS])
+
+
+def _two_hands(pitches: list[int]) -> bool:
+    keys = sorted(pitches)
+    apart = [high - low for low, high in pairwise(keys)]
+    if -1 in keys or min(apart, default=WHOLE_TONE) < WHOLE_TONE:
+        return False
+    return (
+        any(
+            keys[split - 1] - keys[0] <= HAND and keys[-1] - keys[min(split, len(keys) - 1)] <= HAND
+            for split in range(1, len(keys) + 1)
+        )
+        or not keys
+    )
 
 
 def _one_each(logits: Floats, rng: np.random.Generator) -> Indices:
