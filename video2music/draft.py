@@ -16,7 +16,7 @@ from video2music.chords import Chord, parse_sequence
 from video2music.composition import Composition, Take
 from video2music.errors import StyleError
 from video2music.expression import WISHED_TEMPO, Expression, Pull, lean
-from video2music.model import amt, decode, regressor
+from video2music.model import amt, decode, figures, regressor
 from video2music.model.picture import at_steps, over_stretches
 from video2music.options import Options
 from video2music.target import emotion_rows
@@ -42,7 +42,7 @@ def load_models() -> Models:
     """The shipped AMT and regressor, read once a process. Raises CheckpointError."""
     writer, writer_file = amt.load()
     player, player_file = regressor.load()
-    return Models(writer, player, {"amt": writer_file.sha256, "regressor": player_file.sha256})
+    return Models(writer, player, {"amt": writer_file.sha256, "regressor": player_file.sha256, **figures.weights()})
 
 
 class Kept(NamedTuple):

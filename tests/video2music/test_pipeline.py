@@ -46,7 +46,7 @@ def test_the_manifest_tells_how_the_piece_was_made(scored):
     told = json.loads(scored.manifest.read_text())
     assert told["version"] == 1 and told["seed"] == 0 and told["encoder"] == "color"
     assert len(told["chords"]) == len(told["form"]["steps_s"]) == len(told["dynamics"]["density"])
-    assert set(told["weights"]) == {"color", "amt", "regressor"}
+    assert set(told["weights"]) == {"color", "amt", "regressor", "figures"}
     assert all(len(sha) == 64 for sha in told["weights"].values())
     assert set(told["seconds"]) <= set(STAGES) and {"watch", "chords", "render"} <= set(told["seconds"])
     assert len(told["target"]["valence"]) == 6

@@ -220,13 +220,23 @@ class Notes(NamedTuple):
 @lru_cache(maxsize=2)
 def load(folder: Path = WEIGHTS) -> "Pianist":
     """The trained networks, read once. Raises CheckpointError."""
-    return Pianist(checkpoint.load(folder, kind=KIND).tensors)
+    found = checkpoint.load(folder, kind=KIND)
+    return Pianist(found.tensors, found.sha256)
+
+
+def weights() -> dict[str, str]:
+    """The sha256 of the networks that play here, by the model's name; nothing where the tables must do."""
+    try:
+        return {KIND: load().sha256}
+    except CheckpointError:
+        return {}
 
 
 class Pianist:
     """Draws figures; `tensors` are the weights of both networks, how what they know is scaled, and the manners."""
 
-    def __init__(self, tensors: Mapping[str, NDArray]) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray], sha256: str = "") -> None:
+        self.sha256 = sha256
         # Layers are applied to rows from the right; contiguous, each takes microseconds.
         self._layers: dict[str, Floats] = {
             name: np.ascontiguousarray(tensor.T, np.float32) for name, tensor in tensors.items()
