@@ -23,6 +23,7 @@ LAYERS = (
         "form",
         "styles",
         "voicing",
+        "grid",
         "texture",
         "ensemble",
         "melody",

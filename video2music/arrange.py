@@ -19,8 +19,9 @@ from video2music import bass, drums, ensemble, melody, playing, texture
 from video2music.chords import Chord
 from video2music.errors import OptionError
 from video2music.expression import Expression
+from video2music.grid import Grid
 from video2music.styles import CHORD_VOICES, PAD, Style
-from video2music.texture import Grid, Harmony, Pitches, Strike
+from video2music.texture import Harmony, Pitches, Strike
 from video2music.values import Dynamics, Form, Key, Marker, Score
 from video2music.voicing import Voicing, voice
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from video2music.grid import Grid
 from video2music.styles import Style
-from video2music.texture import Grid, Harmony, Strike
+from video2music.texture import Harmony, Strike
 from video2music.values import Form
 from video2music.voicing import scale
 

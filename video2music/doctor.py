@@ -15,7 +15,7 @@ from typing import Literal
 
 PYTHON = (3, 11)
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-FREE_BYTES = 6e9  # of an hour music, own sound and both together wait as floats, 1.3 GB each; WAVs and the picture on top
+FREE_BYTES = 6e9  # of an hour music, own sound and both wait as floats, 1.3 GB each; WAVs and picture on top
 DECODERS, ENCODERS = ("h264",), ("aac", "libopus")  # what clips come in, what music goes out in
 SHIPPED, JUDGES = ("amt", "regressor", "color"), ("poolingvq", "reporter")
 WEIGHTS = Path(__file__).parent / "weights"

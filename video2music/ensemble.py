@@ -9,8 +9,8 @@ distance from the piece's mean energy counts CONTRAST times. The opening part is
 import numpy as np
 from numpy.typing import NDArray
 
+from video2music.grid import Grid
 from video2music.styles import Instrument, Style
-from video2music.texture import Grid
 from video2music.values import Dynamics
 
 PART_BARS = 8  # a section of one and a half times this or more is divided

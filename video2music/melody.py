@@ -11,8 +11,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from video2music.grid import Grid
 from video2music.styles import HOLD, PASSING, SILENCE, Pattern, Style
-from video2music.texture import PHRASE_BARS, Grid, Harmony, Strike, strikes
+from video2music.texture import PHRASE_BARS, Harmony, Strike, strikes
 from video2music.voicing import scale
 
 STATEMENTS = "AABa--"  # a: A with its ending; -: the line rests

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from video2music import texture
 from video2music.expression import Expression
+from video2music.grid import Grid
 from video2music.styles import DRUMS, HOLD, Instrument, Style
-from video2music.texture import Grid, Pitches, Strike
+from video2music.texture import Pitches, Strike
 from video2music.values import Dynamics, Form, Note, Pedal, Track
 
 # Velocity grows with a power of the loudness, for a synthesizer's amplitude grows with about the square of velocity:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video2music.chords import Chord
+from video2music.grid import Grid
 from video2music.model import figures
 from video2music.styles import CHORD_VOICES, HOLD, LEARNED, SILENCE, Instrument, Pattern, Style
-from video2music.values import Form, Key
+from video2music.values import Key
 
 Pitches = Mapping[str, int]  # by voice, for one chord
 
@@ -52,60 +53,6 @@ class Harmony:
     pitches: Sequence[Pitches]
     shifts: Sequence[int]
     key: Key
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where each step lies: seconds, bar, section, steps since the section's downbeat; and a step's usual length.
-
-    `beats` is how many it has, `part` the part of the piece it lies in; `bands` tells who plays in each part, drums
-    left out.
-    """
-
-    starts_s: NDArray[np.float64]
-    ends_s: NDArray[np.float64]
-    bar: NDArray[np.int64]
-    section: NDArray[np.int64]
-    phase: NDArray[np.int64]
-    usual_s: float
-    beats: NDArray[np.int64]
-    part: NDArray[np.int64]
-    bands: tuple[tuple[Instrument, ...], ...] = ((),)
-
-    @classmethod
-    def of(cls, form: Form) -> "Grid":
-        """The grid of all steps; those of a pickup belong to the first section, in bar -1 and at phases below 0."""
-        starts_s, ends_s = form.steps_s, form.step_ends_s
-        heads_s = np.array([section.start_s for section in form.sections])
-        section = np.maximum(np.searchsorted(heads_s, starts_s + 1e-6) - 1, 0)
-        bar = np.searchsorted(form.bars_s, starts_s + 1e-6) - 1
-        phase = np.arange(len(starts_s)) - np.searchsorted(starts_s, heads_s - 1e-6)[section]
-        return cls(
-            starts_s,
-            ends_s,
-            bar,
-            section,
-            phase,
-            float(np.median((ends_s - starts_s)[:-1] if len(form) > 1 else ends_s)),
-            figures.beats_of(form),
-            np.zeros_like(bar),
-        )
-
-    def __len__(self) -> int:
-        return len(self.starts_s)
-
-    def octaves(self, voice: str) -> NDArray[np.int64]:
-        """(N,) at how many pitches a voice is played at each step; 0 where nobody plays it."""
-        heard = [len({player.transpose for player in band if voice in player.voices}) for band in self.bands]
-        return np.array(heard)[self.part]
-
-    def columns(self, figure: Pattern | None, voice: str, step: int) -> str:
-        """What a voice does during a step; a pickup shorter than the other steps has the columns it has time for."""
-        if figure is None:
-            return SILENCE
-        columns = figure.columns(voice, int(self.phase[step]))
-        share = (self.ends_s[step] - self.starts_s[step]) / self.usual_s
-        return columns[: max(1, round(len(columns) * share))] if share < 0.75 and not figure.fitted else columns
 
 
 def strikes(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from video2music import ensemble
 from video2music.form import plan
+from video2music.grid import Grid
 from video2music.styles import load_style, names
-from video2music.texture import Grid
 from video2music.values import Cut, Dynamics
 
 PIANO = load_style("piano")

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from emotion.errors import CheckpointError
 from video2music.form import plan
+from video2music.grid import Grid
 from video2music.model import figures
 from video2music.model.figures import BEAT, HOLD, SILENCE, SLOTS, STRIKES, Lattice, Task
 from video2music.styles import Pattern, load_style
-from video2music.texture import Grid, choose
+from video2music.texture import choose
 
 PITCHES = ((29, 41, 53, 57, 60, 65), (33, 45, 57, 60, 64, 69), (36, 48, 60, 64, 67, 72), (31, 43, 55, 59, 62, 67))
 TABLE = Pattern("plain", 4, MappingProxyType({"bass": "x---"}))

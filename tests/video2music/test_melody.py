@@ -8,8 +8,9 @@ import pytest
 from video2music import ensemble, melody
 from video2music.chords import parse_sequence
 from video2music.form import plan
+from video2music.grid import Grid
 from video2music.styles import parse, read
-from video2music.texture import Grid, Harmony
+from video2music.texture import Harmony
 from video2music.values import Cut, Key
 from video2music.voicing import voice
 

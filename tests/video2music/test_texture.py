@@ -8,8 +8,9 @@ import pytest
 
 from video2music import texture
 from video2music.form import plan
+from video2music.grid import Grid
 from video2music.styles import load_style, parse
-from video2music.texture import Grid
+from video2music.values import Cut
 
 HEAD = """
 name = "two"
@@ -111,3 +112,17 @@ def test_the_figure_nearest_to_the_wanted_density_is_chosen_and_kept_for_bars():
         assert changes <= 2 * (grid.section[-1] + 1), "a figure is kept, but for what a tie at the start is worth"
         error = abs(offered[style.patterns.index(chosen[0])] - wanted)
         assert error <= np.abs(offered - wanted).min() + texture.FAVOUR + 0.3
+
+
+def test_after_a_short_bar_a_figure_begins_its_bars_anew():
+    style = load_style("corporate")
+    cuts = [Cut(time_s, 20.0) for time_s in (9.1, 14.7, 21.3, 26.0, 33.9, 40.1, 47.7)]
+    form = plan(60.0, cuts, arousal=0.0, style=style)
+    grid = Grid.of(form)
+    assert 2 in form.bar_beats[:-1]
+    per_bar = max(np.bincount(grid.bar[grid.bar >= 0]))
+    downbeats = np.flatnonzero(np.isin(form.steps_s, form.bars_s))
+    assert (grid.phase[downbeats] % per_bar == 0).all()
+    assert (np.diff(grid.phase[grid.section == 1]) >= 1).all()
+    for number, section in enumerate(form.sections):
+        assert grid.phase[(grid.section == number) & (grid.starts_s >= section.start_s - 1e-6)][0] == 0

@@ -26,10 +26,9 @@ from numpy.typing import NDArray
 from emotion import checkpoint
 from emotion.errors import CheckpointError
 from video2music.styles import HOLD, SILENCE, STRIKES, Pattern
-from video2music.values import Form
 
 if TYPE_CHECKING:
-    from video2music.texture import Grid
+    from video2music.grid import Grid
 
 log = logging.getLogger(__name__)
 
@@ -172,12 +171,6 @@ def movement(lattice: Lattice, pitches: Indices) -> tuple[Indices, NDArray[np.bo
 def pitch_table(pitches: Sequence[Mapping[str, int]]) -> Indices:
     """(N, 6) pitches of the slots at each step, -1 where a slot is silent."""
     return np.array([[held.get(slot, -1) for slot in SLOTS] for held in pitches])
-
-
-def beats_of(form: Form) -> Indices:
-    """(N,) how many beats each step of a form has, one at least."""
-    begun = np.searchsorted(form.beats_s, np.append(form.steps_s, np.inf) - 1e-6)
-    return np.maximum(np.diff(begun), 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from video2music.chords import Chord
 from video2music.data import pop909
 from video2music.data.pop909 import Accompaniment
 from video2music.evaluate import nearness
+from video2music.grid import beats_of
 from video2music.model import figures
 from video2music.model.figures import BEAT, LENGTHS, MANNER, N_SLOTS, N_TOLD, Floats, Indices, Lattice
 from video2music.styles import Registers
@@ -72,7 +73,7 @@ class Lesson:
 def lesson(song: Accompaniment, registers: Registers) -> Lesson:
     """A song as the networks see it, relative to our voicing of its chords in these registers."""
     form = nearness.form_of(song)
-    lattice = Lattice.of(figures.beats_of(form), np.searchsorted(form.bars_s, form.steps_s + 1e-6) - 1)
+    lattice = Lattice.of(beats_of(form), np.searchsorted(form.bars_s, form.steps_s + 1e-6) - 1)
     chords = pop909.chords_at(song, form.steps_s, form.step_ends_s)
     pitches = voiced(chords, registers)
     notes = assigned(song, lattice, pitches)

@@ -12,6 +12,7 @@ from tests.video2music.pianists import write_songs
 from video2music.chords import Chord
 from video2music.data import pop909
 from video2music.evaluate import nearness
+from video2music.grid import beats_of
 from video2music.model import figures as playing
 from video2music.model.figures import MANNER, N_SLOTS, Lattice
 from video2music.styles import load_style
@@ -146,4 +147,4 @@ def test_a_folder_without_songs_to_learn_from_is_refused(tmp_path):
 def test_the_lattice_of_a_song_has_all_its_beats(folder):
     form = nearness.form_of(pop909.load(folder, LEARNED[0]))
     bar = np.searchsorted(form.bars_s, form.steps_s + 1e-6) - 1
-    assert len(Lattice.of(playing.beats_of(form), bar)) == 4 * len(form.beats_s)
+    assert len(Lattice.of(beats_of(form), bar)) == 4 * len(form.beats_s)
