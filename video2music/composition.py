@@ -118,8 +118,15 @@ def _form(found: Mapping[str, Any]) -> Form:
     rows = {name: np.array(found[name], float) for name in ("beats_s", "bars_s", "steps_s")}
     sections = tuple(Section(**section) for section in found["sections"])
     tempi = tuple(Tempo(**tempo) for tempo in found.get("tempi", ()))  # there were none before a section could have two
-    errors_ms = tuple(found["cut_errors_ms"])
-    return Form(found["duration_s"], found["end_s"], **rows, sections=sections, tempi=tempi, cut_errors_ms=errors_ms)
+    return Form(
+        found["duration_s"],
+        found["end_s"],
+        **rows,
+        sections=sections,
+        tempi=tempi,
+        cut_errors_ms=tuple(found["cut_errors_ms"]),
+        hit_errors_ms=tuple(found.get("hit_errors_ms", ())),
+    )
 
 
 def _lists(value: Any) -> Any:

@@ -4,7 +4,7 @@ Each gate looks at a piece, or at as much of it as is written, and says in a sen
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from types import MappingProxyType
 
@@ -16,8 +16,6 @@ STUCK_SHARE, STUCK_STEPS = 0.7, 8  # of the steps that one chord takes; in short
 SILENT_S = 4.0
 PITCH_SHARE, FEWEST_PITCHES, FEW_NOTES = 0.5, 4, 12
 CEILING_SHARE = 0.5
-
-Gate = Callable[[Composition, Score], str | None]
 
 
 def stuck_chord(composition: Composition, score: Score) -> str | None:

@@ -64,11 +64,13 @@ def plan(
     """
     if not (np.isfinite(duration_s) and duration_s > 0):
         raise OptionError(f"a clip of {duration_s} s cannot be scored: its length must be above 0 s")
+    if late := [hit for hit in hits if hit >= duration_s]:
+        raise OptionError(f"a hit at {late[0]:g} s is beyond the end at {duration_s:g} s: leave it out")
     marks = weighed(duration_s, cuts, hits)
     metre = _Metre.of(arousal, style, tempo)
     scored = [mark for mark in marks if duration_s - mark.time_s > LAST_CHORD_S]
     path = _Search(duration_s, scored, metre, bend).best()
-    return _form(duration_s, path, metre, marks, [cut.time_s for cut in cuts])
+    return _form(duration_s, path, metre, marks, [cut.time_s for cut in cuts], hits)
 
 
 @dataclass(frozen=True)
@@ -293,7 +295,14 @@ def _thinned(tempi: list[float], worth: list[float], ways: list) -> _Arrival:
     )
 
 
-def _form(duration_s: float, path: _Path, metre: _Metre, marks: list[Mark], cut_times: list[float]) -> Form:
+def _form(
+    duration_s: float,
+    path: _Path,
+    metre: _Metre,
+    marks: list[Mark],
+    cut_times: Sequence[float],
+    hits: Sequence[float],
+) -> Form:
     beats, in_bar = _beats(path, metre)
     bars = beats[in_bar == 0]
     struck = (in_bar % metre.step == 0) & (beats <= path.last_s + 1e-9)  # the last bar holds one chord
@@ -307,6 +316,7 @@ def _form(duration_s: float, path: _Path, metre: _Metre, marks: list[Mark], cut_
         sections=_sections(path, bars, tempi, marks),
         tempi=tuple(tempi),
         cut_errors_ms=_errors_ms(cut_times, bars),
+        hit_errors_ms=_errors_ms(hits, bars),
     )  # fmt: skip
 
 
@@ -351,9 +361,9 @@ def _parts(left_s: float, right_s: float, bars_s: NDArray[np.float64]) -> list[f
     return [float(inside[8 * round(part * len(inside) / parts / 8)]) for part in range(parts)]
 
 
-def _errors_ms(cut_times: list[float], bars_s: NDArray[np.float64]) -> tuple[float, ...]:
+def _errors_ms(cut_times: Sequence[float], bars_s: NDArray[np.float64]) -> tuple[float, ...]:
     """How late the nearest downbeat is for each cut, in ms."""
     after = np.clip(np.searchsorted(bars_s, cut_times), 1, max(1, len(bars_s) - 1))
-    near = np.stack([bars_s[after - 1], bars_s[np.minimum(after, len(bars_s) - 1)]]) - np.array(cut_times)
+    near = np.stack([bars_s[after - 1], bars_s[np.minimum(after, len(bars_s) - 1)]]) - np.array(cut_times, float)
     nearest = near[np.abs(near).argmin(0), np.arange(len(cut_times))]
     return tuple(round(float(error) * 1000, 3) for error in nearest)

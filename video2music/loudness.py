@@ -17,7 +17,6 @@ from emotion.synthesis import SAMPLE_RATE, Samples
 
 STEP = 441  # frames, 10 ms: loudness is kept in rows of this length
 SPAN = 147  # frames, 3.3 ms: true peaks are kept in rows of this length
-STEPS_PER_S = SAMPLE_RATE // STEP
 SPANS_PER_STEP = STEP // SPAN
 SILENCE_DB = -120.0  # stands for no sound at all
 

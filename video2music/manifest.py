@@ -1,11 +1,13 @@
 """The manifest `<stem>.json`: what was asked, what was composed and with what, enough to play it again."""
 
 import json
+import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from emotion.checkpoint import file_sha256
@@ -15,7 +17,15 @@ from video2music.draft import LOCKS
 from video2music.errors import ManifestError, OptionError
 from video2music.options import Options
 
-VERSION = 1
+log = logging.getLogger(__name__)
+
+VERSION = 2
+REPLACED = 1  # version of manifests from before a clip's own sound could be kept
+# The wishes that a locked part has had fulfilled before.
+KEEPS = MappingProxyType({
+    "chords": ("key", "primer", "temperature"),
+    "form": ("tempo", "beats_per_bar", "hits", "preview_s"),
+})  # fmt: skip
 PACKAGES = (
     "video2music",
     "torch",
@@ -58,6 +68,17 @@ class Replay:
         """Whether nothing is drawn anew."""
         return not self.locks and self.redraw is None
 
+    def allow(self, options: Options) -> None:
+        """Raise OptionError for a wish that a lock leaves no room for."""
+        for lock in sorted(self.locks):
+            for name in KEEPS[lock]:
+                kept, wished = getattr(self.options, name), getattr(options, name)
+                if kept != wished:
+                    raise OptionError(
+                        f"locked {lock} keep their {name.replace('_', ' ')}, which was {kept}: leave {wished} out, or "
+                        f"do not lock the {lock}"
+                    )
+
     def check(self, clip: Path) -> None:
         """Raise ManifestError unless this is the clip of the manifest, byte for byte."""
         if not clip.is_file():
@@ -89,13 +110,19 @@ def read(path: Path) -> Replay:
         raise ManifestError(
             f"the manifest {path} cannot be read ({error}): give the .json file of a scored clip"
         ) from None
-    if not isinstance(found, dict) or found.get("version") != VERSION:
+    if not isinstance(found, dict) or found.get("version") not in (REPLACED, VERSION):
         raise ManifestError(f"{path} is no manifest of version {VERSION}: give the .json file of a scored clip")
     composition = Composition.from_json(found)
+    if found["version"] == REPLACED:
+        log.warning("%s was made by an earlier version: the same chords and form are played as this one plays", path)
     try:
-        return Replay(composition, _options(found["options"]), Path(found["input"]["path"]), found["input"]["sha256"])
-    except (KeyError, TypeError, UserError) as error:
+        options = _options({**_MISSING, **found["options"]} if found["version"] == REPLACED else found["options"])
+        return Replay(composition, options, Path(found["input"]["path"]), found["input"]["sha256"])
+    except (KeyError, TypeError, ValueError, UserError) as error:
         raise ManifestError(f"the manifest {path} is not whole ({error}): compose the clip anew") from None
+
+
+_MISSING = MappingProxyType({"source": "replace"})
 
 
 def _options(found: Mapping[str, Any]) -> Options:

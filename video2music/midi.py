@@ -15,7 +15,7 @@ import numpy as np
 
 from emotion.files import failure, whole_file
 from emotion.notes import Notes
-from emotion.performance import DRUM_CHANNEL, PEDAL_DOWN, SUSTAIN
+from emotion.performance import DRUM_CHANNEL, PAN, PEDAL_DOWN, SUSTAIN
 from video2music.errors import MediaError, Video2MusicError
 from video2music.values import MODES, Key, Marker, Metre, Note, Pedal, Score, Tempo, Track
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pretty_midi
 
 TICKS_PER_BEAT = 960
-_PAN, _ROOM = 10, 91  # control changes: place from left to right, and reverberation
+_ROOM = 91  # control change: reverberation
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _SIGNATURES = {
     "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
@@ -166,7 +166,7 @@ def _played(track: Track, channel: int, clock: _Clock) -> "mido.MidiTrack":
 
     events = [(0, MetaMessage("track_name", name=track.name))]
     events.append((0, Message("program_change", channel=channel, program=track.program)))
-    for control, value in ((_PAN, 64 + 63 * track.pan), (_ROOM, 127 * track.room)):
+    for control, value in ((PAN, 64 + 63 * track.pan), (_ROOM, 127 * track.room)):
         events.append((0, Message("control_change", channel=channel, control=control, value=round(value))))
     for pedal in track.pedals:
         change = Message("control_change", channel=channel, control=SUSTAIN, value=127 if pedal.down else 0)
@@ -208,7 +208,7 @@ def _heard(instrument: "pretty_midi.Instrument") -> Track:
         Pedal(float(c.time), down=c.value >= PEDAL_DOWN) for c in instrument.control_changes if c.number == SUSTAIN
     ]
     last = {change.number: change.value for change in instrument.control_changes}
-    pan, room = (last.get(_PAN, 64) - 64) / 63, last.get(_ROOM, 40) / 127
+    pan, room = (last.get(PAN, 64) - 64) / 63, last.get(_ROOM, 40) / 127
     return Track(
         instrument.name, int(instrument.program), tuple(sorted(notes)), instrument.is_drum, tuple(pedals),
         pan=max(pan, -1.0), room=room,

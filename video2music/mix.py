@@ -10,7 +10,7 @@ import logging
 import re
 import tempfile
 import wave
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count, repeat
@@ -108,7 +108,7 @@ def mix(
         gain = limiter.gain_for(music.profile, loudness_lufs)
         alone = _finish(music, gain, out, loudness_lufs)
         report = MixReport(alone, alone, "replace")
-        parts = {name: (path, gain.fixed_db) for name, path in kept.items()}
+        parts = [(name, path, gain.fixed_db) for name, path in kept.items()]
         found = _heard(source, frames, room) if source and under and how != "replace" else None
         if found and under:
             take, own = found
@@ -116,7 +116,7 @@ def mix(
             both = _recorded(_blended(music, take, balanced), room / "both")
             below = _finish(both, limiter.gain_for(both.profile, loudness_lufs), under, loudness_lufs)
             report = _report(alone, below, own, balanced, how)
-            parts["source"] = take.path, gain.fixed_db + balanced.source_db - balanced.music_db
+            parts.append(("source", take.path, gain.fixed_db + balanced.source_db - balanced.music_db))
         if stems_folder:
             _write_stems(parts, stems_folder)
     return report
@@ -248,10 +248,10 @@ def _report(alone: Levels, below: Levels, own: Own, balanced: Balance, how: str)
     )
 
 
-def _write_stems(parts: Mapping[str, tuple[Path, float]], folder: Path) -> None:
-    """Each part, read from where it waits and times its gain in dB, as a WAV of floats."""
+def _write_stems(parts: Sequence[tuple[str, Path, float]], folder: Path) -> None:
+    """Each part by its name, read from where it waits and times its gain in dB, as a WAV of floats."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (path, gain_db) in zip(_file_names(parts), parts.values(), strict=True):
+    for name, (_, path, gain_db) in zip(_file_names(name for name, *_ in parts), parts, strict=True):
         loudness = np.float32(10 ** (gain_db / 20))
         audiofile.write_floats((block * loudness for block in _waiting(path)), folder / f"{name}.wav")
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from emotion.affect import PLACES
 from emotion.values import EmotionReport
@@ -71,49 +72,68 @@ class Options:
     variants: int = 1
 
     def __post_init__(self) -> None:
-        wishes = [
-            self.emotion is not None,
-            self.valence is not None or self.arousal is not None,
-            self.curve is not None,
-        ]
-        if sum(wishes) > 1:
+        for name, kind in _LISTS.items():
+            object.__setattr__(self, name, _listed(name, getattr(self, name), kind))
+        for refuse in (self._refuse_moods, self._refuse_form, self._refuse_unknown, self._refuse_beyond):
+            refuse()
+        if self.key is not None:
+            Key.parse(self.key)
+        if self.primer is not None:
+            parse_sequence(self.primer)
+
+    def _refuse_moods(self) -> None:
+        point = self.valence is not None or self.arousal is not None
+        if sum((self.emotion is not None, point, self.curve is not None)) > 1:
             raise OptionError("wish for one thing: an emotion, or a valence and arousal, or a curve, not several")
         if (self.valence is None) != (self.arousal is None):
             raise OptionError("a point on the plane needs both valence and arousal, each from -1 to 1")
         if self.emotion is not None and self.emotion not in PLACES:
             raise OptionError(f"unknown emotion {self.emotion!r}: choose one of {', '.join(PLACES)}")
-        for name in ("tempo", "only", "without", "hits"):  # a manifest gives them as lists
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        self._refuse_strange_lists()
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise OptionError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
-        if self.key is not None:
-            Key.parse(self.key)
-        if self.primer is not None:
-            parse_sequence(self.primer)
-        for name, low, high in _RANGES:
-            given = getattr(self, name)
-            if isinstance(low, int) and isinstance(high, int) and not isinstance(given, int | None):
-                raise OptionError(f"{name} must be a whole number, but is {given!r}")
-            if given is not None and not low <= given <= high:
-                raise OptionError(f"{name} must lie between {low:g} and {high:g}, but is {given:g}")
 
-    def _refuse_strange_lists(self) -> None:
-        if self.tempo is not None:
-            slowest, fastest = self.tempo
-            if not SLOWEST <= slowest <= fastest <= FASTEST:
-                raise OptionError(
-                    f"the tempo must rise within {SLOWEST} to {FASTEST} beats a minute, not {slowest:g} to {fastest:g}"
-                )
+    def _refuse_form(self) -> None:
+        tempo = (SLOWEST, FASTEST) if self.tempo is None else self.tempo
+        if len(tempo) != 2 or not SLOWEST <= tempo[0] <= tempo[1] <= FASTEST:
+            wished = " to ".join(f"{bpm:g}" for bpm in tempo)
+            raise OptionError(f"the tempo must rise within {SLOWEST} to {FASTEST} beats a minute, not {wished}")
         if self.only and self.without:
             raise OptionError("name the instruments that play or those that do not, not both")
         for hit in self.hits:
             if not 0 < hit < math.inf:
                 raise OptionError(f"a hit is a time in seconds above 0, but is {hit}")
 
+    def _refuse_unknown(self) -> None:
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise OptionError(
+                    f"unknown {_plain(name)} {getattr(self, name)!r}: choose one of {', '.join(map(str, known))}"
+                )
 
+    def _refuse_beyond(self) -> None:
+        for name, low, high in _RANGES:
+            given = getattr(self, name)
+            if isinstance(low, int) and isinstance(high, int) and not isinstance(given, int | None):
+                raise OptionError(f"{_plain(name)} must be a whole number, but is {given!r}")
+            if given is not None and not low <= given <= high:
+                raise OptionError(f"{_plain(name)} must lie between {low:g} and {high:g}, but is {given:g}")
+
+
+def _plain(name: str) -> str:
+    """An option's name in words."""
+    return name.removesuffix("_s").replace("_", " ")
+
+
+def _listed(name: str, given: Any, kind: type) -> tuple[Any, ...] | None:
+    """A list of numbers or words as a tuple; a manifest gives them as lists. Raises OptionError."""
+    if given is None:
+        return None
+    fitting = (int, float) if kind is float else kind
+    if not isinstance(given, list | tuple) or not all(isinstance(one, fitting) for one in given):
+        what = "numbers" if kind is float else "words"
+        raise OptionError(f"{name} must be a list of {what}, but is {given!r}")
+    return tuple(given)
+
+
+_LISTS = MappingProxyType({"tempo": float, "only": str, "without": str, "hits": float})
 SLOWEST, FASTEST = 30, 300  # beats a minute that can be wished for
 SOURCES = ("replace", "keep", "duck")
 AUDIO_FORMATS = ("wav", "flac", "m4a")

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,24 @@ def _publish(partial: Path, output: Output) -> None:
     for place in places:
         if _is_clip(place, output):
             raise MediaError(f"{output.clip} lies where its own {place.name} must go: choose another folder")
+        if place.is_dir() or (place.parent != output.folder and _is_strange(place.parent)):
+            raise MediaError(f"{place} cannot be written, for something else is there: move it, or choose another -o")
     former = _former(output)
     output.folder.mkdir(exist_ok=True)
     output.manifest.unlink(missing_ok=True)
     for old in former:
         old.unlink(missing_ok=True)
+    for folder in {old.parent for old in former} - {output.folder}:
+        with suppress(OSError):  # somebody else's files are in it
+            folder.rmdir()
     for path, place in zip(made, places, strict=True):
         place.parent.mkdir(exist_ok=True)
         path.replace(place)
+
+
+def _is_strange(folder: Path) -> bool:
+    """Whether what stands in a folder's place is none, or one that lies elsewhere."""
+    return folder.is_symlink() or (folder.exists() and not folder.is_dir())
 
 
 def files_in(folder: Path) -> list[Path]:

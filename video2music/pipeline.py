@@ -20,6 +20,7 @@ from video2music import audiofile, chart, features, manifest, media, midi, mix, 
 from video2music.chords import lab_lines
 from video2music.composition import Composition
 from video2music.draft import Draft, Kept, load_models, redrawn, score_of, silent, styled
+from video2music.form import MET_S
 from video2music.options import Options, Result
 from video2music.output import Output, claim, files_in, workshop
 from video2music.soundtrack import soundtrack
@@ -67,6 +68,7 @@ def compose(
     options = options or (replay.options if replay else Options())
     if replay:
         replay.check(clip)
+        replay.allow(options)
     if replay is None or replay.locks:
         check(options, _style(options, replay))
     media.probe(clip)
@@ -184,6 +186,7 @@ def play(
     """Arrange, render, mux and hear a composition, into files that begin with `stem`; the scored video, the report."""
     paths = _paths(stem, options.audio_format)
     composition, duration_s = written.composition, written.composition.form.duration_s
+    _tell_missed(options, composition)
     with clock.stage("arrange"):
         midi.write(score_of(composition), paths["midi"])
         paths["chords"].write_text(_chord_names(composition))
@@ -223,6 +226,13 @@ def play(
     )
     paths["manifest"].write_text(json.dumps(told, indent=1) + "\n")
     return scored, report
+
+
+def _tell_missed(options: Options, composition: Composition) -> None:
+    """A line in the log for every wished hit that no downbeat meets."""
+    for hit_s, error_ms in zip(options.hits, composition.form.hit_errors_ms, strict=False):
+        if abs(error_ms) > 1000 * MET_S:
+            log.warning("no downbeat meets the hit at %g s: the nearest is %+.0f ms off", hit_s, error_ms)
 
 
 def _chord_names(composition: Composition) -> str:

@@ -70,15 +70,6 @@ class VideoFeatures:
     def __len__(self) -> int:
         return len(self.motion)
 
-    def first(self, until_s: float) -> "VideoFeatures":
-        """What was seen of the clip's first seconds."""
-        if until_s >= self.duration_s:
-            return self
-        names = ("emotion", "motion", "scene_offset", "affect", "semantic")
-        rows = {name: row[: math.ceil(until_s)] for name in names if (row := getattr(self, name)) is not None}
-        cuts = tuple(cut for cut in self.cuts if cut.time_s < until_s)
-        return replace(self, duration_s=until_s, cuts=cuts, **rows)
-
 
 MODES = ("major", "minor")
 
@@ -175,6 +166,7 @@ class Form:
     tempi          in order, the first from 0 on; where it is not given, that of each section
     end_s          when the last bar ends: the final chord is released here and rings on until duration_s
     cut_errors_ms  for each cut of the clip, how far its nearest downbeat lies, in milliseconds (signed: + is late)
+    hit_errors_ms  the same for each hit that was wished for
     """
 
     duration_s: float
@@ -185,6 +177,7 @@ class Form:
     sections: tuple[Section, ...]
     tempi: tuple[Tempo, ...] = ()
     cut_errors_ms: tuple[float, ...] = ()
+    hit_errors_ms: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sections:

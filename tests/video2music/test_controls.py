@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.video2music.conftest import decoded_sound, draw_clip, picture_seconds
-from video2music import Options, UserError, compose, draft, manifest, midi, pipeline
+from video2music import Options, UserError, compose, draft, manifest, midi, mix, pipeline
 from video2music.composition import Composition
 from video2music.errors import OptionError, StyleError
 from video2music.values import Cut, VideoFeatures
@@ -178,7 +178,7 @@ def test_music_and_stems_come_as_files(clip, tmp_path, audio_format):
     there = {str(path.relative_to(result.video.parent)) for path in result.video.parent.rglob("*") if path.is_file()}
     assert listed == there
     compose(clip, tmp_path, replace(PLAIN), overwrite=True)
-    assert not any(path.suffix == ".wav" for path in result.stems.glob("*")) if result.stems.exists() else True
+    assert not result.stems.exists()
 
 
 def test_a_replay_draws_one_section_anew_or_all_but_its_locks(clip, tmp_path):
@@ -216,6 +216,11 @@ def test_what_cannot_stay_or_be_drawn_anew_is_told(clip, tmp_path, change, sente
     [
         {"tempo": (90.0, 80.0)},
         {"tempo": (5.0, 80.0)},
+        {"tempo": (90.0,)},
+        {"tempo": 90.0},
+        {"hits": 5.0},
+        {"hits": ("a",)},
+        {"only": "bass"},
         {"tempo": (float("nan"), 80.0)},
         {"beats_per_bar": 1},
         {"beats_per_bar": 3.5},
@@ -232,3 +237,56 @@ def test_what_cannot_stay_or_be_drawn_anew_is_told(clip, tmp_path, change, sente
 def test_wishes_beyond_reason_are_refused_in_a_sentence(wish):
     with pytest.raises(UserError):
         Options(**wish)
+
+
+@pytest.mark.parametrize(
+    ("lock", "wish"),
+    [
+        ("form", {"tempo": (150.0, 150.0)}),
+        ("form", {"beats_per_bar": 3}),
+        ("form", {"hits": (2.0,)}),
+        ("form", {"preview_s": 3.0}),
+        ("chords", {"key": "D minor"}),
+        ("chords", {"primer": "Am F"}),
+    ],
+)
+def test_a_wish_that_a_lock_leaves_no_room_for_is_refused(clip, tmp_path, lock, wish):
+    replay = replace(manifest.read(compose(clip, tmp_path / "first", PLAIN).manifest), locks=frozenset({lock}))
+    with pytest.raises(OptionError, match=f"locked {lock} keep"):
+        compose(clip, tmp_path / "second", replace(replay.options, **wish), replay=replay)
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_missed_hit_is_told_and_one_beyond_the_end_refused(clip, tmp_path, caplog):
+    result = compose(clip, tmp_path / "a", replace(PLAIN, hits=(3.0, 3.4)))
+    told = json.loads(result.manifest.read_text())["form"]["hit_errors_ms"]
+    assert len(told) == 2 and max(map(abs, told)) > 80
+    assert "no downbeat meets the hit" in caplog.text
+    with pytest.raises(OptionError, match="beyond the end"):
+        compose(clip, tmp_path / "b", replace(PLAIN, hits=(999.0,)))
+
+
+def test_a_preview_is_the_same_whether_the_whole_was_watched_before_or_not(tmp_path):
+    long = draw_clip(tmp_path / "long.mp4", seconds=9.0)
+    fresh = compose(long, tmp_path / "fresh", replace(PLAIN, preview_s=4.3))
+    compose(long, tmp_path / "whole", PLAIN)
+    after = compose(long, tmp_path / "after", replace(PLAIN, preview_s=4.3))
+    assert after.midi.read_bytes() == fresh.midi.read_bytes()
+
+
+def test_a_manifest_from_before_own_sound_was_kept_replaces_it(clip, tmp_path, caplog):
+    result = compose(clip, tmp_path, PLAIN)
+    old = json.loads(result.manifest.read_text()) | {"version": 1}
+    for name in ("source", "tempo", "hits", "variants"):
+        del old["options"][name]
+    del old["takes"], old["form"]["tempi"], old["form"]["hit_errors_ms"]
+    result.manifest.write_text(json.dumps(old))
+    replay = manifest.read(result.manifest)
+    assert replay.options.source == "replace" and "earlier version" in caplog.text
+    assert compose(clip, tmp_path / "again", replay=replay).video.exists()
+
+
+def test_an_instrument_may_be_called_source(tmp_path):
+    silent = (np.zeros((44100, 2), np.float32) for _ in range(1))
+    mix.mix({"source": silent, "Source": iter(())}, tmp_path / "a.wav", duration_s=1.0, stems_folder=tmp_path / "stems")
+    assert {path.name for path in (tmp_path / "stems").iterdir()} == {"source.wav", "Source 2.wav"}

@@ -143,3 +143,20 @@ def test_a_source_that_cannot_be_read_is_not_told_as_a_place_that_cannot_be_writ
         raise error
     assert "writ" not in str(told.value) and ROOM not in str(told.value)
     assert error.filename is None or str(told.value).startswith("a.mp4 cannot be read")
+
+
+@pytest.mark.parametrize("strange", ["file", "link"])
+def test_something_strange_in_a_folders_place_is_told_before_anything_former_goes(tmp_path, strange):
+    output = claim(tmp_path / "out", Path("clip.mp4"))
+    finish(output, "first")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    stems = output.folder / "stems"
+    stems.write_text("mine") if strange == "file" else stems.symlink_to(elsewhere)
+    before = {path.name: path.read_bytes() for path in output.folder.iterdir() if path.is_file()}
+    with pytest.raises(MediaError, match="something else is there"), workshop(output) as folder:
+        (folder / "stems").mkdir()
+        (folder / "stems" / "piano.wav").write_text("new")
+        (folder / output.manifest.name).write_text("{}")
+    assert {path.name: path.read_bytes() for path in output.folder.iterdir() if path.is_file()} == before
+    assert not list(elsewhere.iterdir())

@@ -66,14 +66,15 @@ def generate(
         str, typer.Option(help=f"Of the music: {', '.join(AUDIO_FORMATS)}.")
     ] = DEFAULT.audio_format,
     preview: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Score only the clip's beginning, to hear it soon.")
+        float | None, typer.Option(metavar="SECONDS", help="Score only the beginning, as a short piece of its own.")
     ] = None,
     variants: Annotated[int, typer.Option(help="Pieces to make, in v1/, v2/ and so on.")] = DEFAULT.variants,
     manifest: Annotated[
         Path | None, typer.Option("--from", metavar="MANIFEST", help="Play the piece of a former run's .json again.")
     ] = None,
     lock: Annotated[
-        str | None, typer.Option(metavar="PARTS", help="Of --from keep chords or form, or both: chords,form.")
+        str | None,
+        typer.Option(metavar="PARTS", help="Of --from keep chords, with their key, or form, or both: chords,form."),
     ] = None,
     redraw: Annotated[int | None, typer.Option(metavar="N", help="Of --from draw only section N anew.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what a former run made.")] = False,
@@ -111,6 +112,18 @@ _OF_A_REPLAY = frozenset({"source", "stems", "audio_format"})
 _OF_A_SECTION = _OF_A_REPLAY | {"seed", "temperature", "variants"}
 
 
+# Wishes of the earlier piece that a new one takes the place of.
+_INSTEAD_OF = MappingProxyType({
+    "style": ("only", "without"),
+    "only": ("without",),
+    "without": ("only",),
+    "emotion": ("valence", "arousal", "curve"),
+    "valence": ("emotion", "curve"),
+    "arousal": ("emotion", "curve"),
+    "curve": ("emotion", "valence", "arousal"),
+})  # fmt: skip
+
+
 def _given(context: typer.Context) -> set[str]:
     """The options that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
@@ -141,7 +154,9 @@ def _options(wishes: dict[str, Any], given: set[str], replay: "Replay | None") -
                 f"--from plays a piece again as it was, so it takes no {_spelt(stray[0])}: leave that out, or say with "
                 "--lock what shall stay"
             )
-    return replace(replay.options, **{name: wishes[name] for name in given})
+    gone = {name for wish in given for name in _INSTEAD_OF.get(wish, ())} - given
+    cleared = {name: getattr(DEFAULT, name) for name in gone}
+    return replace(replay.options, **cleared, **{name: wishes[name] for name in given})
 
 
 def _spelt(option: str) -> str:
@@ -168,7 +183,7 @@ def _beats(text: str | None) -> int | None:
     if text is None:
         return None
     beats = text.removesuffix("/4")
-    if not beats.isdigit():
+    if not beats.isdecimal():
         raise OptionError(f"the metre {text!r} is none that can be played: give quarter notes a bar, such as 3/4")
     return int(beats)
 

@@ -45,6 +45,8 @@ def extract(
     EncoderError.
     """
     clip = media.probe(Path(path))
+    if until_s is not None and clip.duration_s and until_s >= clip.duration_s:
+        until_s = None
     folder = cache_folder() / "features" if cache is True else cache or None
     tell = on_progress or _quietly
     *better, last = encoders.choose(encoder)
@@ -66,14 +68,16 @@ def _extract(
     on_download: OnProgress,
 ) -> VideoFeatures:
     log.info("%s", choice)
-    kept = folder and cache_path(clip.path, encoder=choice.name, weights=choice.weights(), folder=folder)
+    whole = until_s is None  # a part looks other when it is all there is to see, so the whole's cache is no help
+    kept = folder if whole else None
+    kept = kept and cache_path(clip.path, encoder=choice.name, weights=choice.weights(), folder=kept)
     found = kept and recall(kept)
     if found:
         on_progress(1.0)
-        return found if until_s is None else found.first(until_s)
+        return found
     encoder = choice.load(device=device, on_progress=on_download)
     seen = _Watch(clip, choice.name, encoder, on_progress, until_s or math.inf).features()
-    if kept and until_s is None:
+    if kept:
         keep(seen, kept)
     return seen
 
