@@ -24,6 +24,7 @@ from video2music.values import Dynamics, Form, Key, Marker, Score, VideoFeatures
 
 log = logging.getLogger(__name__)
 
+EARLY_S = 0.02  # a note that a player strikes this early belongs to what it leads into
 INTENSITY = 1.2  # standard deviations of MuVi-Sync's density and loudness that the whole of it adds
 LOCKS = ("chords", "form")  # what of an earlier composition can stay while the rest is drawn anew
 _KEY_DRAW, _ARRANGER_DRAW = 1, 2  # each draw has a stream of its own under the one seed
@@ -215,14 +216,14 @@ def _arranged(composition: Composition, chords: Sequence[Chord], seed: int) -> S
 def spliced(one: Score, other: Score, start_s: float, end_s: float) -> Score:
     """One score with the notes and pedals of another, by the same instruments, from start_s until end_s.
 
-    What sounds into the new stretch from before ends where the stretch begins, with its own last chord's pedal.
+    What sounds from before into the new stretch ends where that begins, and what sounds in it ends with it.
     """
     end_s = math.inf if end_s >= one.duration_s else end_s
     tracks = []
     for mine, theirs in zip(one.tracks, other.tracks, strict=True):
-        kept = [note for note in mine.notes if not start_s <= note.start_s + _GRACE_S < end_s]
-        kept = [replace(n, end_s=min(n.end_s, start_s)) if n.start_s < start_s - _GRACE_S else n for n in kept]
-        new = [note for note in theirs.notes if start_s <= note.start_s + _GRACE_S < end_s]
+        kept = [note for note in mine.notes if not start_s <= note.start_s + EARLY_S < end_s]
+        kept = [replace(n, end_s=min(n.end_s, start_s)) if n.start_s < start_s - EARLY_S else n for n in kept]
+        new = [note for note in theirs.notes if start_s <= note.start_s + EARLY_S < end_s]
         new = [replace(note, end_s=min(note.end_s, end_s)) for note in new]
         pedals = [p for p in mine.pedals if not start_s <= p.time_s < end_s]
         pedals += [p for p in theirs.pedals if start_s <= p.time_s < end_s]
@@ -230,9 +231,6 @@ def spliced(one: Score, other: Score, start_s: float, end_s: float) -> Score:
             replace(mine, notes=tuple(sorted(kept + new)), pedals=tuple(sorted(pedals, key=lambda p: p.time_s)))
         )
     return replace(one, tracks=tuple(tracks))
-
-
-_GRACE_S = 0.02  # players may be this early
 
 
 def styled(style: str, beats_per_bar: int | None, without: Sequence[str], *, where: str) -> styles.Style:

@@ -20,7 +20,7 @@ MOST_LIMITED_DB = 12.0  # a piece that would need more stays fainter than it was
 MOST_GAIN_DB = 50.0  # what is fainter than that is hardly meant to be heard
 _AHEAD = 3  # spans, 10 ms
 _NEAR_LU = 0.02
-_MOST_ROUNDS = 12
+_MOST_ROUNDS = 40  # much limiting takes most of what a gain adds, so that the last tenths come slowly
 _NOTHING = 1e-13  # mean square, -130 dB
 
 

@@ -233,7 +233,10 @@ def test_the_demo_keeps_its_clip_beside_its_score_and_replaces_only_its_own(brie
     assert done.exit_code == 0, done.output
     (row,) = json.loads((tmp_path / "report.json").read_text())["clips"]
     assert row["video"] == str(tmp_path / "demo" / "demo.scored.mp4") and row["video"] in done.output
-    names = {f"demo.{suffix}" for suffix in ("mp4", "scored.mp4", "mid", "wav", "chords.lab", "json")}
+    names = {
+        f"demo.{suffix}"
+        for suffix in ("mp4", "scored.mp4", "mid", "wav", "chords.lab", "chords.txt", "musicxml", "json")
+    }
     assert {path.name for path in (tmp_path / "demo").iterdir()} == names
     first = (tmp_path / "demo" / "demo.mid").read_bytes()
     assert invoke("demo", "-o", tmp_path, "--seed", 1).exit_code == 0

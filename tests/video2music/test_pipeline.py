@@ -44,7 +44,7 @@ def test_the_files_have_their_names(scored):
 
 def test_the_manifest_tells_how_the_piece_was_made(scored):
     told = json.loads(scored.manifest.read_text())
-    assert told["version"] == 1 and told["seed"] == 0 and told["encoder"] == "color"
+    assert told["version"] == 2 and told["seed"] == 0 and told["encoder"] == "color"
     assert len(told["chords"]) == len(told["form"]["steps_s"]) == len(told["dynamics"]["density"])
     assert set(told["weights"]) == {"color", "amt", "regressor", "figures"}
     assert all(len(sha) == 64 for sha in told["weights"].values())

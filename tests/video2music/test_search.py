@@ -180,6 +180,7 @@ def test_the_manifest_tells_every_candidates_story(eight):
         assert row["match"]["score"] == row["rounds"][-1]["score"] and row["rejected"] == []
 
 
+@pytest.mark.slow
 def test_selection_brings_the_piece_nearer_to_the_target_over_many_wishes():
     gains = []
     for seed, wish in enumerate(("q1", "q2", "q3", "q4")):

@@ -204,7 +204,7 @@ def _heard(stretch: Stretch, *, seeds: int, keep: Path | None, weights: Mapping[
 
 def _kept(stretch: Stretch, options: Options, keep: Path | None, weights: Mapping[str, str]) -> dict[str, Any]:
     """By judge what it hears in a piece; read from `keep` where the same weights and options made it before."""
-    asked = {"weights": dict(weights), "options": asdict(options)}
+    asked = json.loads(json.dumps({"weights": dict(weights), "options": asdict(options)}))  # as a file gives it back
     name = f"{options.emotion}-{options.seed}-{options.strength:g}-of-{options.candidates}.json"
     told = keep and keep / stretch.name.replace(":", "_") / name
     if told and told.is_file() and (found := json.loads(told.read_text()))["asked"] == asked:

@@ -103,6 +103,7 @@ def test_training_again_takes_up_what_was_done(trained: Path, data: Path, monkey
     assert (trained / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_evaluation_prints_every_table(
     trained: Path, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

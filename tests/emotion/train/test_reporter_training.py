@@ -124,6 +124,7 @@ def train(data, out, *more):
     return CliRunner().invoke(app, ["train", "reporter", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_command_writes_weights_card_and_report_and_uses_its_cache(data, tmp_path):
     done = train(data, tmp_path / "one", "--json", tmp_path / "report.json")
     assert done.exit_code == 0, done.output

