@@ -186,7 +186,7 @@ def test_selection_brings_the_piece_nearer_to_the_target_over_many_wishes():
     for seed, wish in enumerate(("q1", "q2", "q3", "q4")):
         found = written(8, emotion=wish, seed=seed).found
         gains.append(found.candidates[found.kept].match.score - found.candidates[0].match.score)
-    assert min(gains) >= 0 and np.mean(gains) > 0.004
+    assert min(gains) > 0 and np.mean(gains) > 0.006
 
 
 def test_a_judge_that_hears_windows_is_matched_over_them():
