@@ -1,14 +1,174 @@
-"""How well music that was heard agrees with the feeling that was wanted."""
+"""How well music that was heard agrees with the feeling that was wanted.
+
+`match` is one number for choosing among candidates. `align` tells more, for people: how the heard curve differs from
+the wanted one on each axis, whether the quadrants agree, and by how much the music is late.
+"""
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emotion.affect import quadrants_at
-from emotion.values import AffectCurve, EmotionReport, Match
+from emotion.affect import QUADRANTS, quadrant_index, quadrants_at
+from emotion.metrics import ccc
+from emotion.values import AffectCurve, EmotionReport, Hearing, Match
 
 DIAGONAL = 8**0.5  # of the plane: no two points are farther apart
+STILL_SD = 0.05  # on an axis of the plane: a curve that deviates less from its mean stands still
+FEWEST = 5  # windows for a correlation: with windows of 8 s every 4 s, more than 20 s of music
+MOST_LAG_S = 8  # to either side
+_TIE = 1e-9  # correlations that are nearer are equal but for rounding
+AXES = ("valence", "arousal")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AxisAlignment:
+    """One axis of the plane, over the windows.
+
+    rmse    root mean squared difference of heard and wanted
+    bias    mean of heard minus wanted: above 0 the music is more pleasant, or more excited, than was wanted
+    ccc     Lin's concordance correlation coefficient; None where the wanted curve stands still (its standard deviation
+            is under STILL_SD), as then bias and RMSE say it all, and of fewer windows than FEWEST
+    lag_s   by how many seconds the heard curve follows the wanted one, below 0 where it is ahead, and lag_r the
+            correlation that it has there: see `lag`; both are None where it cannot be told
+    """
+
+    rmse: float
+    bias: float
+    ccc: float | None
+    lag_s: int | None
+    lag_r: float | None
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Music against a target curve, over the windows whose middle lies within the curve.
+
+    wanted, heard  a quadrant for each window, counted from 0 as in emotion.affect.QUADRANTS; heard is the judge's
+                   likeliest, None where nothing is known, as in silence
+    quadrant       share of the windows in which the two are the same
+    match          what `match` says of the same windows
+    """
+
+    valence: AxisAlignment
+    arousal: AxisAlignment
+    wanted: tuple[int, ...]
+    heard: tuple[int | None, ...]
+    quadrant: float
+    match: Match
+
+    @property
+    def windows(self) -> int:
+        """How many windows were compared."""
+        return len(self.wanted)
+
+    def figures(self) -> dict[str, float]:
+        """Every figure by its name in reports; not a number where there is none."""
+        found: dict[str, float | None] = {
+            "match": self.match.score,
+            "distance": self.match.distance,
+            "quadrant": self.quadrant,
+            "quadrant_probability": self.match.quadrant,
+        }
+        for name in ("rmse", "bias", "ccc", "lag_s", "lag_r"):
+            found |= {f"{name}_{axis}": getattr(getattr(self, axis), name) for axis in AXES}
+        return {name: math.nan if value is None else float(value) for name, value in found.items()}
+
+
+def align(report: EmotionReport, curve: AffectCurve) -> Alignment:
+    """Compare a report with the curve's mean over each of its windows.
+
+    Music may last longer than the curve: windows whose middle lies beyond its end are left out, except for the first.
+    """
+    kept = shared(report, curve)
+    heard, wanted = heard_points(kept), over_spans(curve, spans_s(kept))
+    told = tuple(_quadrant(window) for window in kept.windows)
+    asked = tuple(quadrant_index(wanted).tolist())
+    valence, arousal = (_axis(heard[:, axis], wanted[:, axis], kept, curve, axis) for axis in range(len(AXES)))
+    same = sum(one == other for one, other in zip(told, asked, strict=True))
+    return Alignment(valence, arousal, asked, told, same / len(asked), match(kept, curve))
+
+
+def shared(report: EmotionReport, curve: AffectCurve) -> EmotionReport:
+    """The same report with no windows but the first and those whose middle lies within the curve."""
+    first, *others = report.windows
+    return replace(
+        report, windows=(first, *(window for window in others if window.start_s + window.end_s < 2 * len(curve)))
+    )
+
+
+def spans_s(report: EmotionReport) -> Floats:
+    """From and to of every window, (W, 2) in s."""
+    return np.array([(window.start_s, window.end_s) for window in report.windows])
+
+
+def heard_points(report: EmotionReport) -> Floats:
+    """Valence and arousal of every window, (W, 2)."""
+    return np.array([(window.valence, window.arousal) for window in report.windows])
+
+
+def lag(heard: ArrayLike, wanted: ArrayLike, *, most_s: int = MOST_LAG_S) -> tuple[int, float] | None:
+    """By how many seconds `heard` (T,) follows `wanted` (T,), one value a second each, and their correlation there.
+
+    Of all lags of whole seconds up to `most_s` to either side, and up to half of T, the one with the highest Pearson
+    correlation of heard at t with wanted at t - lag, over the seconds that both have then; of equals the smallest, and
+    of those the one that is late. None where either stands still (its standard deviation is under STILL_SD, overlaps in
+    which that is so are passed over), and where the two do not rise and fall together at any lag.
+    """
+    heard, wanted = np.asarray(heard, float), np.asarray(wanted, float)
+    if min(heard.std(), wanted.std()) < STILL_SD:
+        return None
+    most = min(most_s, len(heard) // 2)
+    lags = sorted(range(-most, most + 1), key=lambda seconds: (abs(seconds), -seconds))
+    found = [(seconds, r) for seconds in lags if (r := _correlation(*_moved(heard, wanted, seconds))) is not None]
+    best = max((r for _, r in found), default=0.0)
+    if best <= _TIE:
+        return None
+    return next((seconds, min(r, 1.0)) for seconds, r in found if r > best - _TIE)
+
+
+def _moved(heard: Floats, wanted: Floats, seconds: int) -> tuple[Floats, Floats]:
+    """Heard and, so many seconds before, wanted, where there are both."""
+    if seconds >= 0:
+        return heard[seconds:], wanted[: len(wanted) - seconds]
+    return heard[:seconds], wanted[-seconds:]
+
+
+def _correlation(one: Floats, other: Floats) -> float | None:
+    """Pearson's r, None where either stands still."""
+    if len(one) == 0 or min(one.std(), other.std()) < STILL_SD:
+        return None
+    return float(((one - one.mean()) * (other - other.mean())).mean() / (one.std() * other.std()))
+
+
+def _axis(heard: Floats, wanted: Floats, report: EmotionReport, curve: AffectCurve, axis: int) -> AxisAlignment:
+    """What there is to say of one axis: heard and wanted (W,) over the report's windows."""
+    off = heard - wanted
+    enough = len(heard) >= FEWEST
+    agreement = ccc(heard, wanted) if enough and wanted.std() >= STILL_SD else None
+    late = lag(*_second_by_second(heard, report, curve, axis)) if enough else None
+    return AxisAlignment(float(np.sqrt((off**2).mean())), float(off.mean()), agreement, *(late or (None, None)))
+
+
+def _second_by_second(heard: Floats, report: EmotionReport, curve: AffectCurve, axis: int) -> tuple[Floats, Floats]:
+    """Heard and wanted on whole seconds from the first window's middle to the last one's.
+
+    What is heard runs straight from one middle to the next. What is wanted is the curve's mean over the length of a
+    window around the second, as the judge's own windows blur what they hear.
+    """
+    spans = spans_s(report)
+    middles, half_s = spans.mean(1), float(np.median(np.diff(spans))) / 2
+    seconds = np.arange(math.ceil(middles[0]), math.floor(middles[-1]) + 1)
+    around = np.stack([np.maximum(seconds - half_s, 0.0), seconds + half_s], axis=1)
+    return np.interp(seconds, middles, heard), over_spans(curve, around)[:, axis]
+
+
+def _quadrant(window: Hearing) -> int | None:
+    """The likeliest quadrant counted from 0, None where all are alike."""
+    return None if window.confidence <= 1 / len(QUADRANTS) else int(np.argmax(window.quadrants))
 
 
 def match(report: EmotionReport, curve: AffectCurve) -> Match:
