@@ -66,6 +66,7 @@ DOORS = {
         "video2music.features.pixels",
         "video2music.doctor",
         "video2music.evaluate.decoded",
+        "video2music.evaluate.listening_media",
     },
     "gradio": {"app"},
     "pickle": set(),

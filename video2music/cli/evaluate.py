@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotion.cli.report import JsonOption, failing_plainly, try_file, write_json, write_table
+from video2music.cli.listening import evaluate_listening
 
 if TYPE_CHECKING:
     from video2music.evaluate.study import Study
@@ -14,6 +15,7 @@ app = typer.Typer(
     help="Measure the models on MuVi-Sync beside what counting alone can do, and the music in scored clips.",
     no_args_is_help=True,
 )
+app.command("listening")(evaluate_listening)
 
 DataOption = Annotated[
     Path, typer.Option("--data", metavar="DIR", help="MuVi-Sync, unpacked: holds vevo_chord and others.")

@@ -1,0 +1,210 @@
+"""Blind listening: two systems' music for the same clips on a page that people answer without knowing whose is whose.
+
+The folder that is sent holds a page and the clips under names that say nothing; the key stays outside it. Pairs and
+sides are shuffled, each system stands first in half of the trials, and a few pairs come twice with their sides swapped:
+who hears a difference answers them alike.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emotion.errors import DataError, OutputError
+from emotion.files import failure
+from video2music.errors import MediaError
+from video2music.evaluate import listening_key, listening_page
+from video2music.evaluate.listening_key import KEY, KIT, Key, Trial
+from video2music.evaluate.listening_media import SOUNDS, VIDEOS, Blinded, blind, whole_folder
+
+log = logging.getLogger(__name__)
+
+SCORED = ".scored"  # at the end of a stem: as `video2music generate` calls what it made
+TWICE = 4  # one of so many pairs comes twice, one at least
+ID_LETTERS = 12
+
+Pairs = Mapping[str, tuple[Path, Path]]
+"""Clip -> the first system's file and the second's."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A place in the order of a page: which pair, whether the first system's music is 1, and what it repeats.
+
+    `repeats` is the place, from 0, of the turn in which the same pair came first.
+    """
+
+    pair: int
+    a_first: bool
+    repeats: int | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """The folder to send, the key to keep, and sentences about the clips that are not in it."""
+
+    kit: Path
+    key_file: Path
+    key: Key
+    left_out: tuple[str, ...]
+
+
+def make(a: Path, b: Path, out: Path, *, seed: int = 0) -> Made:
+    """Make `out`/kit, which can be sent, and `out`/key.json, which cannot, of two folders of scored clips.
+
+    A clip that only one folder has, and one that cannot be read, is told and left out. The same folders and seed give
+    the same kit. Raises DataError where nothing is left, OutputError where a kit lies there already, MediaError.
+    """
+    pairs, left_out = matched(a, b)
+    _refuse_former(out)
+    with whole_folder(_made(out)) as room:
+        blinded, damaged = _blinded(pairs, room)
+        chosen = {clip: pairs[clip] for clip in blinded}
+        digest = _digest(chosen, seed)
+        key = _key(digest, (a.resolve().name, b.resolve().name), seed, blinded)
+        kit = _kit(key, blinded, room)
+        kit.rename(out / KIT)
+    listening_key.write(key, out / KEY)
+    return Made(out / KIT, out / KEY, key, (*left_out, *damaged))
+
+
+def matched(a: Path, b: Path) -> tuple[Pairs, list[str]]:
+    """The clips that both folders have, by stem, in order, and a sentence for each other one. Raises DataError."""
+    if a.resolve() == b.resolve():
+        raise DataError(f"{a} is compared with itself: give the folders of two systems")
+    first, second = clips_in(a), clips_in(b)
+    both = sorted(first.keys() & second.keys())
+    if not both:
+        raise DataError(f"{a} and {b} have no clip in common: files of one clip must have the same name in both")
+    lonely = {stem: a if stem in first else b for stem in sorted(first.keys() ^ second.keys())}
+    told = [f"{stem} is left out: only {folder} has it" for stem, folder in lonely.items()]
+    return {stem: (first[stem], second[stem]) for stem in both}, told
+
+
+def clips_in(folder: Path) -> dict[str, Path]:
+    """Stem -> file, at any depth: the videos, or the music files of a folder without videos. Raises DataError.
+
+    Of two files with one stem the one that is called `.scored` counts.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}: give one with a system's scored clips")
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
+    videos = [path for path in found if path.suffix.lower() in VIDEOS]
+    by_stem: dict[str, list[Path]] = {}
+    for path in videos or [path for path in found if path.suffix.lower() in SOUNDS]:
+        by_stem.setdefault(path.stem.removesuffix(SCORED), []).append(path)
+    if not by_stem:
+        raise DataError(f"there are no clips at {folder}: give a folder with a system's scored videos or music files")
+    return {stem: _only(paths) for stem, paths in by_stem.items()}
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _only(paths: Sequence[Path]) -> Path:
+    scored = [path for path in paths if path.stem.endswith(SCORED)] or paths
+    if len(scored) > 1:
+        raise DataError(f"{scored[0]} and {scored[1]} are of one clip: leave one of them in the folder")
+    return scored[0]
+
+
+def order(count: int, rng: np.random.Generator) -> list[Turn]:
+    """Shuffle `count` pairs and their sides.
+
+    Each pair comes once, and a quarter of them, one at least where there are two, once more with the sides swapped,
+    after another pair at the earliest. Each system stands first as often as the other, or once more.
+    """
+    pairs = [int(pair) for pair in rng.permutation(count)]
+    again = max(1, count // TWICE) if count > 1 else 0
+    first = [bool(side) for side in rng.permutation((np.arange(count) + rng.integers(2)) % 2)]
+    turns = [Turn(pair, a_first) for pair, a_first in zip(pairs, first, strict=True)]
+    head, between, tail = turns[: count // 2], turns[count // 2 : count // 2 + 1], turns[count // 2 + 1 :]
+    swapped = [
+        Turn(turns[place].pair, not turns[place].a_first, repeats=int(place))
+        for place in rng.choice(len(head), again, replace=False)
+    ]
+    rest = [*tail, *swapped]
+    return [*head, *between, *(rest[place] for place in rng.permutation(len(rest)))]
+
+
+def _refuse_former(out: Path) -> None:
+    for name in (KIT, KEY):
+        if (out / name).exists():
+            raise OutputError(
+                f"{out / name} is there already, and a new key would make its answers worthless: give another folder "
+                "with -o, or its answers with --answers"
+            )
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(failure(error, folder)) from None
+    return folder
+
+
+def _blinded(pairs: Pairs, room: Path) -> tuple[dict[str, Blinded], list[str]]:
+    """Each clip's two files, and a sentence for each clip that cannot be read. Raises DataError if none can."""
+    found, told = {}, []
+    for number, (clip, paths) in enumerate(pairs.items()):
+        log.info("clip %d of %d, %s", number + 1, len(pairs), clip)
+        try:
+            found[clip] = blind(paths, room / str(number))
+        except MediaError as error:
+            told.append(f"{clip} is left out: {error}")
+    if not found:
+        raise DataError(f"no clip can be used: {told[0]}")
+    return found, told
+
+
+def _digest(pairs: Pairs, seed: int) -> str:
+    """A kit's content in hexadecimal: its id, and what its shuffle begins from, so that no seed gives it away."""
+    whole = hashlib.sha256(f"{listening_key.VERSION} {seed}".encode())
+    for clip, paths in pairs.items():
+        whole.update(clip.encode("utf-8", "surrogateescape") + b"\0")
+        for path in paths:
+            with path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
+
+
+def _key(digest: str, systems: tuple[str, str], seed: int, blinded: Mapping[str, Blinded]) -> Key:
+    """The shuffled trials of some clips."""
+    rng = np.random.default_rng(int(digest, 16))
+    clips = list(blinded)
+    numbers = [int(number) + 1 for number in rng.permutation(2 * len(clips))]
+    names = {
+        clip: tuple(f"m{numbers[2 * place + side]:02d}{file.suffix}" for side, file in enumerate(blinded[clip].files))
+        for place, clip in enumerate(clips)
+    }
+    trials = tuple(
+        _trial(number, turn, clips[turn.pair], names[clips[turn.pair]], picture=blinded[clips[turn.pair]].picture)
+        for number, turn in enumerate(order(len(clips), rng), start=1)
+    )
+    lufs = {clip: round(each.lufs, 2) for clip, each in blinded.items()}
+    return Key(digest[:ID_LETTERS], systems, seed, trials, lufs)
+
+
+def _trial(number: int, turn: Turn, clip: str, names: tuple[str, ...], *, picture: bool) -> Trial:
+    a, b = names
+    repeats = None if turn.repeats is None else turn.repeats + 1
+    if turn.a_first:
+        return Trial(number, clip, ("a", "b"), (a, b), picture, repeats)
+    return Trial(number, clip, ("b", "a"), (b, a), picture, repeats)
+
+
+def _kit(key: Key, blinded: Mapping[str, Blinded], room: Path) -> Path:
+    """The folder to send, whole, with each file under the name that the key has for it."""
+    kit = room / KIT
+    kit.mkdir()
+    for trial in key.trials:
+        if trial.repeats is None:
+            for system, name in zip(trial.systems, trial.media, strict=True):
+                blinded[trial.clip].files["ab".index(system)].rename(kit / name)
+    (kit / "index.html").write_text(listening_page.page(key), encoding="utf-8")
+    return kit

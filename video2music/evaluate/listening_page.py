@@ -1,0 +1,31 @@
+"""The page of a blind listening kit: one file that opens from a disk, without a server and without a network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from video2music.evaluate.listening_key import CERTAIN, COLUMNS, QUESTIONS, SAME, SIDES, Key
+
+TEMPLATE = Path(__file__).with_name("listening_page.html")
+SCRIPT = Path(__file__).with_name("listening_page.js")
+
+
+def page(key: Key) -> str:
+    """The page for a key's trials. It holds neither clips' names nor systems', nor which trials come twice."""
+    text = json.dumps(shown(key)).replace("<", "\\u003c")  # a script element ends at the first </
+    return TEMPLATE.read_text("utf-8").replace("/*SCRIPT*/", SCRIPT.read_text("utf-8")).replace("/*KIT*/", text)
+
+
+def shown(key: Key) -> dict[str, Any]:
+    """All that the page is told."""
+    return {
+        "kit": key.kit,
+        "columns": COLUMNS,
+        "questions": dict(QUESTIONS),
+        "choices": {SIDES[0]: "Music 1", SIDES[1]: "Music 2", SAME: "no difference"},
+        "certain": dict(CERTAIN),
+        "trials": [
+            {"number": trial.number, "media": trial.media, "picture": trial.picture, "asks": trial.asks}
+            for trial in key.trials
+        ],
+    }
