@@ -1,47 +1,35 @@
 """The 4Q audio emotion set (Panda, Malheiro, Paiva 2018): excerpts of 30 s, a quadrant each.
 
-annotations.csv    Song,Quadrant
-metadata.csv       Song,Artist,...    the same songs
-audio/SONG.*       one sound file a song, in any format that can be read
+The files and columns are those of datasets/fourq/card.toml; the sounds may be in any format that can be read.
 """
 
-import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotion.affect import QUADRANTS
+from emotion.data import cards, recordings
+from emotion.data.recordings import Recording
 from emotion.errors import DataError
 
 
 @dataclass(frozen=True)
-class Excerpt:
-    """One excerpt: its name, its sound file, the index of its quadrant, and the artist to split by (empty: unknown)."""
+class Excerpt(Recording):
+    """A recording whose quadrant is known."""
 
-    name: str
-    path: Path
-    quadrant: int
-    artist: str
+    quadrant: int = field()
 
 
 def load(folder: Path) -> list[Excerpt]:
     """All excerpts in the order of annotations.csv. Raises DataError."""
-    artists = {row["Song"]: row["Artist"] for row in _rows(folder / "metadata.csv", "Artist")}
-    sounds = {path.stem: path for path in sorted((folder / "audio").glob("*"))}
+    card = cards.load("fourq")
+    artists = recordings.artists(folder, card, "songs")
+    labels = cards.rows(folder, card, "labels", needs=("name", "quadrant"))
+    sounds = recordings.by_name(folder, card)
     excerpts = []
-    for row in _rows(folder / "annotations.csv", "Quadrant"):
-        name, quadrant = row["Song"], row["Quadrant"].lower()
-        if name not in artists or name not in sounds or quadrant not in QUADRANTS:
-            raise DataError(f"the 4Q set at {folder} is not whole: {name} has no artist, no sound or no quadrant")
-        excerpts.append(Excerpt(name, sounds[name], QUADRANTS.index(quadrant), artists[name].strip().casefold()))
+    for row in labels:
+        name, quadrant = row["name"], row["quadrant"].lower()
+        if name not in artists or quadrant not in QUADRANTS:
+            raise DataError(f"the 4Q set at {folder} is not whole: {name} has no artist or no quadrant")
+        path = recordings.sound_of(name, sounds, card)
+        excerpts.append(Excerpt(name, path, f"{card.songs}/{name}", artists[name], QUADRANTS.index(quadrant)))
     return excerpts
-
-
-def _rows(path: Path, column: str) -> list[dict[str, str]]:
-    """The rows of a CSV file that must have the columns Song and another one."""
-    if not path.is_file():
-        raise DataError(f"the 4Q set is not whole: {path} is missing; give the folder that holds it and audio/")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or any(row.get("Song") is None or row.get(column) is None for row in rows):
-        raise DataError(f"{path} is not in the 4Q set's layout: it needs the columns Song and {column} in every row")
-    return rows

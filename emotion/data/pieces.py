@@ -1,11 +1,19 @@
-"""Labelled pieces of MIDI, folds by group, and the assertion that no group stands on both sides of a split."""
+"""Labelled pieces of MIDI, folds by group, and the assertion that nothing stands on both sides of a split."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from emotion.errors import DataError
+
+
+class Grouped(Protocol):
+    """Whatever splits are made of; no group of it, of a kind and a name, may stand on two sides."""
+
+    @property
+    def groups(self) -> tuple[tuple[str, str], ...]: ...
 
 
 @dataclass(frozen=True)
@@ -21,15 +29,24 @@ class Piece:
     quadrant: int
     affect: tuple[float, float] | None = None
 
+    @property
+    def groups(self) -> tuple[tuple[str, str], ...]:
+        """What must stay on one side of a split."""
+        return (("group", self.group),) if self.group else ()
 
-def assert_disjoint(*sides: Iterable[Piece]) -> None:
-    """Raise DataError, naming them, if a group has pieces on two sides."""
-    seen: set[str] = set()
+
+def assert_disjoint(*sides: Iterable[Grouped], kinds: Sequence[str] = ("song", "artist", "group")) -> None:
+    """Raise DataError, naming them, if a song, an artist or a group of pieces stands on two sides.
+
+    An unknown artist or group is nobody's; `kinds` says which are looked at.
+    """
+    seen: set[tuple[str, str]] = set()
     for side in sides:
-        groups = {piece.group for piece in side}
+        groups = {group for item in side for group in item.groups if group[0] in kinds}
         if shared := sorted(seen & groups):
+            kind, name = shared[0]
             raise DataError(
-                f"{len(shared)} groups stand on both sides of the split, such as {shared[0]}: mend the split"
+                f"{len(shared)} groups stand on both sides of the split, such as the {kind} {name}: mend the split"
             )
         seen |= groups
 

@@ -6,15 +6,15 @@
 387 names begin with the game, as in `Ys (FM) - 17 - See You Again`; of the others nobody says which game they are from.
 """
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.affect import QUADRANTS
+from emotion.data import cards
 from emotion.errors import DataError
 
-LABELS = "emotion_annotation/verified_annotation.csv"
+LABELS = "emotion_annotation/verified_annotation.csv"  # the card says the same of both
 MIDI = "midi/adjust_tempo_remove_delayed_inst"
 _NAMES = (
     re.compile(r"(?P<game>\D.*?)(?: \(FM\))? - \d+ - (?P<title>.*)"),
@@ -38,25 +38,28 @@ class Piece:
     game: str
     title: str
 
+    @property
+    def groups(self) -> tuple[tuple[str, str], ...]:
+        """What must stay on one side of a split: the game, where it is known."""
+        return (("group", self.game),) if self.game else ()
+
 
 def load(folder: Path) -> list[Piece]:
     """All pieces in the order of their names. Raises DataError."""
-    path = folder / LABELS
-    if not path.is_file():
-        raise DataError(f"YM2413-MDB is not at {folder}: {LABELS} is missing; give the folder that holds it and midi/")
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
-            pieces = [_piece(folder, row) for row in csv.DictReader(file)]
-        except (KeyError, TypeError, ValueError, StopIteration) as error:
-            raise DataError(f"{path} is not in YM2413-MDB's layout ({error}): fetch it again") from None
-    missing = [piece.path for piece in pieces if not piece.path.is_file()]
-    if missing or not pieces:
-        raise DataError(f"YM2413-MDB at {folder} is not whole: {missing[0] if missing else path} is missing")
+    card = cards.load("ym2413")
+    listed = cards.rows(folder, card, "labels", needs=("name", "quadrant"))
+    try:
+        pieces = [_piece(folder, card, row) for row in listed]
+    except (ValueError, StopIteration) as error:
+        raise DataError(f"{folder / LABELS} is not in {card.name}'s layout ({error}): fetch it again") from None
+    if missing := [piece.path for piece in pieces if not piece.path.is_file()]:
+        raise DataError(f"{card.name} at {folder} is not whole: {missing[0]} is missing")
     return sorted(pieces, key=lambda piece: piece.name)
 
 
-def _piece(folder: Path, row: dict[str, str]) -> Piece:
-    name = row["fname"].removesuffix(".wav")
+def _piece(folder: Path, card: cards.Card, row: dict[str, str]) -> Piece:
+    name = row["name"].removesuffix(".wav")
     found = next(filter(None, (pattern.fullmatch(name) for pattern in _NAMES)))
     title = re.sub(r"[^a-z0-9]+", " ", re.sub(r"\(.*?\)", "", found["title"]).lower()).strip()
-    return Piece(name, folder / MIDI / f"{name}.mid", QUADRANTS.index(row["4Q"].lower()), found["game"], title)
+    quadrant = QUADRANTS.index(row["quadrant"].lower())
+    return Piece(name, folder / card.file("midi").of(name), quadrant, found["game"], title)

@@ -7,6 +7,7 @@
     vevo_meta/split/v1/{train,val,test}.txt
     vevo_meta/idlist.txt                    `NNN-name of the video<TAB>YouTube id`
 
+Where a file lies is read from datasets/muvi_sync/card.toml.
 Chord rows and feature rows differ in number in 246 videos: every row beyond the shortest list is dropped.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.data import cards
 from emotion.errors import DataError
 from video2music.chords import Chord
 from video2music.errors import ChordError
@@ -51,51 +53,51 @@ def load_split(root: Path, split: str) -> list[Song]:
 
 def titles(root: Path, split: str) -> list[str]:
     """The names of a split's videos, artist and title of the song among them. Raises DataError."""
-    listed = dict(_rows(root / "vevo_meta/idlist.txt", lambda line: line.rpartition("\t")[0].partition("-")[::2]))
+    path = _path(root, "titles")
+    listed = dict(_rows(path, lambda line: line.rpartition("\t")[0].partition("-")[::2]))
     names = _names(root, split)
     if unknown := set(names) - listed.keys():
-        raise DataError(f"{root / 'vevo_meta/idlist.txt'} has no line for song {min(unknown)}: unpack MuVi-Sync anew")
+        raise DataError(f"{path} has no line for song {min(unknown)}: unpack MuVi-Sync anew")
     return [listed[name] for name in names]
 
 
 def load_song(root: Path, name: str) -> Song:
     """One song by its three-digit name. Raises DataError."""
-    mode, *labels = _rows(root / f"vevo_chord/lab_v2_norm/all/{name}.lab", str.split)
+    mode, *labels = _rows(_path(root, "chords", name), str.split)
     if mode[0] != "key" or mode[1:] not in (["C", "major"], ["A", "minor"]):
         raise DataError(f"song {name} says {' '.join(mode)!r} where 'key C major' or 'key A minor' was expected")
     try:
         chords = np.array([Chord.parse(label).id for _, label in labels], np.int64)
     except (ChordError, ValueError) as error:
         raise DataError(f"song {name} has an unreadable chord row: {error}") from None
-    semantic_path = root / f"vevo_semantic/all/2d/clip_l14p/{name}.npy"
+    semantic_path = _path(root, "semantic", name)
     if not semantic_path.is_file():
         raise DataError(_missing(semantic_path))
     columns = {
         "chords": chords,
         "semantic": np.load(semantic_path, allow_pickle=False),
-        "emotion": np.array(_rows(root / f"vevo_emotion/6c_l14p/all/{name}.lab", _numbers, skip=1), np.float32),
-        **{field: _column(root, folder, name) for field, folder in _COLUMNS.items()},
+        "emotion": np.array(_rows(_path(root, "emotion", name), _numbers, skip=1), np.float32),
+        **{field: _column(_path(root, field, name)) for field in _COLUMNS},
     }
     rows = min(MAX_SECONDS, *map(len, columns.values()))
     return Song(name, mode[2] == "minor", **{field: column[:rows] for field, column in columns.items()})
 
 
-_COLUMNS = {
-    "motion": "vevo_motion",
-    "scene_offset": "vevo_scene_offset",
-    "density": "vevo_note_density",
-    "loudness": "vevo_loudness",
-}
+_COLUMNS = ("motion", "scene_offset", "density", "loudness")  # roles of files in the card, and fields of a Song
+
+
+def _path(root: Path, role: str, name: str = "") -> Path:
+    return root / cards.load("muvi_sync").file(role).of(name)
 
 
 def _names(root: Path, split: str) -> list[str]:
     if split not in SPLITS:
         raise DataError(f"unknown split {split!r}: MuVi-Sync has {', '.join(SPLITS)}")
-    return _rows(root / f"vevo_meta/split/v1/{split}.txt", str.strip)
+    return _rows(_path(root, "split", split), str.strip)
 
 
-def _column(root: Path, folder: str, name: str) -> NDArray[np.float32]:
-    return np.array(_rows(root / folder / "all" / f"{name}.lab", _numbers), np.float32)[:, 0]
+def _column(path: Path) -> NDArray[np.float32]:
+    return np.array(_rows(path, _numbers), np.float32)[:, 0]
 
 
 def _numbers(line: str) -> list[float]:

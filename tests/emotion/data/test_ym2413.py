@@ -50,7 +50,7 @@ def test_a_missing_midi_or_an_unknown_quadrant_is_refused(tmp_path):
         ym2413.load(folder)
     with pytest.raises(DataError, match="layout"):
         ym2413.load(write(tmp_path / "two", ["01 Title"], quadrant="Q9"))
-    with pytest.raises(DataError, match="not at"):
+    with pytest.raises(DataError, match="no YM2413-MDB at"):
         ym2413.load(tmp_path / "three")
 
 
