@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from emotion.cli import analyse, evaluate, train
+from emotion.cli import analyse, datasets, evaluate, train
 from emotion.cli.report import log_to_stderr, print_any_name
 from emotion.threads import wait_quietly
 
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("analyse")(analyse.analyse)
+app.command("datasets")(datasets.datasets)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
 
