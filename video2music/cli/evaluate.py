@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotion.cli.report import JsonOption, failing_plainly, try_file, write_json, write_table
+from video2music.cli.alignment import evaluate_alignment
 from video2music.cli.listening import evaluate_listening
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ app = typer.Typer(
     help="Measure the models on MuVi-Sync beside what counting alone can do, and the music in scored clips.",
     no_args_is_help=True,
 )
+app.command("alignment")(evaluate_alignment)
 app.command("listening")(evaluate_listening)
 
 DataOption = Annotated[

@@ -1,0 +1,223 @@
+"""The report of `evaluate alignment` as one HTML page that needs nothing else: no network, no font, no script."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from types import MappingProxyType
+from typing import Any
+
+from emotion.affect import QUADRANTS
+from emotion.alignment import FEWEST, MOST_LAG_S, STILL_SD
+from video2music.evaluate import alignment_drawing as drawing
+from video2music.evaluate.alignment import CHANCE, FIGURES, NOTHING, OWN, judge_note, number
+from video2music.evaluate.alignment_drawing import Video, shown
+
+TEMPLATE = Path(__file__).with_name("alignment.html")
+# The figures that are drawn with their intervals: what they are called, and the bounds of the track.
+TILES = MappingProxyType({
+    "quadrant": ("windows heard in the wanted quadrant", (0.0, 1.0)),
+    "match": ("match, 1 is full agreement", (0.0, 1.0)),
+    "distance": ("distance on the plane, 0 is full agreement", (0.0, 2.0)),
+    "ccc_valence_pooled": ("CCC of valence over all videos", (-1.0, 1.0)),
+    "ccc_arousal_pooled": ("CCC of arousal over all videos", (-1.0, 1.0)),
+    "rmse_valence": ("RMSE of valence", (0.0, 2.0)),
+    "rmse_arousal": ("RMSE of arousal", (0.0, 2.0)),
+    "bias_valence": ("bias of valence: heard less wanted", (-1.0, 1.0)),
+    "bias_arousal": ("bias of arousal: heard less wanted", (-1.0, 1.0)),
+})  # fmt: skip
+UNDER_A_VIDEO = ("match", "quadrant", "ccc_valence", "ccc_arousal", "rmse_valence", "rmse_arousal", "bias_valence",
+                 "bias_arousal", "lag_s_valence", "lag_s_arousal")  # fmt: skip
+SIGNED = MappingProxyType({"q1": "+V +A", "q2": "−V +A", "q3": "−V −A", "q4": "+V −A"})
+SHARES = frozenset({"quadrant"})  # told in percent
+LEGEND = (
+    '<p class="legend"><span><i class="is-picture"></i>the picture, or what was wished: wanted</span>'
+    '<span><i class="is-music"></i>the music: heard</span>{chance}</p>'
+)
+CHANCE_LEGEND = '<span><i class="is-chance"></i>chance: the same music against other videos</span>'
+METHOD = (
+    "The judge hears windows of 8 s, one every 4 s, and says of each where it lies on the plane of valence "
+    "(unpleasant to pleasant) and arousal (calm to excited), from -1 to 1, and how likely each quadrant is. What was "
+    "wanted is the mean of the target over the same window. RMSE and bias (heard less wanted) are over the windows. "
+    "CCC is Lin's concordance correlation: 1 where the curves are one, 0 where they have nothing to do with each "
+    "other. It is left out where the target hardly moves (standard deviation below {still:g}) and where there are "
+    "fewer than {fewest} windows: a correlation of two points says nothing. The lag is by how many seconds, up to "
+    "{lag}, the music follows its target. The match is the mean of the agreement on the plane and that of the "
+    "quadrants. Intervals are 95 % of 2000 bootstrap draws of the videos; with few videos they are rough. Chance is "
+    "every music against the targets of all other videos. CCC over all videos counts every video alike."
+)
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """The whole page of a report in its JSON form; every text of the user's is escaped."""
+    parts = {
+        "data": _text(report["data"]),
+        "lead": lead(report),
+        "judge": f"{_text(report['data'])}, heard by <b>{_text(report['judge']['name'])}</b>. "
+        f"{_text(judge_note(report))}",
+        "overall": _overall(report) if report["videos"] else "",
+        "videos": _videos(report["videos"]) if report["videos"] else "",
+        "failed": _failed(report["failed"]),
+        "method": _text(METHOD.format(still=STILL_SD, fewest=FEWEST, lag=MOST_LAG_S)),
+        "provenance": _provenance(report),
+    }
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(parts)
+
+
+def lead(report: Mapping[str, Any]) -> str:
+    """The finding in one or two sentences, no stronger than its interval allows."""
+    if not report["videos"]:
+        return "Nothing could be heard."
+    own = report["rows"][OWN]["quadrant"]["mean"]
+    found = f"The music is heard in the wanted quadrant in {percent(own)} of the windows of a video"
+    if CHANCE not in report["rows"]:
+        return f"{found}; without other videos there is no chance level to hold that against."
+    chance, gain = report["rows"][CHANCE]["quadrant"]["mean"], report["differences"][OWN]["match"]
+    return f"{found}; against other videos' targets it would be {percent(chance)}. {_verdict(gain)}"
+
+
+def _verdict(gain: Mapping[str, float]) -> str:
+    told = f"{gain['mean']:+.3f}, 95 % interval {gain['low']:+.3f} to {gain['high']:+.3f}"
+    if gain["low"] > 0:
+        return f"Its match with its own picture is better than chance ({told})."
+    if gain["high"] < 0:
+        return f"Its match with its own picture is worse than chance ({told})."
+    return f"These videos do not show that it fits its own picture better than another's (match {told})."
+
+
+def _overall(report: Mapping[str, Any]) -> str:
+    """The figures with intervals, the plane of all videos, and the confusions."""
+    several = len(report["videos"]) > 1
+    rows = report["rows"]
+    legend = LEGEND.format(chance=CHANCE_LEGEND if CHANCE in rows else "")
+    tiles = [_tile(name, rows[OWN][name], rows.get(CHANCE, {}).get(name)) for name in TILES if name in rows[OWN]]
+    plane = (
+        '<figure class="card"><h3>Wanted and heard</h3>'
+        f"{drawing.all_on_plane(report['videos'])}<figcaption>From where each picture wants its music to where the "
+        "music is heard, means of the whole; numbers as below.</figcaption></figure>"
+    )
+    windows = _confusion(report["confusion"]["windows"], "Wanted and heard quadrants, windows")
+    wholes = _confusion(report["confusion"]["videos"], "Wanted and heard quadrants, whole videos") if several else ""
+    return (
+        f'<h2>Over all videos</h2>{legend}<div class="tiles">{"".join(tiles)}</div>'
+        f'<div class="pair" style="margin-top:16px">{plane}{windows}{wholes}</div>'
+    )
+
+
+def _tile(name: str, own: Mapping[str, float], chance: Mapping[str, float] | None) -> str:
+    """A figure, its interval and that of chance."""
+    label, bounds = TILES[name]
+    between = f"{_said(name, own['low'])} to {_said(name, own['high'])}" if own["low"] < own["high"] else ""
+    beside = f"chance {_said(name, chance['mean'])}" if chance else ""
+    told = " · ".join(filter(None, (between, beside)))
+    return (
+        f'<div class="card tile"><span>{_text(label)}</span><b>{_said(name, own["mean"])}</b>'
+        f"<small>{_text(told)}&nbsp;</small>{drawing.interval(own, chance, bounds)}</div>"
+    )
+
+
+def percent(share: float) -> str:
+    """A share of 1 in whole percent."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _said(name: str, value: float) -> str:
+    sign = "+" if name.startswith("bias") else ""
+    return percent(value) if name in SHARES else f"{value:{sign}.2f}"
+
+
+def _confusion(counts: Sequence[Sequence[int]], title: str) -> str:
+    """A table of wanted (rows) against heard (columns), darker where the share of the row is greater."""
+    silent = any(row[-1] for row in counts)
+    names = [*QUADRANTS, NOTHING][: None if silent else -1]
+    head = "".join(f'<th scope="col">{_signed(name)}</th>' for name in names)
+    body = "".join(
+        f'<tr><th scope="row">{_signed(name)}</th>{"".join(_cells(row[: len(names)], place))}</tr>'
+        for place, (name, row) in enumerate(zip(QUADRANTS, counts, strict=True))
+    )
+    return (
+        f'<figure class="card confusion"><h3>{_text(title)}</h3><table><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table><figcaption>Rows: wanted; columns: heard; outlined: the same. The shade is the "
+        "share of its row; V is valence, A arousal.</figcaption></figure>"
+    )
+
+
+def _signed(name: str) -> str:
+    """A quadrant's name with its signs of valence and arousal."""
+    return f"{_text(name)}<small>{SIGNED[name]}</small>" if name in SIGNED else _text(name)
+
+
+def _cells(row: Sequence[int], same: int) -> Iterable[str]:
+    whole = sum(row)
+    for place, count in enumerate(row):
+        share = count / whole if whole else 0.0
+        told = f"<small>{percent(share)}</small>" if whole else ""
+        kind = ' class="same"' if place == same else ""
+        yield f'<td{kind} style="--share:{share:.3f}">{count}{told}</td>'
+
+
+def _videos(videos: Sequence[Video]) -> str:
+    cards = "".join(_card(place + 1, video) for place, video in enumerate(videos))
+    return f"<h2>Every video</h2>{_table(videos)}<h2>Curves</h2>{LEGEND.format(chance='')}{cards}"
+
+
+def _table(videos: Sequence[Video]) -> str:
+    """Every figure of every video."""
+    heads = ["", "video", "windows", "wanted", "heard", *(heading for heading, _ in FIGURES.values())]
+    lines = []
+    for place, video in enumerate(videos):
+        cells = [str(video["windows"]), video["wanted_quadrant"], video["heard_quadrant"]]
+        cells += [number(video[name], min(digits, 2)) or "–" for name, (_, digits) in FIGURES.items()]
+        rest = "".join(f"<td>{_text(cell)}</td>" for cell in cells)
+        lines.append(f'<tr><td>{place + 1}</td><td class="name">{_text(video["name"])}</td>{rest}</tr>')
+    head = "".join(f'<th scope="col">{_text(heading)}</th>' for heading in heads)
+    body = "".join(lines)
+    return f'<div class="card wide every"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _card(place: int, video: Video) -> str:
+    """One video: its curves, its way through the plane, its figures and what limits them."""
+    figures = "".join(
+        f"<div><dt>{_text(FIGURES[name][0])}</dt><dd>{number(video[name], FIGURES[name][1])}</dd></div>"
+        for name in UNDER_A_VIDEO
+        if video[name] is not None
+    )
+    notes = "".join(f"<li>{_text(note)}</li>" for note in video["notes"])
+    return (
+        f'<section class="card video"><header><h3>{place} · {_text(video["name"])}</h3>'
+        f'<small>{_text(_origin(video))}</small></header><div class="charts"><div>'
+        f"<figure>{drawing.over_time(video, 'valence')}</figure><figure>{drawing.over_time(video, 'arousal')}</figure>"
+        f'</div><figure class="plane">{drawing.on_plane(video)}</figure></div><dl class="figures">{figures}</dl>'
+        + (f'<ul class="notes">{notes}</ul>' if notes else "")
+        + "</section>"
+    )
+
+
+def _origin(video: Video) -> str:
+    """Where music and target come from."""
+    music = "its own sound" if video["music"] == video["video"] else Path(video["music"]).name
+    target = f"the picture, by {video['encoder']}" if video["target"] == "picture" else f"wished, {video['target']}"
+    return f"music: {music}, {drawing.clock(video['music_s'])} · target: {target}, {drawing.clock(video['picture_s'])}"
+
+
+def _failed(failed: Sequence[Mapping[str, str]]) -> str:
+    if not failed:
+        return ""
+    lines = "".join(f"<li>{_text(one['error'])}</li>" for one in failed)
+    return f'<h2>What could not be heard</h2><ul class="notes">{lines}</ul>'
+
+
+def _provenance(report: Mapping[str, Any]) -> str:
+    judge, commit = report["judge"], report["commit"]
+    made = f" Made at commit <code>{_text(commit)}</code>." if commit else ""
+    encoders = ", ".join(sorted({video["encoder"] for video in report["videos"]}))
+    watched = f" Pictures were watched by {_text(encoders)}." if encoders else ""
+    return (
+        f"Judge: {_text(judge['name'])}, weights sha256 <code>{_text(judge['sha256'])}</code>.{watched}{made} "
+        "Written by <code>video2music evaluate alignment</code>."
+    )
+
+
+def _text(text: object) -> str:
+    """A text as HTML."""
+    return escape(shown(text), quote=True)
