@@ -1,5 +1,8 @@
-"""Figures of judges: quadrants told right, calibration, and agreement on valence and arousal, over pieces.
+"""Figures of judges: quadrants told right, calibration, agreement on valence and arousal, and tags, over pieces.
 
+What is measured, and its names, are the conventions of J. Kang, D. Herremans, "Are We There Yet? A Brief Survey of
+Music Emotion Prediction Datasets, Models and Outstanding Challenges" (arXiv:2406.08809): accuracy and macro-F1 of
+classes; R², RMSE and CCC of each axis; areas under the precision-recall and ROC curves of tags, the mean over tags.
 Quadrants are classes 0..3; probabilities are (N, 4). The figures are those of scikit-learn, which the tests compare
 them with, but fast enough for thousands of bootstrap draws.
 """
@@ -51,6 +54,11 @@ def r2(told: Floats, truth: Floats) -> float:
     return float(1 - ((truth - told) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 
+def rmse(told: Floats, truth: Floats) -> float:
+    """Root of the mean squared error of told (N,), in the unit of the values."""
+    return float(np.sqrt(((told - truth) ** 2).mean()))
+
+
 def ccc(told: Floats, truth: Floats) -> float:
     """Lin's concordance correlation coefficient (Biometrics 45, 1989)."""
     covariance = ((told - told.mean()) * (truth - truth.mean())).mean()
@@ -70,20 +78,64 @@ def of_quadrants(probabilities: Floats, truth: Integers) -> dict[str, float]:
 
 
 def of_affect(told: Floats, truth: Floats) -> dict[str, float]:
-    """R² and CCC of each axis of (N, 2), and how often the two signs, the quadrant, are right."""
+    """R², RMSE and CCC of each axis of (N, 2), and how often the two signs, the quadrant, are right."""
     figures = {}
     for axis, name in enumerate(("valence", "arousal")):
         figures[f"r2_{name}"] = r2(told[:, axis], truth[:, axis])
+        figures[f"rmse_{name}"] = rmse(told[:, axis], truth[:, axis])
         figures[f"ccc_{name}"] = ccc(told[:, axis], truth[:, axis])
     same = quadrant_index(told) == quadrant_index(truth)
     return {**figures, "quadrant_accuracy": float(same.mean())}
+
+
+def of_tags(scores: Floats, truth: NDArray[Any]) -> dict[str, float]:
+    """Macro areas under the precision-recall and ROC curves of scores (N, K) against tags (N, K), true or false.
+
+    Means over the tags that some pieces have and others have not; not a number when there is no such tag.
+    """
+    truth = truth.astype(bool)
+    both = truth.any(0) & ~truth.all(0)
+    if not both.any():
+        return {"pr_auc": float("nan"), "roc_auc": float("nan")}
+    ranked = _Ranked(scores[:, both], truth[:, both])
+    return {"pr_auc": float(ranked.precision().mean()), "roc_auc": float(ranked.area().mean())}
+
+
+class _Ranked:
+    """Tags (N, K) by falling score, each with how many right and wrong ones are found at its score and above.
+
+    Pieces of the same score are found together, as scikit-learn counts them.
+    """
+
+    def __init__(self, scores: Floats, truth: NDArray[np.bool_]) -> None:
+        order = np.argsort(-scores, axis=0, kind="stable")
+        ordered, self.truth = (np.take_along_axis(table, order, 0) for table in (scores, truth))
+        rows = np.arange(len(scores))[:, None]
+        ends = np.diff(ordered, axis=0, append=np.nan) != 0  # the last of its score
+        starts = np.roll(ends, 1, axis=0)
+        last = np.minimum.accumulate(np.where(ends, rows, len(rows))[::-1], axis=0)[::-1]
+        first = np.maximum.accumulate(np.where(starts, rows, 0), axis=0)
+        right, wrong = np.cumsum(self.truth, axis=0), np.cumsum(~self.truth, axis=0)
+        self.right, self.wrong = (np.take_along_axis(count, last, 0) for count in (right, wrong))
+        self.above = np.take_along_axis(wrong - ~self.truth, first, 0)  # wrong ones of higher scores
+
+    def precision(self) -> Floats:
+        """(K,) average precision: the mean over a tag's pieces of the precision where each is found."""
+        shares = self.right / (self.right + self.wrong)
+        return (shares * self.truth).sum(0) / self.truth.sum(0)
+
+    def area(self) -> Floats:
+        """(K,) area under the ROC curve: how often a piece with the tag is above one without; ties are a half."""
+        wrong = (~self.truth).sum(0)
+        below = wrong - (self.wrong + self.above) / 2
+        return (below * self.truth).sum(0) / (self.truth.sum(0) * wrong)
 
 
 def summaries(figures: Callable[..., dict[str, float]], told: list[Floats], truth: Any) -> dict[str, dict[str, Any]]:
     """Each figure's mean over the seeds' predictions `told` of the same pieces, with a 95 % bootstrap interval.
 
     The interval draws the pieces with replacement (seed 0), 2000 times over the number of seeds, and averages the
-    seeds in each draw.
+    seeds in each draw; draws in which a figure is not a number are left out.
     """
     seeds = [figures(each, truth) for each in told]
     rng = np.random.default_rng(0)
@@ -92,7 +144,7 @@ def summaries(figures: Callable[..., dict[str, float]], told: list[Floats], trut
     out = {}
     for name in seeds[0]:
         values = np.mean([[each[name] for each in row] for row in again], axis=1)
-        low, high = np.percentile(values, (2.5, 97.5))
+        low, high = np.nanpercentile(values, (2.5, 97.5))
         each_seed = [seed[name] for seed in seeds]
         out[name] = {"mean": float(np.mean(each_seed)), "low": float(low), "high": float(high), "seeds": each_seed}
     return out

@@ -50,3 +50,40 @@ def test_the_interval_of_a_summary_holds_the_mean_and_narrows_with_more_pieces()
         assert found["seeds"] == [metrics.accuracy(each, truth) for each in told]
         widths.append(found["high"] - found["low"])
     assert widths[1] < widths[0] / 2
+
+
+def test_the_figures_of_points_have_the_reports_names_and_scikit_learns_values() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.uniform(-1, 1, (60, 2))
+    told = np.clip(truth + rng.normal(0, 0.3, truth.shape), -1, 1)
+    found = metrics.of_affect(told, truth)
+    for axis, name in enumerate(("valence", "arousal")):
+        expected = sklearn.root_mean_squared_error(truth[:, axis], told[:, axis])
+        assert found[f"rmse_{name}"] == pytest.approx(expected)
+        assert found[f"r2_{name}"] == pytest.approx(sklearn.r2_score(truth[:, axis], told[:, axis]))
+        assert found[f"ccc_{name}"] == metrics.ccc(told[:, axis], truth[:, axis])
+    assert found["quadrant_accuracy"] == pytest.approx(((told > 0) == (truth > 0)).all(1).mean())
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(3, 80), st.integers(1, 6), st.integers(1, 40), st.integers(0, 10**6))
+def test_tags_are_scored_as_scikit_learn_scores_them(count: int, tags: int, levels: int, seed: int) -> None:
+    """Few levels make many scores the same; rare tags are in no piece or in all."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, (count, tags)) / levels
+    truth = rng.random((count, tags)) < rng.uniform(0, 1, tags)
+    both = [tag for tag in range(tags) if 0 < truth[:, tag].sum() < count]
+    found = metrics.of_tags(scores, truth)
+    for name, score in (("pr_auc", sklearn.average_precision_score), ("roc_auc", sklearn.roc_auc_score)):
+        expected = np.mean([score(truth[:, tag], scores[:, tag]) for tag in both]) if both else np.nan
+        assert found[name] == pytest.approx(expected, nan_ok=True)
+
+
+def test_tags_by_chance_score_a_half_and_their_share_and_summaries_take_them() -> None:
+    rng = np.random.default_rng(4)
+    truth = (rng.random((3000, 8)) < 0.2).astype(int)
+    found = metrics.of_tags(rng.random(truth.shape), truth)
+    assert found["roc_auc"] == pytest.approx(0.5, abs=0.02) and found["pr_auc"] == pytest.approx(0.2, abs=0.03)
+    few = metrics.summaries(metrics.of_tags, [truth[:100] + rng.normal(0, 1, (100, 8))], truth[:100])
+    for name in ("pr_auc", "roc_auc"):
+        assert few[name]["low"] < few[name]["mean"] < few[name]["high"] <= 1
