@@ -1,8 +1,8 @@
 """Blind listening: two systems' music for the same clips on a page that people answer without knowing whose is whose.
 
 The folder that is sent holds a page and the clips under names that say nothing; the key stays outside it. Pairs and
-sides are shuffled, each system stands first in half of the trials, and a few pairs come twice with their sides swapped:
-who hears a difference answers them alike.
+sides are shuffled, each system stands first in half of them, and a few pairs come twice with their sides swapped: who
+hears a difference answers them alike.
 """
 
 import hashlib
@@ -66,8 +66,8 @@ def make(a: Path, b: Path, out: Path, *, seed: int = 0) -> Made:
         digest = _digest(chosen, seed)
         key = _key(digest, (a.resolve().name, b.resolve().name), seed, blinded)
         kit = _kit(key, blinded, room)
+        listening_key.write(key, out / KEY)
         kit.rename(out / KIT)
-    listening_key.write(key, out / KEY)
     return Made(out / KIT, out / KEY, key, (*left_out, *damaged))
 
 
@@ -116,7 +116,8 @@ def order(count: int, rng: np.random.Generator) -> list[Turn]:
     """Shuffle `count` pairs and their sides.
 
     Each pair comes once, and a quarter of them, one at least where there are two, once more with the sides swapped,
-    after another pair at the earliest. Each system stands first as often as the other, or once more.
+    after another pair at the earliest. Of the pairs that come for the first time each system stands first in as many as
+    the other, or in one more.
     """
     pairs = [int(pair) for pair in rng.permutation(count)]
     again = max(1, count // TWICE) if count > 1 else 0

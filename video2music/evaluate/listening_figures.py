@@ -20,6 +20,12 @@ from video2music.evaluate.listening_answers import Answer
 from video2music.evaluate.listening_key import QUESTIONS, SAME, SYSTEMS, Key
 
 CHOICES = (*SYSTEMS, SAME)
+
+# A row's name is that of its question and one of these.
+SURE, BY_CLIP, BY_LISTENER = ", sure", ", a vote a clip", ", a vote a listener"
+CLIP, LISTENER = ", clip ", ", listener "  # and its name
+TWICE, TOGETHER = ", pairs that came twice", ", agreement"
+
 Counts = NDArray[np.int64]
 """(clips, 3): how many listeners say a, b, same of each."""
 
@@ -55,16 +61,16 @@ def _rows(question: str, asked: Sequence[Answer]) -> dict[str, Mapping[str, Figu
     said = [answer.choices[question] for answer in first]
     return {
         "": preferences(said),
-        ", sure": preferences([answer.choices[question] for answer in first if answer.sure]),
-        ", a vote a clip": preferences([vote(choices) for choices in by_clip.values()]),
-        ", a vote a listener": preferences([vote(choices) for choices in by_listener.values()]),
-        **{f", clip {clip}": preferences(choices) for clip, choices in by_clip.items()},
+        SURE: preferences([answer.choices[question] for answer in first if answer.sure]),
+        BY_CLIP: preferences([vote(choices) for choices in by_clip.values()]),
+        BY_LISTENER: preferences([vote(choices) for choices in by_listener.values()]),
+        **{CLIP + clip: preferences(choices) for clip, choices in by_clip.items()},
         **{
-            f", listener {name}": {**preferences(choices), **_consistency(question, asked, name)}
+            LISTENER + name: {**preferences(choices), **_consistency(question, asked, name)}
             for name, choices in by_listener.items()
         },
-        ", pairs that came twice": _consistency(question, asked),
-        ", agreement": agreement(np.array([_counts(choices) for choices in by_clip.values()])) if by_clip else {},
+        TWICE: _consistency(question, asked),
+        TOGETHER: agreement(np.array([_counts(choices) for choices in by_clip.values()])) if by_clip else {},
     }
 
 

@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).with_name("listening_page.js")
 
 
 def page(key: Key) -> str:
-    """The page for a key's trials. It holds neither clips' names nor systems', nor which trials come twice."""
+    """The page for a key's trials. It names neither clips nor systems, nor which side is whose."""
     text = json.dumps(shown(key)).replace("<", "\\u003c")  # a script element ends at the first </
     return TEMPLATE.read_text("utf-8").replace("/*SCRIPT*/", SCRIPT.read_text("utf-8")).replace("/*KIT*/", text)
 
