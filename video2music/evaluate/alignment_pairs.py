@@ -112,13 +112,14 @@ def _beside(video: Path) -> Path | None:
 def _in_table(path: Path) -> list[Pair]:
     """The pairs of a CSV file. Raises OptionError."""
     try:
-        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), skipinitialspace=True)
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+        rows.fieldnames = heading = [name.strip() for name in rows.fieldnames or ()]
         found = [[(row.get(name) or "").strip() for name in COLUMNS] for row in rows]
     except FileNotFoundError:
         raise OptionError(f"no table at {path}: give a CSV file with the columns {','.join(COLUMNS)}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise OptionError(f"the table {path} cannot be read ({error}): it must be a CSV file in UTF-8") from None
-    if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
+    if missing := [name for name in COLUMNS if name not in heading]:
         raise OptionError(f"the table {path} has no column {missing[0]}: its first line must be {','.join(COLUMNS)}")
     if not found or not all(video for video, _ in found):
         raise OptionError(f"the table {path} must name a video in every row, and have one at least")
