@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emotion.data import cards, deam, emomusic, emopia, fourq, mtg_jamendo, pmemo, vgmidi, ym2413
+from emotion.data.pieces import assert_disjoint
+from emotion.data.recordings import by_fold
 from emotion.errors import DataError
 from tests.emotion.data import samples
 
@@ -193,6 +195,15 @@ def test_a_song_of_deam_and_emomusic_has_one_affect_and_one_song(tmp_path, rated
     assert [each.song for each in here] == [each.song for each in there] and len({each.song for each in here}) == len(
         rated
     )
+
+
+def test_a_split_over_deam_and_emomusic_keeps_their_songs_together_and_a_split_of_each_is_refused(tmp_path):
+    one, two = deam.load(samples.deam(tmp_path / "deam")), emomusic.load(samples.emomusic(tmp_path / "emomusic"))
+    sides = by_fold([*one, *two], count=3)
+    assert_disjoint(*sides)
+    assert sum(map(len, sides)) == len(one) + len(two) and all(sides)
+    with pytest.raises(DataError, match="song deam/17"):
+        assert_disjoint(one, two, kinds=("song",))
 
 
 def test_artists_are_compared_without_case_quotes_and_tabs(tmp_path):
