@@ -109,14 +109,14 @@ class _Ranked:
 
     def __init__(self, scores: Floats, truth: NDArray[np.bool_]) -> None:
         order = np.argsort(-scores, axis=0, kind="stable")
-        ordered, self.truth = (np.take_along_axis(table, order, 0) for table in (scores, truth))
+        ordered, self.truth = np.take_along_axis(scores, order, 0), np.take_along_axis(truth, order, 0)
         rows = np.arange(len(scores))[:, None]
         ends = np.diff(ordered, axis=0, append=np.nan) != 0  # the last of its score
         starts = np.roll(ends, 1, axis=0)
         last = np.minimum.accumulate(np.where(ends, rows, len(rows))[::-1], axis=0)[::-1]
         first = np.maximum.accumulate(np.where(starts, rows, 0), axis=0)
         right, wrong = np.cumsum(self.truth, axis=0), np.cumsum(~self.truth, axis=0)
-        self.right, self.wrong = (np.take_along_axis(count, last, 0) for count in (right, wrong))
+        self.right, self.wrong = np.take_along_axis(right, last, 0), np.take_along_axis(wrong, last, 0)
         self.above = np.take_along_axis(wrong - ~self.truth, first, 0)  # wrong ones of higher scores
 
     def precision(self) -> Floats:
