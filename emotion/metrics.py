@@ -117,7 +117,7 @@ class _Ranked:
         first = np.maximum.accumulate(np.where(starts, rows, 0), axis=0)
         right, wrong = np.cumsum(self.truth, axis=0), np.cumsum(~self.truth, axis=0)
         self.right, self.wrong = np.take_along_axis(right, last, 0), np.take_along_axis(wrong, last, 0)
-        self.above = np.take_along_axis(wrong - ~self.truth, first, 0)  # wrong ones of higher scores
+        self.above: Integers = np.take_along_axis(wrong - ~self.truth, first, 0)  # wrong ones of higher scores
 
     def precision(self) -> Floats:
         """(K,) average precision: the mean over a tag's pieces of the precision where each is found."""
