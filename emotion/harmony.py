@@ -171,7 +171,8 @@ def _shares(rows: NDArray[Any]) -> Chroma:
 def chroma_of_notes(notes: Notes, duration_s: float) -> Chroma:
     """The same (T, 12) of notes: how long each pitch class sounds in a row's window, with the overtones it would have.
 
-    Times are compressed as loudness is in sound; drums have no pitch.
+    Times are compressed as loudness is in sound; drums have no pitch, and keys that the pedal holds end where they are
+    let go.
     """
     middles_s = (np.arange(math.ceil(round(duration_s * CHROMA_PER_S, 6))) + 0.5) / CHROMA_PER_S
     half_s = WINDOW / SAMPLE_RATE / 2
@@ -283,7 +284,7 @@ def _dissonance(rows: Floats) -> Floats:
 
 
 def features(harmony: Harmony) -> NDArray[np.float32]:
-    """(K,) in the order of NAMES: how the harmony moves and leans, the same in every key. No chord at all: zeros."""
+    """(K,) in the order of NAMES: how the harmony moves and leans, the same in every key. Without any row: zeros."""
     seen = _Moves(harmony)
     return np.nan_to_num(np.concatenate([measure(seen) for measure in _MEASURES])).astype(np.float32)
 

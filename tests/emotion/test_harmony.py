@@ -1,6 +1,7 @@
 """Key and chords of sounds and notes whose harmony is known, and of real songs against people's annotations."""
 
 import itertools
+import time
 from pathlib import Path
 
 import mir_eval.chord
@@ -327,9 +328,21 @@ def test_chords_of_rendered_songs_are_those_that_people_wrote_down(shared):
         rows = harmony.chroma_of_notes(notes.read(midi), 70.0)
         by_notes.append(agreement(harmony.recognise(rows[400:]), *truth))
         constant.append(max(agreement(always(root, kind), *truth) for root in range(12) for kind in ("maj", "min")))
-    assert np.mean(by_ear) > 0.72 > 0.6 > np.mean(constant)
-    assert np.mean(by_notes) > 0.72
+    assert np.mean(by_ear) > 0.8 > 0.5 > np.mean(constant)
+    assert np.mean(by_notes) > 0.8
 
 
 def always(root: int, quality: str) -> harmony.Harmony:
     return harmony.Harmony((harmony.Span(0.0, 30.0, root, quality),), 0, "major", 0.0, 0.0, (0.0,) * 12, (0.0, 0.0))
+
+
+def test_a_minute_takes_a_fraction_of_a_second():
+    samples = np.concatenate([chord(voiced(root, "min7"), 12.0) for root in (0, 4, 9, 2, 7)])
+    rows = harmony.chroma([samples])  # reads librosa and makes the filters
+    taken = []
+    for _ in range(3):
+        started = time.process_time()
+        found = harmony.recognise(harmony.chroma([samples]))
+        taken.append(time.process_time() - started)
+    assert len(rows) == 600 and found.chords
+    assert min(taken) < 1.5  # .2 s on an idle core
