@@ -27,6 +27,7 @@ from video2music.options import Options
 log = logging.getLogger(__name__)
 
 OWN, CHANCE = "its own picture", "another video's picture (chance)"
+FEWEST_VIDEOS = 3  # with a figure, for their mean and its interval, unless there are fewer in all
 NOTHING = "nothing"  # heard where no quadrant is likelier than the others
 _LETTERS = MappingProxyType({"valence": "V", "arousal": "A"})
 # Figures with their headings and decimals, in the order of tables.
@@ -148,9 +149,9 @@ def _compared(heard: Sequence[Heard]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _summaries(songs: Songs) -> dict[str, Any]:
-    """The summary of each figure and how many videos have it; one that a single video of several has is left out."""
+    """The summary of each figure that enough videos have, and how many do."""
     counts = {name: int(np.isfinite(values).sum()) for name, values in songs.items()}
-    told = [name for name, count in counts.items() if count > 1 or count == len(songs[name])]
+    told = [name for name, count in counts.items() if count >= min(FEWEST_VIDEOS, len(songs[name]))]
     return {name: {**found, "videos": counts[name]} for name, found in summaries([only(songs, told)]).items()}
 
 
@@ -176,9 +177,10 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _gains(own: Songs, chance: Songs) -> dict[str, Any]:
-    """Of each figure that two videos have in both rows, video by video."""
-    told = {name: sign for name, sign in SIGNS.items() if np.isfinite(own[name] + chance[name]).sum() > 1}
-    return {name: gain([own], [chance], name, sign=sign) for name, sign in told.items()}
+    """Of each figure that enough videos have in both rows, video by video."""
+    counts = {name: np.isfinite(own[name] + chance[name]).sum() for name in SIGNS}
+    told = [name for name, count in counts.items() if count >= min(FEWEST_VIDEOS, len(own[name]))]
+    return {name: gain([own], [chance], name, sign=SIGNS[name]) for name in told}
 
 
 Blocks = Sequence[Sequence[tuple[Floats, Floats]]]
@@ -284,8 +286,9 @@ _NOTE = (
     f"and lag only where there are {FEWEST} windows and the target moves (sd {STILL_SD:g} or more)."
 )
 _SUMMARY_NOTE = (
-    "Mean [95 % bootstrap interval over videos] of the videos that have the figure, left out where only one has. "
-    "Chance: every music against the target of every other video. CCC over all videos counts every video alike."
+    "Mean [95 % bootstrap interval over videos] of the videos that have the figure, left out where fewer than "
+    f"{FEWEST_VIDEOS} of more have it. Chance: every music against the target of every other video. CCC over all "
+    "videos counts every video alike."
 )
 _GAINS_NOTE = "What the own picture is better by than chance; above 0 the music fits its own picture."
 

@@ -16,12 +16,13 @@ from emotion.affect import QUADRANTS, quadrant
 from emotion.alignment import AXES, FEWEST, STILL_SD, Alignment, align, heard_points, over_spans, shared, spans_s
 from emotion.errors import SoundError
 from emotion.values import AffectCurve, EmotionReport
-from video2music import features, mix
-from video2music.errors import ManifestError
+from video2music import features, media, mix
+from video2music.errors import ManifestError, MediaError
 from video2music.evaluate import alignment_pairs
 from video2music.evaluate.alignment_pairs import MIDI_NAMES, Ours, Pair
 from video2music.target import from_picture
 
+UNKNOWN = 1 / len(QUADRANTS)  # probability of the likeliest quadrant where nothing is known
 RING_S = 2.0  # after a MIDI file's last key is let go
 
 Floats = NDArray[np.float64]
@@ -64,7 +65,7 @@ class Heard:
     def heard_quadrant(self) -> int | None:
         """The likeliest quadrant of the whole music, None where nothing is known of it."""
         whole = self.report.whole
-        return None if whole.confidence <= 1 / len(QUADRANTS) else QUADRANTS.index(whole.quadrant)
+        return None if whole.confidence <= UNKNOWN else QUADRANTS.index(whole.quadrant)
 
     def places(self, target: AffectCurve | None = None) -> tuple[Floats, Floats]:
         """Heard and wanted, (W, 2) each, over the windows that are compared with a target, by default its own."""
@@ -87,13 +88,17 @@ def hear(
     the manifest. Raises UserError.
     """
     own, notes = _ours(pair)
+    music = pair.music or (own and own.music) or pair.video
+    if not media.probe(pair.video).has_audio and music == pair.video:
+        raise MediaError(f"{music} has no sound: name its music, with --music or in a CSV file, or lay it beside it")
     if own is None:
         seen = features.extract(pair.video, encoder=encoder, on_progress=on_progress)
         target, watched = from_picture(seen), seen.encoder
     else:
         target, watched = own.target, own.encoder
-    music = pair.music or (own and own.music) or pair.video
     report, more = _heard(judge, music, len(target))
+    if all(window.confidence <= UNKNOWN for window in report.windows):
+        raise SoundError(f"{music} holds nothing that could be heard ({'; '.join(report.remarks)}): give other music")
     every = (*notes, *more, *report.remarks, *_limits(report, target))
     return Heard(name, pair, music, report, target, watched, every)
 

@@ -26,8 +26,8 @@ TILES = MappingProxyType({
     "bias_valence": ("bias of valence: heard less wanted", (-1.0, 1.0)),
     "bias_arousal": ("bias of arousal: heard less wanted", (-1.0, 1.0)),
 })  # fmt: skip
-UNDER_A_VIDEO = ("match", "quadrant", "ccc_valence", "ccc_arousal", "rmse_valence", "rmse_arousal", "bias_valence",
-                 "bias_arousal", "lag_s_valence", "lag_s_arousal")  # fmt: skip
+BESIDE = tuple(name for name in FIGURES if not name.startswith(("quadrant_probability", "lag_r")))
+"""The figures in the table and under the curves of a video; JSON and CSV have the others, too."""
 SIGNED = MappingProxyType({"q1": "+V +A", "q2": "−V +A", "q3": "−V −A", "q4": "+V −A"})
 SHARES = frozenset({"quadrant"})  # told in percent
 LEGEND = (
@@ -112,7 +112,7 @@ def _tile(name: str, own: Mapping[str, float], chance: Mapping[str, float] | Non
     told = " · ".join(filter(None, (between, beside)))
     return (
         f'<div class="card tile"><span>{_text(label)}</span><b>{_said(name, own["mean"])}</b>'
-        f"<small>{_text(told)}&nbsp;</small>{drawing.interval(own, chance, bounds)}</div>"
+        f"<small>{told}&nbsp;</small>{drawing.interval(own, chance, bounds)}</div>"
     )
 
 
@@ -151,7 +151,7 @@ def _cells(row: Sequence[int], same: int) -> Iterable[str]:
     whole = sum(row)
     for place, count in enumerate(row):
         share = count / whole if whole else 0.0
-        told = f"<small>{percent(share)}</small>" if whole else ""
+        told = f"<small>{percent(share)}</small>" if count else ""
         kind = ' class="same"' if place == same else ""
         yield f'<td{kind} style="--share:{share:.3f}">{count}{told}</td>'
 
@@ -163,11 +163,11 @@ def _videos(videos: Sequence[Video]) -> str:
 
 def _table(videos: Sequence[Video]) -> str:
     """Every figure of every video."""
-    heads = ["", "video", "windows", "wanted", "heard", *(heading for heading, _ in FIGURES.values())]
+    heads = ["", "video", "windows", "wanted", "heard", *(FIGURES[name][0] for name in BESIDE)]
     lines = []
     for place, video in enumerate(videos):
         cells = [str(video["windows"]), video["wanted_quadrant"], video["heard_quadrant"]]
-        cells += [number(video[name], min(digits, 2)) or "–" for name, (_, digits) in FIGURES.items()]
+        cells += [number(video[name], min(FIGURES[name][1], 2)) or "–" for name in BESIDE]
         rest = "".join(f"<td>{_text(cell)}</td>" for cell in cells)
         lines.append(f'<tr><td>{place + 1}</td><td class="name">{_text(video["name"])}</td>{rest}</tr>')
     head = "".join(f'<th scope="col">{_text(heading)}</th>' for heading in heads)
@@ -179,7 +179,7 @@ def _card(place: int, video: Video) -> str:
     """One video: its curves, its way through the plane, its figures and what limits them."""
     figures = "".join(
         f"<div><dt>{_text(FIGURES[name][0])}</dt><dd>{number(video[name], FIGURES[name][1])}</dd></div>"
-        for name in UNDER_A_VIDEO
+        for name in BESIDE
         if video[name] is not None
     )
     notes = "".join(f"<li>{_text(note)}</li>" for note in video["notes"])

@@ -60,7 +60,7 @@ def test_the_row_of_the_own_picture_is_the_mean_of_the_videos_that_have_a_figure
     for name in FIGURES:
         values = [align(each.report, each.target).figures()[name] for each in several]
         known = sum(not math.isnan(value) for value in values)
-        if known > 1:
+        if known > 2:
             figure = report["rows"][OWN][name]
             assert figure["mean"] == pytest.approx(finite_mean(values)) and figure["videos"] == known
             assert figure["low"] <= figure["mean"] <= figure["high"] and figure["seeds"] == [figure["mean"]]
@@ -242,6 +242,15 @@ def test_midi_goes_to_a_judge_that_hears_it(folder, monkeypatch):
     done = run(folder / "a.mp4", "--music", song, "--encoder", "color", "--json", "-")
     assert done.exit_code == 0, done.output
     assert all(stretch.notes is not None for batch in listener.batches for stretch in batch)
+
+
+def test_music_that_is_silent_is_told_of_and_not_counted(folder, listening):
+    wav(folder / "a.wav", np.zeros(24_000 * 8), 24_000)
+    done = run(folder / "a.mp4", folder / "b.mp4", "--music", folder / "a.wav", "--encoder", "color")
+    assert done.exit_code == 1 and "--music" in done.stderr
+    done = run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color", "--json", "-")
+    assert done.exit_code == 1 and "nothing that could be heard" in done.stderr
+    assert json.loads(done.stdout)["videos"] == []
 
 
 def test_a_midi_file_without_notes_is_told_of(folder, listening):
