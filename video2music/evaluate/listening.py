@@ -175,28 +175,24 @@ def _digest(pairs: Pairs, seed: int) -> str:
 
 
 def _key(digest: str, systems: tuple[str, str], seed: int, blinded: Mapping[str, Blinded]) -> Key:
-    """The shuffled trials of some clips."""
-    rng = np.random.default_rng(int(digest, 16))
-    clips = list(blinded)
-    numbers = [int(number) + 1 for number in rng.permutation(2 * len(clips))]
-    names = {
-        clip: tuple(f"m{numbers[2 * place + side]:02d}{file.suffix}" for side, file in enumerate(blinded[clip].files))
-        for place, clip in enumerate(clips)
-    }
-    trials = tuple(
-        _trial(number, turn, clips[turn.pair], names[clips[turn.pair]], picture=blinded[clips[turn.pair]].picture)
-        for number, turn in enumerate(order(len(clips), rng), start=1)
-    )
     lufs = {clip: round(each.lufs, 2) for clip, each in blinded.items()}
+    trials = shuffled(blinded, np.random.default_rng(int(digest, 16)))
     return Key(digest[:ID_LETTERS], systems, seed, trials, lufs)
 
 
-def _trial(number: int, turn: Turn, clip: str, names: tuple[str, ...], *, picture: bool) -> Trial:
-    a, b = names
-    repeats = None if turn.repeats is None else turn.repeats + 1
-    if turn.a_first:
-        return Trial(number, clip, ("a", "b"), (a, b), picture, repeats)
-    return Trial(number, clip, ("b", "a"), (b, a), picture, repeats)
+def shuffled(blinded: Mapping[str, Blinded], rng: np.random.Generator) -> tuple[Trial, ...]:
+    """The trials of some clips, in the order of the page; their files get names whose numbers are drawn, too."""
+    clips = list(blinded.items())
+    numbers = iter(rng.permutation(2 * len(clips)) + 1)
+    names = [[f"m{next(numbers):02d}{file.suffix}" for file in each.files] for _, each in clips]
+    trials = []
+    for number, turn in enumerate(order(len(clips), rng), start=1):
+        (clip, each), (a, b) = clips[turn.pair], names[turn.pair]
+        sides = (("a", a), ("b", b)) if turn.a_first else (("b", b), ("a", a))
+        (first, one), (second, other) = sides
+        repeats = None if turn.repeats is None else turn.repeats + 1
+        trials.append(Trial(number, clip, (first, second), (one, other), each.picture, repeats))
+    return tuple(trials)
 
 
 def _kit(key: Key, blinded: Mapping[str, Blinded], room: Path) -> Path:

@@ -3,6 +3,7 @@
 import json
 import re
 import wave
+from pathlib import Path
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from tests.video2music.films import film, packet_hashes, picture_times
 from video2music import media, mux
 from video2music.errors import MediaError
 from video2music.evaluate import decoded, listening, listening_key, listening_media, listening_page
+from video2music.evaluate.listening_media import Blinded
 
 TEXTS = {"title": "made by the best system", "comment": "seed 7", "creation_time": "2020-02-02T02:02:02Z"}
 
@@ -79,6 +81,19 @@ def test_shuffles_differ_and_favour_no_place():
     drawn = [listening.order(4, np.random.default_rng(seed))[0] for seed in range(2000)]
     assert np.bincount([turn.pair for turn in drawn]) == pytest.approx(np.full(4, 500), abs=100)
     assert sum(turn.a_first for turn in drawn) == pytest.approx(1000, abs=120)
+
+
+def test_names_of_files_do_not_say_whose_they_are():
+    """Of each clip the first system's number is the lower one in half of many shuffles, and no name comes twice."""
+    blinded = {clip: Blinded((Path(f"{clip}a.mp4"), Path(f"{clip}b.webm")), -23.0, True) for clip in "xyz"}
+    lower = []
+    for seed in range(600):
+        trials = listening.shuffled(blinded, np.random.default_rng(seed))
+        names = {clip: dict(zip(trial.systems, trial.media, strict=True)) for trial in trials for clip in trial.clip}
+        assert sorted(name[:3] for pair in names.values() for name in pair.values()) == [f"m0{n}" for n in range(1, 7)]
+        assert all(pair["a"].endswith(".mp4") and pair["b"].endswith(".webm") for pair in names.values())
+        lower += [pair["a"] < pair["b"] for pair in names.values()]
+    assert np.mean(lower) == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_kit_is_a_page_its_clips_and_a_key_outside(made):
