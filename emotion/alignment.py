@@ -115,8 +115,9 @@ def lag(heard: ArrayLike, wanted: ArrayLike, *, most_s: int = MOST_LAG_S) -> tup
 
     Of all lags of whole seconds up to `most_s` to either side, and up to half of T, the one with the highest Pearson
     correlation of heard at t with wanted at t - lag, over the seconds that both have then; of equals the smallest, and
-    of those the one that is late. None where either stands still (its standard deviation is under STILL_SD, overlaps in
-    which that is so are passed over), and where the two do not rise and fall together at any lag.
+    of those the one that is late. At an end of the range the true one may lie beyond. None where either stands still
+    (its standard deviation is under STILL_SD, overlaps in which that is so are passed over), and where the two do not
+    rise and fall together at any lag.
     """
     heard, wanted = np.asarray(heard, float), np.asarray(wanted, float)
     if min(heard.std(), wanted.std()) < STILL_SD:

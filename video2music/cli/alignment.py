@@ -49,18 +49,26 @@ def evaluate_alignment(
         ),
     ] = None,
 ) -> None:
-    """Measure how well music agrees with the feeling of its picture, heard by a judge that took no part in composing.
+    """Measure how well music agrees with the feeling of its picture.
 
-    Music of any system will do. Each video's own sound is its music, unless there is other music for it: --music FILE
-    for one video; in a folder a sound or MIDI file of the video's stem beside it, such as clip.mp4 and clip.wav; or
-    the column music of a CSV file, whose paths are relative to the file. Beside a video that generate scored lies its
-    manifest: then the music file it names is heard, without the clip's own sound, against the target it was composed
-    for. For all others the target is what the picture says.
+    The music is heard by a judge that took no part in composing. Music of any
+    system will do. A video's own sound is its music, unless there is other
+    music for it: --music FILE for one video; in a folder a sound or MIDI file
+    of the video's stem, such as clip.wav beside clip.mp4; or the column music
+    of a CSV file, whose paths are relative to that file.
 
-    The judge hears windows of 8 s, one every 4 s. CCC and lag are told of 5 windows or more (over 20 s of music), where
-    the target moves; where it stands still there are bias and RMSE. With two videos or more there are intervals, and a
-    row of chance: every music against the others' targets. A file that fails is told in one sentence and stops no
-    other; the exit status is 0 only when all went well.
+    Beside a video that generate scored lies its manifest: then the music file
+    that it names is heard, without the clip's own sound, against the target
+    that it was composed for. For all others the target is what the picture
+    says.
+
+    The judge hears windows of 8 s, one every 4 s. CCC and lag are told of 5
+    windows or more, over 20 s of music, where the target moves; where it
+    stands still there are bias and RMSE. With two videos or more there are
+    intervals, and a row of chance: every music against the others' targets.
+
+    A file that fails is told in one sentence and stops no other; the exit
+    status is 0 only when all went well.
     """
     with failing_plainly():
         from video2music import pipeline

@@ -29,20 +29,20 @@ log = logging.getLogger(__name__)
 OWN, CHANCE = "its own picture", "another video's picture (chance)"
 FEWEST_VIDEOS = 3  # with a figure, for their mean and its interval, unless there are fewer in all
 NOTHING = "nothing"  # heard where no quadrant is likelier than the others
-_LETTERS = MappingProxyType({"valence": "V", "arousal": "A"})
+_LETTERS = (("valence", "V"), ("arousal", "A"))
 # Figures with their headings and decimals, in the order of tables.
 FIGURES = MappingProxyType({
     "match": ("match", 3),
     "distance": ("distance", 3),
     "quadrant": ("quadrant heard", 3),
     "quadrant_probability": ("its probability", 3),
-    **{f"ccc_{axis}": (f"CCC {letter}", 3) for axis, letter in _LETTERS.items()},
-    **{f"rmse_{axis}": (f"RMSE {letter}", 3) for axis, letter in _LETTERS.items()},
-    **{f"bias_{axis}": (f"bias {letter}", 3) for axis, letter in _LETTERS.items()},
-    **{f"lag_s_{axis}": (f"lag {letter}, s", 1) for axis, letter in _LETTERS.items()},
-    **{f"lag_r_{axis}": (f"r at lag {letter}", 2) for axis, letter in _LETTERS.items()},
+    **{f"ccc_{axis}": (f"CCC {letter}", 3) for axis, letter in _LETTERS},
+    **{f"rmse_{axis}": (f"RMSE {letter}", 3) for axis, letter in _LETTERS},
+    **{f"bias_{axis}": (f"bias {letter}", 3) for axis, letter in _LETTERS},
+    **{f"lag_s_{axis}": (f"lag {letter}, s", 1) for axis, letter in _LETTERS},
+    **{f"lag_r_{axis}": (f"r at lag {letter}", 2) for axis, letter in _LETTERS},
 })  # fmt: skip
-POOLED = MappingProxyType({f"ccc_{axis}_pooled": (f"CCC {_LETTERS[axis]}, all videos", 3) for axis in AXES})
+POOLED = MappingProxyType({f"ccc_{axis}_pooled": (f"CCC {letter}, all videos", 3) for axis, letter in _LETTERS})
 SIGNS = MappingProxyType({
     "match": 1, "distance": -1, "quadrant": 1, "quadrant_probability": 1,
     **{f"ccc_{axis}": 1 for axis in AXES}, **{f"rmse_{axis}": -1 for axis in AXES},

@@ -13,7 +13,7 @@ from video2music.evaluate import alignment_drawing as drawing
 from video2music.evaluate.alignment import CHANCE, FIGURES, NOTHING, OWN, judge_note, number
 from video2music.evaluate.alignment_drawing import Video, shown
 
-TEMPLATE = Path(__file__).with_name("alignment.html")
+TEMPLATE = Path(__file__).parent / "alignment.html"
 # The figures that are drawn with their intervals: what they are called, and the bounds of the track.
 TILES = MappingProxyType({
     "quadrant": ("windows heard in the wanted quadrant", (0.0, 1.0)),
@@ -26,7 +26,8 @@ TILES = MappingProxyType({
     "bias_valence": ("bias of valence: heard less wanted", (-1.0, 1.0)),
     "bias_arousal": ("bias of arousal: heard less wanted", (-1.0, 1.0)),
 })  # fmt: skip
-BESIDE = tuple(name for name in FIGURES if not name.startswith(("quadrant_probability", "lag_r")))
+_ELSEWHERE = ("quadrant_probability", "lag_r_valence", "lag_r_arousal")
+BESIDE = tuple(name for name in FIGURES if name not in _ELSEWHERE)
 """The figures in the table and under the curves of a video; JSON and CSV have the others, too."""
 SIGNED = MappingProxyType({"q1": "+V +A", "q2": "−V +A", "q3": "−V −A", "q4": "+V −A"})
 SHARES = frozenset({"quadrant"})  # told in percent
@@ -41,10 +42,11 @@ METHOD = (
     "wanted is the mean of the target over the same window. RMSE and bias (heard less wanted) are over the windows. "
     "CCC is Lin's concordance correlation: 1 where the curves are one, 0 where they have nothing to do with each "
     "other. It is left out where the target hardly moves (standard deviation below {still:g}) and where there are "
-    "fewer than {fewest} windows: a correlation of two points says nothing. The lag is by how many seconds, up to "
-    "{lag}, the music follows its target. The match is the mean of the agreement on the plane and that of the "
-    "quadrants. Intervals are 95 % of 2000 bootstrap draws of the videos; with few videos they are rough. Chance is "
-    "every music against the targets of all other videos. CCC over all videos counts every video alike."
+    "fewer than {fewest} windows: a correlation of two points says nothing. The lag is by how many seconds the music "
+    "follows its target, up to {lag} to either side; at an end of that range the true one may lie beyond. The match "
+    "is the mean of the agreement on the plane and that of the quadrants. Intervals are 95 % of 2000 bootstrap draws "
+    "of the videos; with few videos they are rough. Chance is every music against the targets of all other videos. "
+    "CCC over all videos counts every video alike."
 )
 
 
