@@ -17,12 +17,12 @@ from emotion.errors import DataError, OutputError
 from emotion.files import failure
 from video2music.errors import MediaError
 from video2music.evaluate import listening_key, listening_page
+from video2music.evaluate.alignment_pairs import SCORED, SOUND_NAMES, VIDEO_NAMES
 from video2music.evaluate.listening_key import KEY, KIT, Key, Trial
-from video2music.evaluate.listening_media import SOUNDS, VIDEOS, Blinded, blind, whole_folder
+from video2music.evaluate.listening_media import Blinded, blind, whole_folder
 
 log = logging.getLogger(__name__)
 
-SCORED = ".scored"  # at the end of a stem: as `video2music generate` calls what it made
 TWICE = 4  # one of so many pairs comes twice, one at least
 ID_LETTERS = 12
 
@@ -92,9 +92,9 @@ def clips_in(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}: give one with a system's scored clips")
     found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
-    videos = [path for path in found if path.suffix.lower() in VIDEOS]
+    videos = [path for path in found if path.suffix.lower() in VIDEO_NAMES]
     by_stem: dict[str, list[Path]] = {}
-    for path in videos or [path for path in found if path.suffix.lower() in SOUNDS]:
+    for path in videos or [path for path in found if path.suffix.lower() in SOUND_NAMES]:
         by_stem.setdefault(path.stem.removesuffix(SCORED), []).append(path)
     if not by_stem:
         raise DataError(f"there are no clips at {folder}: give a folder with a system's scored videos or music files")

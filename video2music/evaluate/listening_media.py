@@ -24,6 +24,7 @@ from emotion.synthesis import SAMPLE_RATE, Samples
 from video2music import limiter
 from video2music.audiofile import encode
 from video2music.errors import MediaError
+from video2music.evaluate.alignment_pairs import VIDEO_NAMES
 from video2music.loudness import measured
 from video2music.media import frames, open_clip, packets, picture_stream, probe, url, whole_file
 from video2music.mux import MP4, WEBM, mux
@@ -31,8 +32,6 @@ from video2music.soundtrack import Soundtrack, soundtrack
 
 log = logging.getLogger(__name__)
 
-VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv"})
-SOUNDS = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aif", ".aiff"})
 PLAYED = MappingProxyType({"h264": MP4, "hevc": MP4, "av1": MP4, "vp8": WEBM, "vp9": WEBM})
 """Codecs of pictures that browsers play -> the container they are played from."""
 
@@ -84,7 +83,7 @@ def whole_folder(parent: Path) -> Iterator[Path]:
 
 def _film(paths: tuple[Path, Path]) -> Path | None:
     """The first of two files whose picture browsers play, None where neither has any. Raises MediaError."""
-    codecs = {path: _codec(path) for path in paths if path.suffix.lower() in VIDEOS}
+    codecs = {path: _codec(path) for path in paths if path.suffix.lower() in VIDEO_NAMES}
     film = next((path for path, codec in codecs.items() if codec in PLAYED), None)
     if codecs and film is None:
         path, codec = next(iter(codecs.items()))
@@ -104,7 +103,7 @@ def _length_s(film: Path) -> float:
 
 def _sound(path: Path) -> Samples:
     """All of a file's sound (frames, 2) at 44.1 kHz, from the first picture on if it has one. Raises MediaError."""
-    track = soundtrack(path) if path.suffix.lower() in VIDEOS else Soundtrack(path, 0.0)
+    track = soundtrack(path) if path.suffix.lower() in VIDEO_NAMES else Soundtrack(path, 0.0)
     blocks = list(track.blocks()) if track else []
     if not blocks:
         raise MediaError(f"{path} has no sound: give what the system made, with its music")

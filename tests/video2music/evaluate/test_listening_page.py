@@ -77,7 +77,8 @@ def test_a_nickname_is_safe_in_a_name_of_a_file(ask):
     assert [ask(f"page.listenerName({json.dumps(typed)}, 'id')") for typed in named] == list(named.values())
 
 
-def test_nothing_in_a_kit_ends_the_scripts_element():
+def test_the_page_is_whole_and_keeps_to_itself():
     page = listening_page.page(drawn_key(2))
     assert page.count("<script") == page.count("</script>") == 2
+    assert "default-src 'none'" in page and "connect-src" not in page  # nothing can be sent or fetched
     assert "/*KIT*/" not in page and "/*SCRIPT*/" not in page
