@@ -86,7 +86,7 @@ function store(kit) {
 function start() {
   const kit = JSON.parse(document.getElementById("kit").textContent);
   const kept = store(kit);
-  const all = { name: "", id: randomId(), at: 0, trials: {}, ...kept.load() };
+  const all = { ...nobody(), ...kept.load() };
   const last = kit.trials.length + 1; // place 0 is the welcome, 1 to n the trials, n + 1 the end
   const byId = (id) => document.getElementById(id);
   let players = [];
@@ -108,6 +108,7 @@ function start() {
     byId("stage").replaceChildren();
     byId("questions").replaceChildren();
     byId("welcome").hidden = all.at !== 0;
+    byId("former").hidden = Object.keys(all.trials).length === 0;
     byId("trial").hidden = all.at === 0 || all.at === last;
     byId("end").hidden = all.at !== last;
     byId("back").disabled = all.at === 0;
@@ -217,6 +218,14 @@ function start() {
     byId("saved").hidden = false;
   }
 
+  function beginAnew() {
+    if (!confirm("The answers in this browser will be gone. Are they saved as a file?")) return;
+    Object.assign(all, nobody());
+    byId("name").value = "";
+    byId("saved").hidden = true;
+    show(0);
+  }
+
   function press(event) {
     const typing = event.target.matches("textarea, input[type=text]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -240,8 +249,14 @@ function start() {
   byId("back").addEventListener("click", () => show(all.at - 1));
   byId("next").addEventListener("click", () => show(all.at + 1));
   byId("save").addEventListener("click", save);
+  byId("anew").addEventListener("click", beginAnew);
   document.addEventListener("keydown", press);
   show(all.at);
+}
+
+/** Where a listener begins. */
+function nobody() {
+  return { name: "", id: randomId(), at: 0, trials: {} };
 }
 
 function randomId() {
