@@ -121,7 +121,7 @@ def _tried(
 def build(heard: Sequence[Heard], failed: Sequence[Failed], *, judge: str, sha256: str) -> dict[str, Any]:
     """The standard report, and beside it the judge, the confusions, the pairs and what failed."""
     rows, differences = _compared(heard)
-    found = from_summaries("alignment", f"{len(heard)} video{'s' * (len(heard) != 1)}", "none", [0], rows)
+    found = from_summaries("alignment", _what(heard), "none", [0], rows)
     return found | {
         "judge": {"name": judge, "sha256": sha256, "composes": judge == pipeline.SELECTS},
         "differences": differences,
@@ -129,6 +129,13 @@ def build(heard: Sequence[Heard], failed: Sequence[Failed], *, judge: str, sha25
         "videos": [_told(each) for each in heard],
         "failed": [{"video": each.name, "error": each.sentence} for each in failed],
     }
+
+
+def _what(heard: Sequence[Heard]) -> str:
+    """How many videos there are, and how many pairs where a video has several musics."""
+    count = len({each.pair.video.resolve() for each in heard})
+    videos = f"{count} video{'s' * (count != 1)}"
+    return videos if count == len(heard) else f"{len(heard)} pairs of {videos}"
 
 
 def _compared(heard: Sequence[Heard]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -45,8 +45,9 @@ METHOD = (
     "fewer than {fewest} windows: a correlation of two points says nothing. The lag is by how many seconds the music "
     "follows its target, up to {lag} to either side; at an end of that range the true one may lie beyond. The match "
     "is the mean of the agreement on the plane and that of the quadrants. Intervals are 95 % of 2000 bootstrap draws "
-    "of the videos; with few videos they are rough. Chance is every music against the targets of all other videos. "
-    "CCC over all videos counts every video alike."
+    "of the videos: rough where there are few, and too narrow where a video has several musics, as every pair is drawn "
+    "by itself. Chance is every music against the targets of all other videos. CCC over all videos counts every video "
+    "alike."
 )
 
 

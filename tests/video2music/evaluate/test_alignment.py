@@ -142,6 +142,7 @@ def test_two_musics_of_one_video_are_no_chance_for_each_other():
     one, other, third = drawn(1, 30), drawn(2, 30), drawn(3, 30)
     twice = Heard("b", Pair(one.pair.video, Path("b.wav")), Path("b.wav"), other.report, other.target, "color", ())
     found = built([one, twice, third])
+    assert found["data"] == "3 pairs of 2 videos"
     expected = [
         align(one.report, third.target).match.score,
         align(twice.report, third.target).match.score,
