@@ -120,7 +120,7 @@ def lag(heard: ArrayLike, wanted: ArrayLike, *, most_s: int = MOST_LAG_S) -> tup
     rise and fall together at any lag.
     """
     heard, wanted = np.asarray(heard, float), np.asarray(wanted, float)
-    if min(heard.std(), wanted.std()) < STILL_SD:
+    if not len(heard) or min(heard.std(), wanted.std()) < STILL_SD:
         return None
     most = min(most_s, len(heard) // 2)
     lags = sorted(range(-most, most + 1), key=lambda seconds: (abs(seconds), -seconds))

@@ -192,6 +192,10 @@ def test_what_stands_still_has_no_lag(still):
     assert lag(still, moving) is None and lag(moving, still) is None
 
 
+def test_no_seconds_have_no_lag():
+    assert lag([], []) is None and lag([0.3], [0.2]) is None
+
+
 def test_opposite_movement_at_every_lag_has_none():
     rising = np.linspace(-1, 1, 40)
     assert lag(-rising, rising) is None and lag(rising, rising)[0] == 0
