@@ -7,7 +7,7 @@ import typer
 import video2music
 from emotion.cli.report import log_to_stderr, print_any_name
 from emotion.threads import wait_quietly
-from video2music.cli import demo, doctor, download, evaluate, features, generate, train
+from video2music.cli import batch, demo, doctor, download, evaluate, features, generate, train
 
 app = typer.Typer(
     name="video2music",
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("generate")(generate.generate)
+app.command("batch")(batch.batch)
 app.command("features")(features.features)
 app.command("download")(download.download)
 app.command("demo")(demo.demo)

@@ -1,0 +1,144 @@
+"""What is to be done: clips, each with its options, the name of its folder and a key that later runs know it by."""
+
+import glob
+import hashlib
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from emotion.checkpoint import file_sha256
+from video2music.batch.faults import BatchError
+from video2music.errors import OptionError
+from video2music.options import Options
+from video2music.output import names
+
+log = logging.getLogger(__name__)
+
+# What counts as a video among the files of a folder. A file that is named itself may be called anything.
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
+    ".ogv", ".mxf", ".gif",
+})  # fmt: skip
+_FILES = ("curve", "style")  # options that may name a file, whose content then counts
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip to score: its absolute path, its options and what its folder in OUT is called."""
+
+    clip: Path
+    options: Options
+    name: str
+
+    @property
+    def signature(self) -> str:
+        """The options as text, the same for the same wishes."""
+        return json.dumps(asdict(self.options), sort_keys=True)
+
+    def key(self) -> str:
+        """What a journal knows the work by, 32 hex digits: the clip's content and the options. Raises OSError."""
+        if not self.clip.exists():
+            raise FileNotFoundError(2, "there is no such file", str(self.clip))
+        if not self.clip.is_file():  # a pipe would be read for ever
+            raise OSError(22, "it is no file", str(self.clip))
+        named = {option: _content(getattr(self.options, option)) for option in _FILES}
+        text = json.dumps([file_sha256(self.clip), self.signature, named], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _content(named: Any) -> str | None:
+    """The sha256 of a file that an option names, None where it names none."""
+    path = Path(named) if named else None
+    return file_sha256(path) if path and path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every `count`-th job of the sorted list, from the `number`-th on; numbers begin at 1."""
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise OptionError(
+                f"there is no shard {self.number}/{self.count}: give 1/{max(self.count, 1)} or a later one"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """`2/4` is the second of four. Raises OptionError."""
+        number, slash, count = text.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal()):
+            raise OptionError(f"{text!r} is no shard: give its number and how many there are, such as 2/4")
+        return cls(int(number), int(count))
+
+    @property
+    def tag(self) -> str:
+        """What its own files carry in their names; nothing for the whole."""
+        return f"-{self.number}-of-{self.count}" if self.count > 1 else ""
+
+    def of(self, jobs: Sequence[Job]) -> list[Job]:
+        """This shard's part of the jobs."""
+        return list(jobs[self.number - 1 :: self.count])
+
+
+def find(inputs: Iterable[str], out: Path) -> list[Path]:
+    """The clips in folders and behind patterns, and files as they are named; nothing that lies in `out`.
+
+    Raises BatchError for an input that is not there and for a folder or pattern without clips.
+    """
+    found = []
+    for given in inputs:
+        clips = [clip for clip in _clips(given) if not clip.resolve().is_relative_to(out.resolve())]
+        if not clips:
+            raise BatchError(f"there is no clip in {given}: give videos, folders that hold some, or a quoted pattern")
+        found += clips
+    return found
+
+
+def _clips(given: str) -> Iterator[Path]:
+    path = Path(given)
+    if path.is_dir():
+        yield from sorted(inner for inner in path.rglob("*") if _is_clip(inner, path))
+    elif os.path.lexists(path):
+        yield path
+    elif glob.has_magic(given):
+        for matched in sorted(glob.glob(given, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
+            yield from _clips(matched) if Path(matched).is_dir() else [Path(matched)]
+    else:
+        raise BatchError(f"{given} is not there: give videos, folders or a quoted pattern such as 'clips/*.mp4'")
+
+
+def _is_clip(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def plan(wanted: Iterable[tuple[Path, Options]]) -> list[Job]:
+    """A job for each clip and its options, in an order that is the same on every machine, each with its own name.
+
+    What is wanted twice is done once. A clip that is wanted with several options gets a folder for each, named after
+    the clip and its options' hash. Shards are cut from this list, so that all of them give the same names.
+    """
+    jobs = [Job(clip.absolute(), options, "") for clip, options in wanted]
+    unique = {(os.fsencode(job.clip), job.signature): job for job in jobs}
+    if len(unique) < len(jobs):
+        log.warning(
+            "%d of the clips are named more than once with the same options: once is enough", len(jobs) - len(unique)
+        )
+    ordered = [unique[place] for place in sorted(unique)]
+    wishes = Counter(job.clip for job in ordered)
+    return [
+        replace(job, name=name if wishes[job.clip] == 1 else f"{name}-{_short(job.signature)}")
+        for job, name in zip(ordered, names([job.clip for job in ordered]), strict=True)
+    ]
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

@@ -1,0 +1,149 @@
+"""What happens in a worker, whatever it is made of: the models are loaded once, then clip after clip is scored."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from emotion.errors import UserError
+from emotion.files import failure
+from video2music.batch import places
+from video2music.batch.jobs import Job
+from video2music.batch.journal import DONE, Outcome, failed
+from video2music.options import Result
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 600.0  # for a clip; watching a minute with the largest encoder takes four on two cores
+STARTING_S = 300.0  # for a worker to import and load what it needs
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+Composer = Callable[..., Result]
+Load = Callable[[int], Composer]  # is given the number of threads; a function of a module, so that workers find it
+
+
+class Worker(Protocol):
+    """Scores one clip at a time, somewhere else.
+
+    `compose` blocks; it raises WorkerLost when the worker died over the clip or took longer than it was given, and
+    BatchError when it never came up. `kill` may be called by any thread and makes `compose` return at once.
+    """
+
+    def compose(self, job: Job, key: str, place: Path, timeout_s: float) -> Outcome: ...
+
+    def kill(self) -> None: ...
+
+
+def pipeline(threads: int) -> Composer:
+    """`pipeline.compose`, with torch and OpenCV on so many threads."""
+    import cv2
+    import torch
+
+    from video2music.draft import load_models
+    from video2music.pipeline import compose
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    load_models()
+    return compose
+
+
+def shared_out(workers: int) -> int:
+    """Threads for each worker: the cores shared out, or what OMP_NUM_THREADS says."""
+    wished = os.environ.get(THREADS[0], "")
+    return int(wished) if wished.isdecimal() and int(wished) else max(1, cores() // workers)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Scorer:
+    """Lives in the worker."""
+
+    def __init__(self, load: Load, threads: int) -> None:
+        self._compose = load(threads)
+
+    def compose(self, job: Job, key: str, place: Path) -> Outcome:
+        """Score a clip into `place` and leave a note there; what goes wrong with the clip is in the outcome."""
+        started, task = time.perf_counter(), f"{place.parent.name}/{place.name}"
+        place.mkdir(parents=True, exist_ok=True)
+        with _warnings() as notes:
+            try:
+                result = self._compose(job.clip, place, job.options, name=job.name)
+                seconds = round(time.perf_counter() - started, 2)
+                outcome = _done(job, key, task, place, result, seconds, tuple(notes))
+            except Exception as error:  # one bad clip never stops the others
+                seconds = round(time.perf_counter() - started, 2)
+                outcome = failed(job, _sentence(error, job), key=key, task=task, seconds=seconds)
+        places.write_note(place, outcome)
+        return outcome
+
+
+def _done(
+    job: Job, key: str, task: str, place: Path, result: Result, seconds: float, notes: tuple[str, ...]
+) -> Outcome:
+    made = {"video": result.video, "audio": result.audio, "midi": result.midi, "manifest": result.manifest}
+    return Outcome(
+        DONE,
+        str(job.clip),
+        job.name,
+        task,
+        key,
+        files={kind: str(path.relative_to(place)) for kind, path in made.items()},
+        manifests=tuple(str(one.manifest.relative_to(place)) for one in result.variants or (result,)),
+        duration_s=result.duration_s,
+        seconds=seconds,
+        heard=_heard(result),
+        notes=notes,
+    )
+
+
+def _heard(result: Result) -> dict[str, Any] | None:
+    if result.report is None:
+        return None
+    whole = result.report.whole
+    return {"valence": whole.valence, "arousal": whole.arousal, "quadrant": whole.quadrant}
+
+
+def _sentence(error: Exception, job: Job) -> str:
+    """One sentence for whatever was raised."""
+    log.debug("traceback", exc_info=error)
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return failure(error, job.clip)
+    return (
+        f"{job.clip}: something unforeseen happened ({type(error).__name__}: {error}); "
+        "give this clip alone to 'video2music --verbose generate' and report what it says"
+    )
+
+
+class _Collector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.notes: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.notes.append(record.getMessage())
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """The warnings that our own packages log meanwhile; they go into the outcome and not to the screen."""
+    collector = _Collector()
+    packages = [logging.getLogger(name) for name in ("video2music", "emotion")]
+    before = [package.propagate for package in packages]
+    for package in packages:
+        package.addHandler(collector)
+        package.propagate = False
+    try:
+        yield collector.notes
+    finally:
+        for package, propagate in zip(packages, before, strict=True):
+            package.removeHandler(collector)
+            package.propagate = propagate

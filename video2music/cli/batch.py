@@ -1,0 +1,334 @@
+"""`video2music batch`: score many clips, resumable, on this machine or on a Ray cluster."""
+
+import csv
+import inspect
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType, NoneType
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+import typer
+
+from emotion.cli.report import JsonOption, failing_plainly, write_json, write_table, write_text
+from emotion.errors import UserError
+from video2music.cli import generate as single
+from video2music.errors import OptionError
+from video2music.options import Options
+
+if TYPE_CHECKING:
+    from video2music.batch.jobs import Job
+    from video2music.batch.running import Batch, Standing
+
+INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
+
+# What `generate` is told that is no wish for a piece.
+_NO_WISH = frozenset({"context", "clips", "out", "manifest", "lock", "redraw", "overwrite", "json_file"})
+WISHES: Mapping[str, inspect.Parameter] = MappingProxyType({
+    name: wish for name, wish in inspect.signature(single.generate).parameters.items() if name not in _NO_WISH
+})  # fmt: skip
+CLIP = "clip"  # the column that names the video
+LISTED = ";"  # between the values of an option that may repeat
+_YES_NO = MappingProxyType({"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False})
+
+
+def _with_wishes(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `generate` beside its own, so that they are written down once."""
+    own = [
+        one for one in inspect.signature(command).parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *WISHES.values())]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    return command
+
+
+@_with_wishes
+def batch(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="IN...", help="Videos, folders of them, or quoted patterns.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Each clip gets DIR/<its name>/; a journal lies beside.")
+    ] = Path("out"),
+    jobs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Clips with options of their own: columns clip and long options below."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Clips at a time. Default: half the cores, which share them out.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Work on the Ray cluster there; auto finds a running one.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only every N-th clip from the I-th on, as in 2/4.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1.0, help="For one clip; then it is given up and the next begins.")
+    ] = 600.0,
+    retry: Annotated[bool, typer.Option("--retry", help="Try clips again that failed in a former run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what other runs made.")] = False,
+    json_file: JsonOption = None,
+    **wishes: Any,
+) -> None:
+    """Score many clips, each as `generate` does, and go on where a run that was ended left off.
+
+    Prints the path of each scored video, and one sentence on stderr for each clip that fails; summary.csv and
+    summary.html lie in DIR at the end. Give the same command again to go on. Exit status: 0 when all clips are scored,
+    1 when some failed, 130 after Ctrl-C.
+    """
+    with failing_plainly():
+        from video2music.batch import jobs as planning
+
+        part = planning.Shard.parse(shard) if shard else planning.Shard()
+        wanted = planning.plan(_wanted(inputs or [], jobs, out, wishes))
+        if not wanted:
+            raise OptionError("no clip was given: name videos, folders or patterns, or a table with --jobs")
+        hire, count = _crew(ray, workers)
+        with _watched() as tell:
+            run = _batch(wanted, out, hire, workers=count, shard=part, timeout_s=timeout, overwrite=overwrite,
+                         retry=retry, tell=partial(tell, out=out, quiet=json_file == "-"))  # fmt: skip
+            stopped = _ran(run)
+        _summarise(run, out, part.tag, json_file)
+    if stopped or any(not outcome.is_done for outcome in run.outcomes):
+        raise typer.Exit(INTERRUPTED if stopped else 1)
+
+
+def _wanted(inputs: list[str], table: Path | None, out: Path, wishes: Mapping[str, Any]) -> list[tuple[Path, Options]]:
+    """Every clip with its options, all of them checked. Raises UserError."""
+    from video2music.batch.jobs import find
+
+    options = options_of(wishes)
+    wanted = [(clip, options) for clip in find(inputs, out)]
+    if wanted:
+        _check(options)
+    return wanted + (read_table(table, wishes) if table else [])
+
+
+def _check(options: Options) -> None:
+    """Refuse before anything starts what every clip would be refused for. Raises UserError."""
+    from video2music import pipeline, styles
+
+    pipeline.check(options, styles.read(options.style))
+
+
+def options_of(wishes: Mapping[str, Any]) -> Options:
+    """What the options of `generate` say, under their names there. Raises OptionError, KeyNameError or ChordError."""
+    return Options(**{_field(name): _READ.get(name, _as_is)(value) for name, value in wishes.items()})
+
+
+def _field(name: str) -> str:
+    return single._OPTION_OF.get(name, name)
+
+
+def _as_is(value: Any) -> Any:
+    return tuple(value or ()) if isinstance(value, list) else value
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value or ())
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
+    "tempo": single._tempo, "metre": single._beats, "only": _tuple, "without": _tuple, "hit": _tuple,
+})  # fmt: skip
+
+
+def read_table(path: Path, wishes: Mapping[str, Any]) -> list[tuple[Path, Options]]:
+    """The clips of a table with their options; an empty cell leaves what the command line says.
+
+    The columns are `clip` and long options of `generate` without their dashes before. Where an option may repeat, `;`
+    lies between its values. Rows are counted as a spreadsheet does, the head being row 1. Raises OptionError, which
+    names the row and the column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            lines = list(csv.reader(file, strict=True))
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OptionError(f"the table {path} cannot be read ({reason}): give a CSV file") from None
+    head = [cell.strip() for cell in lines[0]] if lines else []
+    _refuse_head(path, head)
+    numbered = [(number, line) for number, line in enumerate(lines[1:], 2) if any(cell.strip() for cell in line)]
+    return [_row(f"{path}, row {number}", head, line, wishes) for number, line in numbered]
+
+
+def _refuse_head(path: Path, head: list[str]) -> None:
+    known = [CLIP, *(name.replace("_", "-") for name in WISHES)]
+    for column in head:
+        if column not in known:
+            raise OptionError(f"{path}, row 1, column {column!r}: no such option; choose of {', '.join(known)}")
+        if head.count(column) > 1:
+            raise OptionError(f"{path}, row 1, column {column!r}: it is there twice; leave one out")
+    if CLIP not in head:
+        raise OptionError(f"{path} has no column {CLIP!r}: give one with the paths of the videos")
+
+
+def _row(where: str, head: list[str], line: list[str], wishes: Mapping[str, Any]) -> tuple[Path, Options]:
+    if len(line) > len(head):
+        raise OptionError(
+            f"{where}, column {len(head) + 1}: the head has only {len(head)} columns; quote cells with commas"
+        )
+    cells = {column: cell.strip() for column, cell in zip(head, line, strict=False) if cell.strip()}
+    clip = Path(cells.pop(CLIP, ""))
+    if not clip.is_file():
+        raise OptionError(f"{where}, column {CLIP!r}: there is no file {str(clip)!r}; give the path of a video")
+    given = {
+        column.replace("-", "_"): _cell(f"{where}, column {column!r}", column, text) for column, text in cells.items()
+    }
+    gone = {name for wish in given for name in single._INSTEAD_OF.get(wish, ())} - given.keys()
+    base = {**wishes, **{name: WISHES[name].default for name in gone}}
+    try:
+        options = options_of({**base, **given})
+        _check(options)
+    except UserError as error:
+        raise OptionError(f"{where}, column {_culprit(given, error)}: {error}") from None
+    return clip, options
+
+
+def _culprit(given: Mapping[str, Any], error: UserError) -> str:
+    """The column whose value alone is refused in the same words, or all of them where only together they are."""
+    for name, value in given.items():
+        try:
+            _check(options_of({**{wish: one.default for wish, one in WISHES.items()}, name: value}))
+        except UserError as own:
+            if str(own) == str(error):
+                return repr(name.replace("_", "-"))
+    return " and ".join(repr(name.replace("_", "-")) for name in given) or repr(CLIP)
+
+
+def _cell(where: str, column: str, text: str) -> Any:
+    """A cell as the type of its option. Raises OptionError."""
+    kind = get_args(WISHES[column.replace("-", "_")].annotation)[0]
+    kind = next((one for one in get_args(kind) if one is not NoneType), kind) if get_origin(kind) is not list else kind
+    if get_origin(kind) is list:
+        inner = get_args(kind)[0]
+        return [_value(where, inner, part.strip()) for part in text.split(LISTED) if part.strip()]
+    return _value(where, kind, text)
+
+
+def _value(where: str, kind: type, text: str) -> Any:
+    read, what = _KINDS[kind]
+    try:
+        return read(text)
+    except (ValueError, KeyError):
+        raise OptionError(f"{where}: {text!r} is not {what}") from None
+
+
+def _truth(text: str) -> bool:
+    return _YES_NO[text.lower()]
+
+
+_KINDS: Mapping[type, tuple[Callable[[str], Any], str]] = MappingProxyType({
+    str: (str, "text"), int: (int, "a whole number"), float: (float, "a number"), bool: (_truth, "yes or no"),
+})  # fmt: skip
+
+
+def _crew(ray: str | None, workers: int | None) -> "tuple[Callable[[], Any], int]":
+    """How to hire a worker, and how many. Raises BatchError."""
+    from video2music.batch import scoring
+
+    if ray is None:
+        from video2music.batch.local import LocalWorker
+
+        count = workers or max(1, scoring.cores() // 2)
+        return partial(LocalWorker, threads=scoring.shared_out(count)), count
+    from video2music.batch.cluster import RayWorker, connect
+
+    cores, smallest = connect(ray)
+    count = workers or max(1, cores // 2)
+    return partial(RayWorker, threads=max(1, min(cores // count, smallest))), count
+
+
+def _batch(wanted: "list[Job]", out: Path, hire: Callable[[], Any], **more: Any) -> "Batch":
+    from video2music.batch.running import Batch
+
+    return Batch(wanted, out, hire=hire, **more)
+
+
+def _ran(run: "Batch") -> bool:
+    """Run to the end, or to Ctrl-C or SIGTERM; whether it was stopped. Raises BatchError."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job with it
+    try:
+        run.run()
+    except KeyboardInterrupt:
+        typer.echo("stopped: what is finished stays, and the same command goes on from there", err=True)
+        return True
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return False
+
+
+@contextmanager
+def _watched() -> "Iterator[Callable[..., None]]":
+    """What tells of each clip: a path on stdout or a sentence on stderr, and how long the rest may take."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("clips"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal,
+                  redirect_stdout=sys.stdout.isatty()) as bar:  # fmt: skip
+        task = bar.add_task("", total=None)
+
+        def tell(standing: "Standing", *, out: Path, quiet: bool) -> None:
+            settled = standing.before + standing.now
+            bar.update(task, total=standing.clips, completed=settled, description=_standing(standing))
+            _tell_clip(standing, out, quiet=quiet)
+            if not console.is_terminal:
+                typer.echo(f"{settled} of {standing.clips} clips{_standing(standing)}", err=True)
+
+        yield tell
+
+
+def _tell_clip(standing: "Standing", out: Path, *, quiet: bool) -> None:
+    outcome = standing.outcome
+    if outcome is None:
+        return
+    if not outcome.is_done:
+        typer.echo(f"error: {outcome.sentence}", err=True)
+    elif outcome.files and not quiet:
+        typer.echo(out / outcome.files["video"])
+    for note in outcome.notes:
+        typer.echo(f"{outcome.name}: {note}", err=True)
+
+
+def _standing(standing: "Standing") -> str:
+    """What is to say beside the number of clips."""
+    parts = [f"{standing.before} from before"] if standing.before else []
+    parts += [f"{standing.failed} failed"] if standing.failed else []
+    if standing.left_s:
+        parts.append(f"about {_long(standing.left_s)} left")
+    return "".join(f", {part}" for part in parts)
+
+
+def _long(seconds: float) -> str:
+    """A length of time in words, as exact as a guess deserves."""
+    for unit, length in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _summarise(run: "Batch", out: Path, tag: str, json_file: str | None) -> None:
+    """Write the tables. Raises OutputError."""
+    from video2music.batch import summary
+
+    outcomes = run.outcomes
+    write_table(out / f"summary{tag}.csv", summary.rows(outcomes))
+    write_text(out / f"summary{tag}.html", summary.page(outcomes))
+    write_json(json_file, {"clips": [asdict(outcome) for outcome in outcomes]})
+    if run.failed_before:
+        typer.echo(f"{run.failed_before} failed in a former run: --retry tries them again", err=True)
+    typer.echo(f"{summary.counted(outcomes)}: see {out / f'summary{tag}.html'}", err=True)
