@@ -51,6 +51,10 @@ class Outcome:
     heard: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("manifests", "notes"):  # JSON has lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
     @property
     def is_done(self) -> bool:
         return self.status == DONE

@@ -97,13 +97,13 @@ def serve(pipe: Connection, load: Load, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _offer_to_the_reaper()
-    try:
-        scorer = Scorer(load, threads)
-    except Exception as error:  # whatever keeps a worker from starting is told by the parent
-        pipe.send((FAULT, f"{type(error).__name__}: {error}"))
-        return
-    pipe.send((READY, ""))
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, ConnectionError):  # the parent is done with it, or gone
+        try:
+            scorer = Scorer(load, threads)
+        except Exception as error:  # whatever keeps a worker from starting is told by the parent
+            pipe.send((FAULT, f"{type(error).__name__}: {error}"))
+            return
+        pipe.send((READY, ""))
         while True:
             pipe.send((OUTCOME, scorer.compose(*pipe.recv())))
 
