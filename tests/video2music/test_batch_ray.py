@@ -1,8 +1,10 @@
 """The same batch with Ray actors for workers, on a cluster of one machine that the test starts."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -70,3 +72,18 @@ def test_the_command_scores_on_a_cluster_what_it_scores_here(address, tmp_path):
     assert rows[0]["key"] == rows[1]["key"]
     made = [(tmp_path / out / "short" / "short.mid").read_bytes() for out in ("here", "there")]
     assert made[0] == made[1]
+
+
+def test_where_no_cluster_is_a_sentence_says_so_at_once():
+    with socket.socket() as free, pytest.raises(BatchError, match="there is no Ray cluster at"):
+        free.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        began = time.monotonic()
+        connect_afresh(f"127.0.0.1:{free.getsockname()[1]}")
+    assert time.monotonic() - began < 20
+
+
+def connect_afresh(address):
+    """`connect` as in a process that is in no cluster yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "is_initialized", lambda: False)
+        return connect(address)

@@ -1,5 +1,6 @@
 """Workers on a Ray cluster: actors that load the models once. Clips and OUT must lie on a disk that all share."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ from video2music.batch.faults import BatchError, WorkerLost
 from video2music.batch.jobs import Job
 from video2music.batch.journal import Outcome
 from video2music.batch.scoring import STARTING_S, THREADS, Load, Scorer, pipeline
+
+KNOCK_S = 10.0
 
 
 def connect(address: str) -> tuple[int, int]:
@@ -17,6 +20,7 @@ def connect(address: str) -> tuple[int, int]:
     ray = _ray()
     try:
         if not ray.is_initialized():
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise BatchError(
@@ -27,6 +31,13 @@ def connect(address: str) -> tuple[int, int]:
     if not able:
         raise BatchError(f"the Ray cluster at {address} has no cores to work on: start one of its machines with some")
     return sum(able), min(able)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself goes on trying for many minutes. Names such as auto pass."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 class RayWorker:
