@@ -34,6 +34,16 @@ def test_a_pattern_gives_what_it_matches_and_a_file_is_taken_whatever_its_name(t
     assert [path.name for path in find([f"{tmp_path}/[1].mp4"], tmp_path / "out")] == ["[1].mp4"]
 
 
+def test_links_that_lead_nowhere_or_in_a_circle_are_clips_to_tell_of(tmp_path):
+    links = [tmp_path / "circle.mp4", tmp_path / "dangling.mp4"]
+    for link, target in zip(links, ("circle.mp4", "nowhere.mp4"), strict=True):
+        link.symlink_to(target)
+    assert find(map(str, links), tmp_path / "out") == links
+    for job in plan((link, Options()) for link in links):
+        with pytest.raises(FileNotFoundError):
+            job.key()
+
+
 @pytest.mark.parametrize("given_", ["nowhere.mp4", "nothing*.mp4", "empty"])
 def test_what_gives_no_clip_is_refused_by_name(tmp_path, monkeypatch, given_):
     monkeypatch.chdir(tmp_path)

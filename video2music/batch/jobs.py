@@ -95,7 +95,7 @@ def find(inputs: Iterable[str], out: Path) -> list[Path]:
     """
     found = []
     for given in inputs:
-        clips = [clip for clip in _clips(given) if not clip.resolve().is_relative_to(out.resolve())]
+        clips = [clip for clip in _clips(given) if not _real(clip).is_relative_to(_real(out))]
         if not clips:
             raise BatchError(f"there is no clip in {given}: give videos, folders that hold some, or a quoted pattern")
         found += clips
@@ -113,6 +113,11 @@ def _clips(given: str) -> Iterator[Path]:
             yield from _clips(matched) if Path(matched).is_dir() else [Path(matched)]
     else:
         raise BatchError(f"{given} is not there: give videos, folders or a quoted pattern such as 'clips/*.mp4'")
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; Path.resolve raises where links go round in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def _is_clip(path: Path, folder: Path) -> bool:
