@@ -19,10 +19,11 @@ from tests.video2music import composers
 from video2music.batch import journal, places
 from video2music.batch.faults import BatchError
 from video2music.batch.jobs import Shard, plan
-from video2music.batch.journal import DONE, FAILED, WAITING
+from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
 from video2music.batch.local import LocalWorker
 from video2music.batch.running import Batch
 from video2music.batch.scoring import Scorer
+from video2music.errors import MediaError
 from video2music.options import Options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,14 @@ def test_one_bad_clip_is_told_in_a_sentence_and_stops_none(clips, tmp_path, text
     assert found["bad"].status == FAILED and sentence in found["bad"].sentence
     assert [found[name].status for name in "acd"] == [DONE] * 3
     assert Counter(line["name"] for line in lines(tmp_path / "out")) == Counter("acd") + Counter(["bad"])
+
+
+def test_the_time_left_is_told_once_there_is_something_to_go_by(clips, tmp_path):
+    told = []
+    run(clips(**{f"c{number}": f"clip {number}" for number in range(6)}), tmp_path / "out", tell=told.append)
+    assert [standing.left_s is None for standing in told] == [True, True, False, False, False, False, False]
+    assert all(0 < standing.left_s < 30 for standing in told[2:-1]) and told[-1].left_s == 0
+    assert [standing.now for standing in told] == list(range(7)) and {standing.clips for standing in told} == {6}
 
 
 def test_a_clip_that_takes_too_long_is_given_up(clips, tmp_path):
@@ -147,6 +156,25 @@ def test_a_folder_of_somebody_else_is_left_alone_unless_told(clips, tmp_path):
     assert run(found, out, overwrite=True)["a"].status == DONE  # not asked for --retry: nobody had begun it
     assert (out / "a" / "mine.txt").read_text() == "precious" and (out / "a" / "a.mid").exists()
     assert not list(out.rglob(f"{PARTIAL}*"))
+
+
+def test_variants_take_the_places_of_a_former_run_s_and_its_other_files_go(tmp_path):
+    out, place = tmp_path / "out", tmp_path / "place"
+    for number in (1, 2):
+        for folder, names in ((out, ("a.mid", "a.wav")), (place, ("a.mid", "a.flac"))):
+            variant = folder / "a" / f"v{number}"
+            variant.mkdir(parents=True)
+            for name in names:
+                (variant / name).write_text(f"{folder.name} {number}")
+            (variant / "a.json").write_text(json.dumps({"files": ["a.json", *names]}))
+    manifests = ("a/v1/a.json", "a/v2/a.json")
+    outcome = Outcome(DONE, str(tmp_path / "a.mp4"), "a", manifests=manifests)
+    with pytest.raises(MediaError, match="made meanwhile"):
+        places.publish(out, place, outcome, overwrite=False)
+    places.publish(out, place, outcome, overwrite=True)
+    for number in (1, 2):
+        assert (out / "a" / f"v{number}" / "a.mid").read_text() == f"place {number}"
+        assert {path.name for path in (out / "a" / f"v{number}").iterdir()} == {"a.mid", "a.flac", "a.json"}
 
 
 def test_two_clips_of_one_name_or_one_content_both_have_a_folder(tmp_path):

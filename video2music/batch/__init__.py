@@ -7,3 +7,5 @@ scoring   what happens in a worker; local, cluster: workers as processes here, o
 running   who does what next, who is late or dead, and when to stop
 summary   the tables at the end
 """
+
+TIMEOUT_S = 600.0  # for a clip; watching a minute of it with the largest encoder takes four on two cores

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from emotion.errors import UserError
 from emotion.files import failure
-from video2music.batch import journal, places
+from video2music.batch import TIMEOUT_S, journal, places
 from video2music.batch.faults import WorkerLost
 from video2music.batch.jobs import Job, Shard
 from video2music.batch.journal import FAILED, WAITING, Journal, Outcome, failed
-from video2music.batch.scoring import TIMEOUT_S, Worker
+from video2music.batch.scoring import Worker
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 class Standing:
     """How far a run is: clips in all, settled by former runs, settled by this one, and how many of all failed.
 
-    `outcome` is what was settled last, None at the beginning; `left_s` how long the rest may take, None while nothing
-    is known.
+    `outcome` is what was settled last, None at the beginning; `left_s` how long the rest may take, None while
+    too little is known.
     """
 
     clips: int
@@ -85,7 +85,6 @@ class Batch:
             self._tidy(book)
             try:
                 self._plan(book)
-                self._began = time.monotonic()
                 self._tell(self._standing(None))
                 self._work(book)
             finally:
@@ -212,12 +211,14 @@ class Batch:
         book.add(outcome)
         with self._lock:
             self._settled[index] = outcome
+            self._began = self._began or time.monotonic()  # not before the workers have loaded their models
             self._tell(self._standing(outcome))
 
     def _standing(self, outcome: Outcome | None) -> Standing:
         settled = len(self._settled)
         now = settled - len(self._from_before)
-        pace = (time.monotonic() - self._began) / now if now and self._began else None
+        timed = now - self._crew  # the first clips of each worker began before the clock
+        pace = (time.monotonic() - self._began) / timed if timed > 0 else None
         return Standing(
             clips=len(self._jobs),
             before=len(self._from_before),

@@ -17,7 +17,6 @@ from video2music.options import Result
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 600.0  # for a clip; watching a minute with the largest encoder takes four on two cores
 STARTING_S = 300.0  # for a worker to import and load what it needs
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -129,7 +128,8 @@ class _Collector(logging.Handler):
         self.notes: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.notes.append(record.getMessage())
+        if record.getMessage() not in self.notes:  # every variant may say it
+            self.notes.append(record.getMessage())
 
 
 @contextmanager

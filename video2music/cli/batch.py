@@ -16,6 +16,7 @@ import typer
 
 from emotion.cli.report import JsonOption, failing_plainly, write_json, write_table, write_text
 from emotion.errors import UserError
+from video2music.batch import TIMEOUT_S
 from video2music.cli import generate as single
 from video2music.errors import OptionError
 from video2music.options import Options
@@ -70,7 +71,7 @@ def batch(
     ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=1.0, help="For one clip; then it is given up and the next begins.")
-    ] = 600.0,
+    ] = TIMEOUT_S,
     retry: Annotated[bool, typer.Option("--retry", help="Try clips again that failed in a former run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what other runs made.")] = False,
     json_file: JsonOption = None,
