@@ -1,5 +1,6 @@
 """A batch from its first clip to its last, and after it was killed; the composer is a quick one (see composers.py)."""
 
+import errno
 import json
 import os
 import random
@@ -102,6 +103,19 @@ def test_a_clip_that_takes_too_long_is_given_up(clips, tmp_path):
 def test_a_worker_that_cannot_start_ends_the_batch_in_a_sentence(clips, tmp_path):
     with pytest.raises(BatchError, match="a worker cannot start: ImportError: no model here"):
         run(clips(a="one"), tmp_path / "out", hire=partial(LocalWorker, threads=1, load=composers.broken))
+
+
+def test_a_disk_that_takes_no_more_is_told_of_and_the_worker_stays(clips, tmp_path, monkeypatch):
+    def full(place, outcome):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (job,) = plan([(clip, Options()) for clip in clips(a="one")])
+    scorer, place = Scorer(composers.quick, 1), tmp_path / "place"
+    with monkeypatch.context() as patch:
+        patch.setattr(places, "write_note", full)
+        outcome = scorer.compose(job, job.key(), place / "0")
+    assert outcome.status == FAILED and "make room on the disk" in outcome.sentence
+    assert scorer.compose(job, job.key(), place / "1").status == DONE
 
 
 def never(**_):

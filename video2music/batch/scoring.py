@@ -70,17 +70,25 @@ class Scorer:
     def compose(self, job: Job, key: str, place: Path) -> Outcome:
         """Score a clip into `place` and leave a note there; what goes wrong with the clip is in the outcome."""
         started, task = time.perf_counter(), f"{place.parent.name}/{place.name}"
-        place.mkdir(parents=True, exist_ok=True)
         with _warnings() as notes:
             try:
+                place.mkdir(parents=True, exist_ok=True)
                 result = self._compose(job.clip, place, job.options, name=job.name)
                 seconds = round(time.perf_counter() - started, 2)
                 outcome = _done(job, key, task, place, result, seconds, tuple(notes))
             except Exception as error:  # one bad clip never stops the others
                 seconds = round(time.perf_counter() - started, 2)
                 outcome = failed(job, _sentence(error, job), key=key, task=task, seconds=seconds)
+        return _noted(place, outcome, job)
+
+
+def _noted(place: Path, outcome: Outcome, job: Job) -> Outcome:
+    """The outcome with its note in place; a failed one where the disk takes no more."""
+    try:
         places.write_note(place, outcome)
-        return outcome
+    except OSError as error:
+        return failed(job, failure(error, place), key=outcome.key, task=outcome.task, seconds=outcome.seconds)
+    return outcome
 
 
 def _done(
