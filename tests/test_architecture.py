@@ -80,7 +80,7 @@ AT_IMPORT = {
     "plain values": {
         "MappingProxyType", "TypeVar", "frozenset", "set", "tuple", "object", "range", "len", "slice", "combinations",
         "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "ctypes.CFUNCTYPE",
-        "ctypes.POINTER",
+        "ctypes.POINTER", "threading.Lock",
     },
     "the house's own small values": {
         "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Part", "Recipe",

@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 
 from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
 
-TEMPLATE = Path(__file__).with_name("summary.html")
+TEMPLATE = Path(__file__).parent / "summary.html"
 COLUMNS = (
     "clip", "status", "folder", "sentence", "video", "midi", "duration_s", "seconds", "valence", "arousal", "quadrant",
     "notes",
