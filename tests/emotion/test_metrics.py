@@ -87,3 +87,27 @@ def test_tags_by_chance_score_a_half_and_their_share_and_summaries_take_them() -
     few = metrics.summaries(metrics.of_tags, [truth[:100] + rng.normal(0, 1, (100, 8))], truth[:100])
     for name in ("pr_auc", "roc_auc"):
         assert few[name]["low"] < few[name]["mean"] < few[name]["high"] <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(3, 60), st.floats(0, 1), st.integers(0, 10**6))
+def test_two_judges_agree_as_scikit_learn_and_scipy_say(count: int, alike: float, seed: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(seed)
+    one, other = (np.hstack([rng.uniform(-1, 1, (count, 2)), rng.dirichlet(np.ones(4), count)]) for _ in range(2))
+    copied = rng.random(count) < alike
+    other[copied] = one[copied]
+    found = metrics.of_two_judges(one, other)
+    first, second = one[:, 2:].argmax(1), other[:, 2:].argmax(1)
+    assert found["same_quadrant"] == pytest.approx(sklearn.accuracy_score(first, second))
+    if len({*first, *second}) > 1:
+        assert found["kappa"] == pytest.approx(sklearn.cohen_kappa_score(first, second))
+    for axis, name in enumerate(("valence", "arousal")):
+        assert found[f"r_{name}"] == pytest.approx(stats.pearsonr(one[:, axis], other[:, axis]).statistic)
+
+
+def test_judges_that_always_say_the_same_have_no_kappa_and_no_correlation() -> None:
+    flat = np.tile([0.2, 0.1, 0.7, 0.1, 0.1, 0.1], (5, 1))
+    found = metrics.of_two_judges(flat, flat)
+    assert found["same_quadrant"] == 1
+    assert all(np.isnan(found[name]) for name in ("kappa", "r_valence", "r_arousal"))

@@ -1,0 +1,268 @@
+"""Training of the unified model: divergences, mixing, teachers that never know the answer, and options that count."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from emotion.errors import DataError
+from emotion.judge import Stretch
+from emotion.models.unified import GROUPS, Unified, describe, sizes_of
+from emotion.train import unified
+from emotion.train.heard import Heard, Piece
+from emotion.train.unified import Item, Recipe, Table, Taught
+from tests.emotion.listeners import played
+
+SIZES = sizes_of("mel")
+QUICK = Recipe(steps=3, batch=4, members=2)
+SHARP = Recipe(width=6.0, ridge=0.01, members=2)
+PIECES = st.integers(0, 10**6)
+
+
+def made(number, quadrant=None, *, source="fourq", groups=None, affect=None, like=None, rows=3):
+    """A piece in chance numbers that depend on `like` alone; notes are known in row 0 of MIDI."""
+    quadrant = number % 4 if quadrant is None else quadrant
+    groups = frozenset({f"artist {number}"} if groups is None else groups)
+    piece = Piece(source, f"p{number}", groups, number % 5, quadrant, affect, Path("p"), number)
+    rng = np.random.default_rng(number if like is None else like)
+    known = np.ones((rows, 4), bool)
+    known[1:, 3] = False
+    if source == "fourq":
+        known[:, 3] = False
+    values = rng.normal(size=(rows, sum(SIZES))).astype(np.float32) * np.repeat(known, SIZES, axis=1)
+    return Item(piece, values.astype(np.float32), known)
+
+
+def crowd():
+    rated = [
+        made(200 + n, source="vgmidi", affect=(np.cos(n), np.sin(n)), groups={f"game {n}"}) for n in range(10)
+    ]  # fmt: skip
+    return [*(made(n) for n in range(12)), *rated]
+
+
+def weights(model):
+    return torch.cat([value.detach().flatten() for value in model.parameters()])
+
+
+def table_of(items, recipe=QUICK):
+    return unified._table(Unified(unified.Config(SIZES, members=recipe.members)), items, recipe)
+
+
+shares = st.lists(st.floats(0.01, 0.99), min_size=8, max_size=8)
+
+
+@settings(deadline=None)
+@given(shares)
+def test_the_divergence_of_chances_is_that_of_torch_s_bernoullis(values):
+    one, other = torch.tensor(values).reshape(2, 1, 4)
+    expected = kl_divergence(Bernoulli(probs=other), Bernoulli(probs=one)).sum(-1, keepdim=True)
+    torch.testing.assert_close(unified.bernoulli(one, other), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_chances_of_none_and_of_all_diverge_by_a_number():
+    sure = torch.eye(4)
+    assert torch.isfinite(unified.bernoulli(sure, sure.flip(0))).all()
+    assert unified.bernoulli(sure, sure).abs().max() < 1e-6
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1, 1), min_size=8, max_size=8), st.floats(0.05, 1), st.floats(0.05, 1))
+def test_the_divergence_of_places_is_that_of_torch_s_gaussians_on_both_axes(values, first, second):
+    one, other = torch.tensor(values).reshape(2, 2, 2)
+    deviation = torch.tensor([first, second])
+    expected = kl_divergence(Normal(other, deviation), Normal(one, deviation)).sum(-1, keepdim=True)
+    torch.testing.assert_close(unified.gaussian(one, other, deviation), expected, atol=1e-3, rtol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.05, 2), st.floats(0, 0.9), PIECES)
+def test_mixing_keeps_labels_shares_of_one_and_rates_only_what_both_raters_rated(mix, smooth, seed):
+    items, recipe = crowd(), replace(QUICK, mix=mix, smooth=smooth)
+    table = table_of(items)
+    told = Taught(torch.softmax(torch.randn(len(table.piece), 4), 1), torch.zeros(len(table.piece), 2), torch.ones(2))
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(table.piece), (2, 9))
+    batch = unified._batch(table, told, rows, recipe, rng)
+    for quadrants in (batch.quadrants, batch.told.quadrants):
+        np.testing.assert_allclose(quadrants.sum(2), 1, atol=1e-5)
+        assert quadrants.min() >= 0
+    for member in range(2):  # inputs and labels are mixed by the same share
+        low, high = (getattr(table.inputs[rows[member]], way)(0).values for way in ("min", "max"))
+        assert (batch.inputs[member] >= low - 1e-5).all() and (batch.inputs[member] <= high + 1e-5).all()
+    rated = table.rated.numpy()[rows]
+    assert not batch.rated.squeeze(2).numpy()[~rated].any()
+    assert batch.affect[~torch.from_numpy(rated)].abs().max() <= 1
+
+
+def test_every_batch_draws_as_many_of_each_set_for_each_member(monkeypatch):
+    drawn, own = [], unified._batch
+
+    def noted(table, told, rows, *others):
+        drawn.append(table.source[rows])
+        return own(table, told, rows, *others)
+
+    monkeypatch.setattr(unified, "_batch", noted)
+    unified.trained(crowd(), replace(QUICK, distil=0.0), seed=0)
+    assert len(drawn) == 3
+    for sources in drawn:
+        assert sources.shape == (2, 8)
+        assert ((sources == "fourq").sum(1) == 4).all() and ((sources == "vgmidi").sum(1) == 4).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 1), PIECES)
+def test_a_group_is_hidden_as_a_whole_with_its_flag(hide, seed):
+    group = Unified(unified.Config(SIZES, members=1)).group
+    inputs = torch.ones(2, 20, sum(SIZES) + 4)
+    found = unified._hidden(inputs, group, replace(QUICK, hide=hide, noise=0.0), np.random.default_rng(seed))
+    for number in range(4):
+        own = found[:, :, group == number]
+        assert own.shape[2] == SIZES[number] + 1
+        assert ((own == 0).all(2) | (own == 1).all(2)).all()
+    assert float((found[:, :, -4:] == 0).float().mean()) == pytest.approx(hide, abs=0.2)
+
+
+def test_noise_has_the_deviation_that_is_asked_for():
+    group = Unified(unified.Config(SIZES, members=1)).group
+    inputs = torch.zeros(2, 40, sum(SIZES) + 4)
+    found = unified._hidden(inputs, group, replace(QUICK, hide=0.0, noise=0.3), np.random.default_rng(0))
+    assert float(found.std()) == pytest.approx(0.3, rel=0.02) and float(found.mean()) == pytest.approx(0, abs=0.01)
+
+
+def taught(items):
+    found = unified._taught(table_of(items, SHARP), items, SHARP)
+    wholes = np.flatnonzero(table_of(items, SHARP).whole)
+    return found.quadrants[wholes].numpy(), found.affect[wholes].numpy()
+
+
+def folds_of(items):
+    return dict(zip((each.piece.name for each in items), unified._inner_folds(items), strict=True))
+
+
+def elsewhere(item):
+    """A name of a group in another inner fold than the item's."""
+    own = unified._inner_folds([item])[0]
+    return next(
+        f"artist {n}" for n in range(1000, 1100) if unified._inner_folds([made(0, groups={f"artist {n}"})])[0] != own
+    )
+
+
+def test_a_teacher_never_knows_the_label_of_the_piece_that_it_tells_of():
+    for quadrant in range(1, 4):
+        before, after = (taught([made(0, label), *crowd()[1:]])[0][0] for label in (0, quadrant))
+        np.testing.assert_allclose(before, after, atol=1e-6)
+    rated = crowd()
+    moved = [*rated[:-1], made(209, source="vgmidi", affect=(-0.9, 0.9), groups={"game 9"})]
+    np.testing.assert_allclose(taught(rated)[1][-1], taught(moved)[1][-1], atol=1e-6)
+
+
+def test_a_twin_teaches_where_it_may_be_known_and_not_where_it_shares_the_group():
+    held = made(500, 0, like=7)
+    for quadrant in range(4):
+        free = made(501, quadrant, like=7, groups={elsewhere(held)})
+        assert int(taught([held, free, *crowd()])[0][0].argmax()) == quadrant
+    bound = [taught([held, made(501, label, like=7, groups=held.piece.groups), *crowd()])[0][0] for label in range(4)]
+    for other in bound[1:]:
+        np.testing.assert_allclose(other, bound[0], atol=1e-6)
+
+
+def test_places_that_only_raters_know_are_guessed_for_all_and_nothing_where_nobody_rated():
+    items = crowd()
+    found = unified._taught(table_of(items), items, QUICK)
+    unrated = ~table_of(items).rated
+    assert found.affect[unrated].abs().max() > 0 and found.affect.abs().max() <= 1
+    assert (found.deviation >= unified.SMALLEST_SD).all()
+    np.testing.assert_allclose(found.quadrants.sum(1), 1, atol=1e-5)
+    alone = [made(n) for n in range(12)]
+    assert unified._taught(table_of(alone), alone, QUICK).affect.abs().max() == 0
+
+
+def test_it_learns_quadrants_and_places_that_its_numbers_tell():
+    axes = np.random.default_rng(0).normal(size=(2, 200)).astype(np.float32)
+    items = []
+    for number in range(48):
+        own = made(number, source="vgmidi", affect=(0.0, 0.0), rows=1)
+        place = np.random.default_rng(900 + number).uniform(-1, 1, 2)
+        quadrant = [[2, 3], [1, 0]][int(place[1] > 0)][int(place[0] > 0)]
+        values = own.values.copy()
+        values[:, SIZES[0] : SIZES[0] + 200] += (3 * place @ axes).astype(np.float32)
+        items.append(Item(replace(own.piece, quadrant=quadrant, affect=tuple(place)), values, own.known))
+    model = unified.trained(items[:36], Recipe(steps=60, batch=24, members=2), seed=0)
+    chances, places = unified.ask(model, items[36:])
+    truth = np.array([each.piece.affect for each in items[36:]])
+    assert all(np.corrcoef(places[:, axis], truth[:, axis])[0, 1] > 0.7 for axis in (0, 1))
+    assert (chances.argmax(1) == [each.piece.quadrant for each in items[36:]]).mean() > 0.6
+
+
+def test_one_seed_gives_one_model():
+    one, again, other = (unified.trained(crowd(), QUICK, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(weights(one), weights(again)) and not torch.equal(weights(one), weights(other))
+    assert not one.training
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return weights(unified.trained(crowd(), QUICK, seed=0))
+
+
+CHANGES = {
+    "steps": 4, "batch": 5, "rate": 1e-4, "decay": 0.9, "mix": 0.1, "smooth": 0.3, "noise": 0.0, "hide": 0.6,
+    "distil": 0.3, "use": ("sound", "harmony"), "members": 3, "width": 4.0, "ridge": 0.1,
+}  # fmt: skip
+
+
+def test_every_option_of_the_recipe_is_tried():
+    assert set(CHANGES) == set(vars(Recipe()))
+
+
+@pytest.mark.parametrize("option", CHANGES)
+def test_every_option_of_the_recipe_counts(plain, option):
+    changed = weights(unified.trained(crowd(), replace(QUICK, **{option: CHANGES[option]}), seed=0))
+    assert changed.shape != plain.shape or not torch.equal(changed, plain)
+
+
+@pytest.mark.parametrize("left_out", GROUPS)
+def test_numbers_of_a_group_that_is_not_used_change_no_answer(left_out):
+    use = tuple(name for name in GROUPS if name != left_out)
+    recipe, items = replace(QUICK, use=use), crowd()
+    ends = np.cumsum(SIZES)
+    place = slice(ends[GROUPS.index(left_out)] - SIZES[GROUPS.index(left_out)], ends[GROUPS.index(left_out)])
+    model = unified.trained(items, recipe, seed=0)
+    other = [Item(each.piece, each.values.copy(), each.known) for each in items]
+    for each in other:
+        each.values[:, place] += 5
+    for one, two in zip(unified.ask(model, items, use=use), unified.ask(model, other, use=use), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_piece_is_learnt_whole_with_its_notes_by_sound_alone_and_in_parts():
+    rng = np.random.default_rng(0)
+    mel = rng.normal(-40, 8, (20 * 50 + 1, 96)).astype(np.float32)
+    rows = {"musicnn": rng.normal(size=(4, 200)).astype(np.float32), "chroma": rng.random((200, 12)).astype(np.float32)}
+    whole = Stretch(mel, played(*((n / 2, n / 2 + 0.4, 60 + n % 7) for n in range(40))), 20.0, rows)
+    other = replace(whole, notes=None, mel=mel[::-1].copy())
+    found = unified.item(Heard(made(1).piece, (whole, other)))
+    assert found.values.shape == (5, sum(SIZES))
+    assert found.known.tolist() == [[True] * 4, [True] * 3 + [False], [True] * 3 + [False], [True] * 4, [True] * 4]
+    for row, stretch in ((0, whole), (1, replace(whole, notes=None)), (2, other)):
+        np.testing.assert_array_equal(found.values[row], describe(stretch).values)
+    assert np.abs(found.values[3] - found.values[4]).max() > 0
+
+
+def test_the_table_says_which_rows_are_whole_and_rated():
+    items = [made(1), made(2, source="vgmidi", affect=(0.5, -0.5), rows=4)]
+    table: Table = table_of(items)
+    assert table.whole.tolist() == [True, False, False, True, False, False, False]
+    assert table.rated.tolist() == [False] * 3 + [True] * 4
+    assert table.piece.tolist() == [0] * 3 + [1] * 4 and table.affect[3].tolist() == [0.5, -0.5]
+    assert table.affect[:3].abs().max() == 0
+
+
+def test_nothing_to_train_on_is_told_in_a_sentence():
+    with pytest.raises(DataError, match="nothing to train on"):
+        unified.trained([], QUICK, seed=0)
