@@ -6,8 +6,8 @@ from typing import Any
 
 from video2music.evaluate.listening_key import CERTAIN, COLUMNS, QUESTIONS, SAME, SIDES, Key
 
-TEMPLATE = Path(__file__).with_name("listening_page.html")
-SCRIPT = Path(__file__).with_name("listening_page.js")
+TEMPLATE = Path(__file__).parent / "listening_page.html"
+SCRIPT = Path(__file__).parent / "listening_page.js"
 
 
 def page(key: Key) -> str:
