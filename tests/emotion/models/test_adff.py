@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion import checkpoint, judge
+from emotion import acoustics, checkpoint, judge
 from emotion.errors import CheckpointError, SoundError
 from emotion.judge import Judge, Stretch
 from emotion.models import adff
@@ -16,6 +16,7 @@ from emotion.models.adff import ADFF, KIND, Config, Ensemble, Listener
 from tests.emotion.waves import sine, wav
 
 SMALL = Config(hidden=6, width=12, members=2)
+NUMBERS = max(part.stop for part in acoustics.groups().values())
 OWN = replace(SMALL, widths=(4, 4, 6, 6, 8))
 
 
@@ -47,9 +48,10 @@ def test_a_padded_batch_is_answered_as_each_stretch_alone(counts, seed, recurren
     torch.manual_seed(seed)
     model = ADFF(replace(SMALL, recurrent=recurrent)).eval()
     each = [rows(count, seed + number) for number, count in enumerate(counts)]
-    together = model(*adff.padded(each))
+    scores = torch.randn(len(each), NUMBERS)
+    together = model(*adff.padded(each), scores)
     for index, own in enumerate(each):
-        for told, alone in zip(together, model(*adff.padded([own])), strict=True):
+        for told, alone in zip(together, model(*adff.padded([own]), scores[index : index + 1]), strict=True):
             torch.testing.assert_close(told[index], alone[0], atol=1e-5, rtol=0)
 
 
@@ -106,6 +108,7 @@ ABLATIONS = {
     "no squeeze": replace(SMALL, squeeze=0),
     "one level": replace(SMALL, levels=(5,)),
     "gru": replace(SMALL, recurrent="gru"),
+    "no numbers": replace(SMALL, numbers=0),
     "C = 1": replace(OWN, cuts=1),
     "C = 3": replace(OWN, cuts=3),
     "C = 3, two levels": replace(OWN, cuts=3, levels=(4, 5)),
@@ -119,10 +122,23 @@ def test_every_ablation_learns_with_all_of_its_weights(name):
     config = ABLATIONS[name]
     model = ADFF(config)
     seen = torch.from_numpy(np.stack([mel(500), mel(500, 1)]) if config.cuts else np.stack([rows(2), rows(2, 1)]))
-    logits, affect = model(seen, torch.ones(seen.shape[:2], dtype=torch.bool))
+    logits, affect = model(seen, torch.ones(seen.shape[:2], dtype=torch.bool), torch.randn(2, NUMBERS))
     assert logits.shape == (2, 4) and affect.shape == (2, 2) and affect.abs().max() <= 1
     (logits.square().sum() + affect.square().sum()).backward()
     assert [key for key, value in model.named_parameters() if value.grad is None] == []
+
+
+def test_there_are_as_many_numbers_as_the_description_has():
+    assert Config().numbers == NUMBERS
+
+
+@torch.inference_mode()
+def test_numbers_are_heard_where_the_config_has_some_and_nowhere_else():
+    for numbers, heard in ((NUMBERS, True), (0, False)):
+        torch.manual_seed(0)
+        model = Ensemble(replace(SMALL, numbers=numbers)).eval()
+        one, other = (model(*adff.padded([rows(2)]), torch.full((1, NUMBERS), value))[0] for value in (0.0, 2.0))
+        assert torch.equal(one, other) != heard
 
 
 def test_what_an_ablation_leaves_out_is_not_there():
@@ -132,6 +148,7 @@ def test_what_an_ablation_leaves_out_is_not_there():
     assert {each.split(".")[1] for each in names["one level"] if each.startswith("levels")} == {"0"}
     weights = {cuts: ADFF(replace(OWN, cuts=cuts)).blocks.filters[0].weight.shape for cuts in (1, 3)}
     assert weights == {1: (4, 1, 3, 3), 3: (4, 3, 3, 3)}
+    assert not any("describe" in each for each in names["no numbers"])
     lstm, gru = (
         sum(p.numel() for p in ADFF(ABLATIONS[n]).levels[0].follow.parameters()) for n in ("as it ships", "gru")
     )
@@ -143,9 +160,12 @@ def test_an_ensemble_answers_with_the_mean_of_its_networks_over_the_temperature(
     torch.manual_seed(1)
     model = Ensemble(replace(SMALL, members=3)).eval()
     model.temperature.fill_(2.5)
-    batch = adff.padded([rows(2), rows(2, 1)])
-    logits, places = model(*batch)
-    each = [network(*batch) for network in model.networks]
+    model.centre.normal_()
+    model.scale.uniform_(0.1, 2)
+    batch, numbers = adff.padded([rows(2), rows(2, 1)]), torch.randn(2, NUMBERS)
+    logits, places = model(*batch, numbers)
+    scores = np.clip((numbers.numpy() - model.centre.numpy()) / model.scale.numpy(), -4, 4)
+    each = [network(*batch, torch.from_numpy(scores)) for network in model.networks]
     np.testing.assert_allclose(logits, np.mean([one.numpy() for one, _ in each], 0) / 2.5, atol=1e-6)
     np.testing.assert_allclose(places, np.mean([two.numpy() for _, two in each], 0), atol=1e-6)
 
