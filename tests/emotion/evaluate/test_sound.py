@@ -1,0 +1,272 @@
+"""Folds of the judges of sound: nothing of a held piece is known, answers are kept, and tables say what was told."""
+
+import json
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emotion import judge, metrics
+from emotion.affect import quadrant_index
+from emotion.errors import DataError
+from emotion.evaluate import sound
+from emotion.evaluate.sound import Row, Told, Trial
+from emotion.judge import Stretch
+from emotion.models import adff as adff_model
+from emotion.models.unified import sizes_of
+from emotion.train import adff, unified
+from emotion.train.heard import Heard, Library, Piece
+from emotion.train.unified import Item
+from tests.emotion.listeners import Plain
+from tests.emotion.train import four_sets
+
+SIZES = sizes_of("mel")
+KERNEL = Row("kernel", "kernel", ("fourq",))
+
+
+def piece(number, fold, quadrant=0, *, source="fourq", groups=None, affect=None):
+    own = frozenset({f"artist {number}"} if groups is None else groups)
+    return Piece(source, f"p{number}", own, fold, quadrant, affect, Path("p"), number)
+
+
+def item(found, like=None):
+    """A piece in chance numbers that depend on `like` alone, the second row another one."""
+    values = np.random.default_rng(found.number if like is None else like).normal(size=(2, sum(SIZES)))
+    return Item(found, values.astype(np.float32), np.ones((2, 4), bool))
+
+
+def trial(tmp_path, **material):
+    """A trial that has its material already."""
+    found = Trial(tmp_path / "data", tmp_path / "runs")
+    found._kept.update({("items", name): items for name, items in material.items()})
+    return found
+
+
+def crowd(count=40):
+    return [item(piece(number, number % 10, number % 4)) for number in range(count)]
+
+
+def said(tmp_path, extra, name="p100"):
+    told, _ = trial(tmp_path, fourq=[*crowd(), *extra]).told(KERNEL)
+    return told.quadrants[[each.name for each in told.pieces].index(name)]
+
+
+@pytest.fixture
+def sharp(monkeypatch):
+    """Kernel ridge that knows by heart what it was fitted on."""
+    own = unified.Recipe
+    monkeypatch.setattr(unified, "Recipe", lambda: own(width=6.0, ridge=0.01))
+
+
+def test_a_twin_in_another_fold_teaches_its_quadrant(tmp_path, sharp):
+    held = item(piece(100, 0, 0), like=7000)
+    for quadrant in range(4):
+        told = said(tmp_path / str(quadrant), [held, item(piece(101, 1, quadrant), like=7000)])
+        assert told.argmax() == quadrant
+
+
+def test_twins_of_the_same_fold_or_of_the_same_group_teach_nothing(tmp_path, sharp):
+    held = item(piece(100, 0, 0, groups={"game X", "tune y"}), like=7000)
+    alone = said(tmp_path / "alone", [held])
+    twins = {
+        "same fold": piece(101, 0, 3),
+        "same tune, no fold": piece(101, None, 3, groups={"tune y"}),
+        "same game, another fold": piece(101, 5, 3, groups={"game X"}),
+    }
+    for number, twin in enumerate(twins.values()):
+        np.testing.assert_allclose(said(tmp_path / str(number), [held, item(twin, like=7000)]), alone, atol=1e-5)
+
+
+def test_pieces_without_a_fold_teach_and_are_never_told(tmp_path, sharp):
+    extra = [item(piece(100, 0, 0), like=7000), item(piece(101, None, 3, groups=()), like=7000)]
+    assert said(tmp_path / "one", extra).argmax() == 3
+    told, _ = trial(tmp_path / "two", fourq=[*crowd(), *extra]).told(KERNEL)
+    assert sorted(each.name for each in told.pieces) == sorted([*(f"p{n}" for n in range(40)), "p100"])
+
+
+groups = st.frozensets(st.sampled_from("abcdef"), min_size=1, max_size=2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(groups, st.one_of(st.none(), st.integers(0, 9))), min_size=1, max_size=25))
+def test_no_model_is_given_a_group_of_a_held_piece(tmp_path_factory, made):
+    items = [item(piece(number, fold, groups=names)) for number, (names, fold) in enumerate(made)]
+    seen = []
+
+    def noting(row, known, held):
+        seen.append((known, held))
+        return {"quadrants": np.full((len(held), 4), 0.25), "affect": np.zeros((len(held), 2))}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sound, "_MODELS", {"kernel": noting})
+        trial(tmp_path_factory.mktemp("runs"), fourq=items).told(KERNEL)
+    assert len(seen) == 10
+    for fold, (known, held) in enumerate(seen):
+        assert [each.piece.number for each in held] == [n for n, (_, own) in enumerate(made) if own == fold]
+        kept = set().union(*(each.piece.groups for each in held))
+        assert all(each.piece.groups.isdisjoint(kept) for each in known)
+        assert len(known) == sum(names.isdisjoint(kept) for names, _ in made)
+
+
+def test_kept_answers_are_not_computed_again_and_those_of_other_data_are_refused(tmp_path, monkeypatch):
+    first, _ = trial(tmp_path, fourq=crowd()).told(KERNEL)
+    monkeypatch.setattr(sound, "_MODELS", {})  # nobody is left to be asked
+    again, _ = trial(tmp_path, fourq=crowd()).told(KERNEL)
+    np.testing.assert_array_equal(first.quadrants, again.quadrants)
+    assert first.pieces == again.pieces
+    with pytest.raises(DataError, match="is of other data: remove it"):
+        trial(tmp_path, fourq=crowd(30)).told(KERNEL)
+
+
+def test_rows_that_differ_keep_their_answers_in_files_of_their_own():
+    assert len({sound._slug(row) for row in sound.ROWS}) == len(sound.ROWS)
+    assert len({(row.name, row.sets) for row in sound.ROWS}) == len(sound.ROWS)
+
+
+@pytest.mark.parametrize("row", sound.ROWS, ids=sound._slug)
+def test_every_row_of_the_tables_is_of_a_model_that_can_be_made(row):
+    assert set(row.sets) <= set(sound.FOLDS) and row.model in sound._MODELS
+    if row.model == "adff":
+        adff_model.Ensemble(replace(adff_model.Config(), **row.config))
+        replace(adff.Recipe(), **row.recipe)
+    else:
+        replace(unified.Recipe(), **row.recipe)
+        assert not row.config
+
+
+def test_only_midi_is_asked_about_by_its_sound_alone(tmp_path):
+    rated = [
+        item(piece(200 + n, n % 5, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n)))) for n in range(10)
+    ]  # fmt: skip
+    found = trial(tmp_path, fourq=crowd(), vgmidi=rated)
+    whole, alone = found.told(replace(KERNEL, sets=("fourq", "vgmidi")))
+    assert len(whole.pieces) == 50 and {each.source for each in alone.pieces} == {"vgmidi"} and len(alone.pieces) == 10
+    of_vgmidi = sound.of_set(whole, "vgmidi")
+    assert [each.name for each in of_vgmidi.pieces] == [each.name for each in alone.pieces]
+    assert np.abs(of_vgmidi.quadrants - alone.quadrants).max() > 1e-3
+
+
+def test_fewer_folds_are_tried_where_a_row_says_so(tmp_path, sharp):
+    told, alone = trial(tmp_path, fourq=crowd()).told(replace(KERNEL, folds=3))
+    assert {each.fold for each in told.pieces} == {0, 1, 2} and len(told.pieces) == 12 and alone is None
+
+
+def lesson(number, fold):
+    rng = np.random.default_rng(number)
+    stretch = Stretch(
+        rng.normal(-40, 8, (400, 96)).astype(np.float32), None, 8.0,
+        {"vgg": rng.normal(size=(2, 36, 128)).astype(np.float32)},
+    )  # fmt: skip
+    return adff.lesson(Heard(piece(number, fold, number % 4), (stretch,)))
+
+
+@pytest.mark.parametrize("tasks", [("affect",), ("quadrants", "affect")])
+def test_adff_that_knows_the_plane_alone_tells_quadrants_by_the_place(tasks):
+    row = Row("a", "adff", ("fourq",), {"members": 1, "hidden": 4}, {"steps": 2, "batch": 4, "tasks": tasks})
+    held = [lesson(50 + number, 0) for number in range(8)]
+    found = sound._adff(row, [lesson(number, 1) for number in range(8)], held)
+    assert found["quadrants"].shape == (8, 4) and found["affect"].shape == (8, 2)
+    if tasks == ("affect",):
+        np.testing.assert_array_equal(found["quadrants"].argmax(1), quadrant_index(found["affect"]))
+
+
+def test_unified_is_asked_about_sound_alone_where_the_row_is_among_those(monkeypatch):
+    known, held = crowd(12), [item(piece(100 + n, 0, n % 4)) for n in range(4)]
+    quick = {"steps": 2, "batch": 4, "members": 1, "distil": 0.0}
+    for name, expected in ((sound.FROM_SOUND[0], 4), ("another", 2)):
+        found = sound._unified(Row(name, "unified", ("fourq",), recipe=quick), known, held)
+        assert len(found) == expected
+        if expected == 4:
+            assert np.abs(found["quadrants"] - found["quadrants_alone"]).max() > 0
+
+
+def test_rated_pieces_are_scored_on_the_plane_and_the_others_by_quadrant():
+    rng = np.random.default_rng(0)
+    rated = [piece(n, 0, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n))) for n in range(12)]
+    told = Told(rated, rng.dirichlet(np.ones(4), 12), rng.uniform(-1, 1, (12, 2)))
+    truth = np.array([each.affect for each in rated])
+    assert sound.figures(told)["r2_arousal"]["mean"] == pytest.approx(metrics.r2(told.affect[:, 1], truth[:, 1]))
+    plain = Told([piece(n, 0, n % 4) for n in range(12)], told.quadrants, told.affect)
+    accuracy = np.mean(told.quadrants.argmax(1) == np.arange(12) % 4)
+    assert sound.figures(plain)["accuracy"]["mean"] == pytest.approx(accuracy)
+    assert "ece" not in sound.figures(plain)
+
+
+class Opposite(Plain):
+    """Hears the contrary of the plain listener."""
+
+    name = "opposite"
+
+    def listen(self, stretches):
+        found = super().listen(stretches)
+        return np.hstack([-found[:, :2], found[:, [4, 5, 2, 3]]])
+
+
+@pytest.fixture
+def listeners(monkeypatch):
+    for name, listener in {"plain": Plain, "same": Plain, "opposite": Opposite}.items():
+        module = ModuleType(f"{name}_listener")
+        module.load = listener
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(judge, "LISTENERS", {name: f"{name}_listener" for name in ("plain", "same", "opposite")})
+    judge._load.cache_clear()
+    yield
+    judge._load.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return four_sets.write(tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice")  # two clips: judges that say the same have no kappa
+def test_judges_are_compared_in_pairs_on_the_test_clips_of_emopia(data, tmp_path, listeners):
+    library = Library(tmp_path, fronts=())
+    with four_sets.with_folds(data):
+        found = sound.agreement(data / "emopia", library)
+    assert list(found) == ["plain and same", "plain and opposite", "same and opposite"]
+    same, other = found["plain and same"], found["plain and opposite"]
+    assert same["same_quadrant"]["mean"] == 1 and same["r_valence"]["mean"] == pytest.approx(1)
+    assert other["same_quadrant"]["mean"] == 0 and other["r_arousal"]["mean"] == pytest.approx(-1)
+    kept = {path.name.split(".")[0] for path in (tmp_path / "emopia").iterdir()}
+    assert kept == set(four_sets.NAMES["emopia"][2:])  # of the other clips nothing is heard
+
+
+def test_the_time_of_every_judge_is_taken(listeners):
+    taken = sound.seconds(2.0, repeats=1)
+    assert set(taken) == {"plain", "same", "opposite"} and all(0 < each < 10 for each in taken.values())
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice")  # two clips: judges that say the same have no kappa
+def test_a_study_has_a_table_a_set_and_a_line_for_each_prediction(data, tmp_path, listeners, monkeypatch, sharp):
+    rated = [piece(200 + n, n % 5, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n))) for n in range(10)]
+    filled = trial(tmp_path, fourq=crowd(), vgmidi=[item(each) for each in rated])
+    filled.library = Library(tmp_path / "library", fronts=())
+    monkeypatch.setattr(sound, "Trial", lambda *_: filled)
+    monkeypatch.setattr(sound, "seconds", partial(sound.seconds, 2.0, 1))
+    chances = np.random.default_rng(0).dirichlet(np.ones(4), 8)
+    monkeypatch.setattr(sound.classical, "rows", lambda *_: (chances, np.arange(8) % 4, []))
+    rows = (KERNEL, replace(KERNEL, sets=("vgmidi",)))
+    with four_sets.with_folds(data):
+        done = sound.study(data, runs=tmp_path / "runs", rows=rows)
+    assert list(done.report["rows"]) == [
+        "4Q: 94 classical features, RBF SVM", "4Q: kernel", "VGMIDI: kernel", "VGMIDI: kernel, sound alone"
+    ]  # fmt: skip
+    assert len(done.predictions) == 40 + 10 + 10
+    assert {len(line) for line in done.predictions} == {len(sound.COLUMNS)}
+    first = done.predictions[0]
+    assert first[:2] == ["4Q: kernel", "fourq"] and first[3] in (1, 2, 3, 4) and first[-2:] == ["", ""]
+    by_name = {each.name: each for each in rated}
+    for line in done.predictions[40:]:
+        assert tuple(line[-2:]) == by_name[line[2]].affect and line[3] == by_name[line[2]].quadrant + 1
+    text = sound.as_text(json.loads(json.dumps(done.report)))
+    assert [line for line in text.splitlines() if line and line[0] not in "|"] == [
+        "4Q", "VGMIDI", "Judges on renders of EMOPIA's test clips"
+    ]  # fmt: skip
+    assert "| kernel, sound alone |" in text and "| opposite |" in text and "| plain and same |" in text
