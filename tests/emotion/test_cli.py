@@ -275,3 +275,66 @@ def test_a_name_that_is_no_text_is_printed_and_written(tmp_path):
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["files"][0]["file"] == str(path)
     assert str(path).encode(errors="surrogateescape") in (tmp_path / "a.csv").read_bytes()
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """A study of one row of one set, whose figures are made up; `asked` is what it was asked for."""
+    from emotion.evaluate import sound
+    from emotion.evaluate.report import from_summaries
+
+    figures = {"accuracy": {"mean": 0.625, "low": 0.5, "high": 0.75, "seeds": [0.625]}}
+    report = from_summaries("sound", "made up", "none", [0], {"4Q: a row": figures})
+    report |= {"agreement": {"one and other": {"kappa": {**figures["accuracy"]}}}, "seconds": {"one": 0.25}}
+    predictions = [["4Q: a row", "fourq", "MT1", 1, 0.7, 0.1, 0.1, 0.1, 0.5, 0.5, "", ""]]
+    asked = []
+
+    def made(data, *, runs):
+        asked.append((data, runs))
+        return sound.Study(report, predictions)
+
+    monkeypatch.setattr(sound, "study", made)
+    return asked
+
+
+def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- evaluate sound -->\nold\n<!-- end evaluate sound -->\nafter\n")
+    done = invoke(
+        "evaluate", "sound", "--data", tmp_path, "--runs", tmp_path / "runs", "--json", tmp_path / "a.json",
+        "--predictions", tmp_path / "a.csv", "--into", page,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert study == [(tmp_path, tmp_path / "runs")]
+    assert "| a row |" in done.stdout and "| one | 0.25 |" in done.stdout
+    text = page.read_text()
+    assert done.stdout.strip() in text and "old" not in text
+    assert text.startswith("before\n") and text.endswith("after\n")
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["rows"]["4Q: a row"]["accuracy"]["mean"] == 0.625 and report["seconds"] == {"one": 0.25}
+    head, row = csv.reader((tmp_path / "a.csv").open(newline=""))
+    assert head[:4] == ["row", "set", "piece", "truth"] and row[2] == "MT1" and len(row) == len(head)
+
+
+def test_a_report_of_sound_on_the_screen_is_all_that_is_printed(study, tmp_path):
+    done = invoke("evaluate", "sound", "--data", tmp_path, "--json", "-")
+    assert json.loads(done.stdout)["task"] == "sound"
+
+
+def test_a_page_without_a_place_for_the_tables_is_refused_before_anything_is_trained(study, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("nothing here\n")
+    done = invoke("evaluate", "sound", "--data", tmp_path, "--into", page)
+    assert done.exit_code == 1 and not study and str(page) in done.stderr and page.read_text() == "nothing here\n"
+
+
+@pytest.mark.parametrize("command", [("train", "adff"), ("train", "unified"), ("evaluate", "sound")])
+def test_the_commands_of_the_judges_of_sound_say_what_they_need(command):
+    done = invoke(*command)
+    assert done.exit_code == 2 and "--data" in done.stderr
+    told = invoke(*command, "--help").stdout
+    assert "--runs" in told and "fourq" in told

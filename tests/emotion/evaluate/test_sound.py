@@ -30,6 +30,12 @@ SIZES = sizes_of("mel")
 KERNEL = Row("kernel", "kernel", ("fourq",))
 
 
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Intervals are tests of metrics' own."""
+    monkeypatch.setattr(metrics, "RESAMPLES", 50)
+
+
 def piece(number, fold, quadrant=0, *, source="fourq", groups=None, affect=None):
     own = frozenset({f"artist {number}"} if groups is None else groups)
     return Piece(source, f"p{number}", own, fold, quadrant, affect, Path("p"), number)
