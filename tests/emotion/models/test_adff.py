@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion import acoustics, checkpoint, judge
+from emotion.data import renders
 from emotion.errors import CheckpointError, SoundError
 from emotion.judge import Judge, Stretch
 from emotion.models import adff
 from emotion.models.adff import ADFF, KIND, Config, Ensemble, Listener
+from tests.emotion.listeners import midi_file
 from tests.emotion.waves import sine, wav
 
 SMALL = Config(hidden=6, width=12, members=2)
@@ -207,13 +209,16 @@ def test_weights_of_another_shape_are_refused(listener, change, tmp_path):
         adff.load(tmp_path)
 
 
-@pytest.mark.skipif(not adff.WEIGHTS.is_dir(), reason="no trained weights of adff are in this checkout")
-def test_the_weights_that_ship_hear_a_hum_otherwise_than_noise(tmp_path):
+@pytest.mark.parametrize("name", ["adff", "unified"])
+def test_the_weights_that_ship_hear_a_render_otherwise_than_noise(name, tmp_path):
+    if not (adff.WEIGHTS.parent / name).is_dir():
+        pytest.skip(f"no trained weights of {name} are in this checkout")
+    tune = midi_file(tmp_path / "a.mid", *((n / 2, n / 2 + 0.45, 55 + n % 4 * 4) for n in range(14)))
+    render = np.concatenate(list(renders.rendered(tune, renders.PLAIN, longest_s=8.0))).clip(-1, 1)
     noise = np.random.default_rng(0).normal(0, 0.2, 24_000 * 8).clip(-1, 1)
-    found = [
-        judge.load("adff").hear(wav(tmp_path / f"{number}.wav", samples, 24_000)).whole
-        for number, samples in enumerate((sine(8.0, 24_000, 220, 0.3), noise))
-    ]
+    paths = [wav(tmp_path / f"{number}.wav", each, 24_000) for number, each in enumerate((render, noise))]
+    found = [judge.load(name).hear(path).whole for path in paths]
     for each in found:
         assert np.isfinite([each.valence, each.arousal, *each.quadrants]).all()
+        assert sum(each.quadrants) == pytest.approx(1, abs=1e-5)
     assert np.abs(np.subtract(found[0].quadrants, found[1].quadrants)).max() > 0.02
