@@ -215,7 +215,7 @@ def plain():
 
 CHANGES = {
     "steps": 4, "batch": 5, "rate": 1e-4, "decay": 0.9, "mix": 0.1, "smooth": 0.3, "noise": 0.0, "hide": 0.6,
-    "distil": 0.7, "use": ("sound", "harmony"), "members": 3, "width": 4.0, "ridge": 0.1,
+    "distil": 0.7, "affect": 3.7, "use": ("sound", "harmony"), "members": 3, "width": 4.0, "ridge": 0.1,
 }  # fmt: skip
 
 
