@@ -8,7 +8,7 @@ import importlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import mert, sound
+from emotion import fronts, sound
 from emotion import notes as midi_notes
 from emotion.errors import CheckpointError, SoundError
 from emotion.notes import Notes
@@ -34,7 +34,11 @@ LONGEST_PIECE_S = 12 * 3600.0  # its rows take 830 MB
 NOISE_DB = 1.0  # noise of any colour lies near .6, the least tonal of 100 songs of `fourq` at 1.3: see `tonality`
 
 # Who can be asked for by name. Each module's load() gives a Listener.
-LISTENERS = MappingProxyType({"poolingvq": "emotion.models.experts", "reporter": "emotion.models.reporter"})
+LISTENERS = MappingProxyType({
+    "poolingvq": "emotion.models.experts",
+    "adff": "emotion.models.adff",
+    "unified": "emotion.models.unified",
+})  # fmt: skip
 
 Span = tuple[float, float]  # from, to in s
 Row = NDArray[np.float64]  # (6,): valence, arousal, the four quadrants' probabilities
@@ -45,21 +49,22 @@ _NOTHING = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
 class Stretch:
     """Music that lasts duration_s: `mel` (T, 96) rows of emotion.sound, `notes` that start at 0, or None for either.
 
-    `mert` (M, 768) rows of emotion.mert are there beside `mel` for listeners whose front end they are.
+    `rows` are beside `mel` by the name of their front end (emotion.fronts), for listeners that ask for them.
     """
 
     mel: NDArray[np.float32] | None
     notes: Notes | None
     duration_s: float
-    mert: NDArray[np.float32] | None = None
+    rows: Mapping[str, fronts.Rows] = field(default_factory=dict)
 
     def cut(self, start_s: float, end_s: float) -> "Stretch":
         """What sounds between two times; None in place of rows that are silent and of MIDI without pitched notes."""
-        mel = _cut(self.mel, sound.ROWS_PER_S, start_s, end_s)
+        mel = None if self.mel is None else self.mel[_place(start_s) : _place(end_s) + 1]
         notes = _pitched(self.notes.within(start_s, end_s, held_s=HELD_S), end_s - start_s) if self.notes else None
         if not _sounds(mel):
             return Stretch(None, notes, end_s - start_s)
-        return Stretch(mel, notes, end_s - start_s, _cut(self.mert, mert.ROWS_PER_S, start_s, end_s))
+        rows = {name: fronts.cut(name, rows, start_s, end_s) for name, rows in self.rows.items()}
+        return Stretch(mel, notes, end_s - start_s, rows)
 
     @property
     def silent(self) -> bool:
@@ -79,7 +84,7 @@ class Listener(Protocol):
     sha256      of its weights
     hears       which of "audio" and "MIDI" it can use
     longest_s   the longest stretch it takes at once, at least WINDOW_S
-    frontend    "mert" if it needs MERT's rows of sound; may be left out
+    fronts      names of the front ends (emotion.fronts) whose rows it needs beside log-mel; may be left out
     """
 
     @property
@@ -149,16 +154,17 @@ class Judge:
             only = " and ".join(sorted(hears))
             raise SoundError(f"the judge {self.listener.name} hears only {only}, not {audio or midi}: give it {only}")
         mel = sound.log_mel(_bounded(sound.read(audio), audio)) if audio and AUDIO in hears else None
-        rows = _mert_rows(audio) if audio and mel is not None and self._needs_mert else None
+        rows = self._rows(audio) if audio and mel is not None else {}
         notes = midi_notes.read(midi) if midi and MIDI in hears else None
         lasting = max(_mel_s(mel), notes.duration_s if notes is not None else 0.0)
         if lasting > LONGEST_PIECE_S:
             raise SoundError(_too_long(audio if notes is None else midi))
         return Stretch(mel, notes, lasting, rows)
 
-    @property
-    def _needs_mert(self) -> bool:
-        return getattr(self.listener, "frontend", "mel") == "mert"
+    def _rows(self, audio: Path) -> dict[str, fronts.Rows]:
+        """Rows of every front end that the listener asks for; each decodes the file anew, and none keeps it."""
+        names = getattr(self.listener, "fronts", ())
+        return {name: fronts.FRONTS[name].of(_bounded(sound.read(audio), audio)) for name in names}
 
     def _answers(self, piece: Stretch) -> "_Answers":
         whole = parts(piece.duration_s, self.listener.longest_s)
@@ -245,12 +251,8 @@ def _hearing(span: Span, row: Row) -> Hearing:
     return Hearing(*span, float(valence), float(arousal), (first, second, third, fourth))
 
 
-def _cut(rows: NDArray[np.float32] | None, rows_per_s: int, start_s: float, end_s: float) -> NDArray[np.float32] | None:
-    return None if rows is None else rows[round(start_s * rows_per_s) : round(end_s * rows_per_s) + 1]
-
-
-def _mert_rows(audio: Path) -> NDArray[np.float32]:
-    return mert.load().rows(_bounded(sound.read(audio), audio))
+def _place(time_s: float) -> int:
+    return round(time_s * sound.ROWS_PER_S)
 
 
 def _bounded(blocks: Iterator[sound.Samples], path: Path) -> Iterator[sound.Samples]:

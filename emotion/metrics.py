@@ -7,6 +7,7 @@ Quadrants are classes 0..3; probabilities are (N, 4). The figures are those of s
 them with, but fast enough for thousands of bootstrap draws.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from emotion.affect import quadrant_index
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 
+AXES = ("valence", "arousal")
 BINS = 10  # of confidence, for the calibration error
 RESAMPLES = 2000
 
@@ -80,7 +82,7 @@ def of_quadrants(probabilities: Floats, truth: Integers) -> dict[str, float]:
 def of_affect(told: Floats, truth: Floats) -> dict[str, float]:
     """R², RMSE and CCC of each axis of (N, 2), and how often the two signs, the quadrant, are right."""
     figures = {}
-    for axis, name in enumerate(("valence", "arousal")):
+    for axis, name in enumerate(AXES):
         figures[f"r2_{name}"] = r2(told[:, axis], truth[:, axis])
         figures[f"rmse_{name}"] = rmse(told[:, axis], truth[:, axis])
         figures[f"ccc_{name}"] = ccc(told[:, axis], truth[:, axis])
@@ -129,6 +131,25 @@ class _Ranked:
         wrong = (~self.truth).sum(0)
         below = wrong - (self.wrong + self.above) / 2
         return (below * self.truth).sum(0) / (self.truth.sum(0) * wrong)
+
+
+def of_two_judges(one: Floats, other: Floats) -> dict[str, float]:
+    """How alike two judges hear pieces, each (N, 6): valence, arousal, probabilities of the quadrants.
+
+    Share of pieces with the same quadrant, Cohen's kappa (Educational and Psychological Measurement 20, 1960), and
+    Pearson's correlation on each axis.
+    """
+    first, second = one[:, 2:].argmax(1), other[:, 2:].argmax(1)
+    same = float((first == second).mean())
+    shares = [np.bincount(quadrants, minlength=4) / len(quadrants) for quadrants in (first, second)]
+    chance = float(shares[0] @ shares[1])
+    kappa = (same - chance) / (1 - chance) if chance < 1 else math.nan
+    correlations = {f"r_{name}": _correlation(one[:, axis], other[:, axis]) for axis, name in enumerate(AXES)}
+    return {"same_quadrant": same, "kappa": kappa, **correlations}
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() and other.std() else math.nan
 
 
 def summaries(figures: Callable[..., dict[str, float]], told: list[Floats], truth: Any) -> dict[str, dict[str, Any]]:

@@ -79,12 +79,12 @@ AT_IMPORT = {
     },
     "plain values": {
         "MappingProxyType", "TypeVar", "frozenset", "set", "tuple", "object", "range", "len", "slice", "combinations",
-        "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "ctypes.CFUNCTYPE",
+        "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "partial", "ctypes.CFUNCTYPE",
         "ctypes.POINTER", "threading.Lock",
     },
     "the house's own small values": {
-        "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Kind", "Lean", "Part", "Recipe",
-        "Spread", "Target", "Text", "Variant", "Variation", "Weights", "_Waiting", "card.Text",
+        "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Front", "Kind", "Lean", "Part",
+        "Recipe", "Row", "Spread", "Target", "Text", "Variant", "Variation", "Weights", "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
         "_at_least", "_at_most", "_clip", "_features_of_lengths", "_numbered", "_on_circle",

@@ -33,7 +33,7 @@ STAGES = ("watch", "form", "chords", "dynamics", "search", "arrange", "render", 
 Progress = Callable[[str, float], None]
 
 _TAKE_DRAW, _VARIANT_DRAW = 4, 5  # streams of their own under the one seed
-SELECTS, REPORTS = "poolingvq", "reporter"  # judges; the one that reports had no part in the choice
+SELECTS, REPORTS = "poolingvq", "adff"  # judges; the one that reports had no part in the choice
 
 
 class Reporter(Protocol):

@@ -37,7 +37,7 @@ def checked_picture(option: typer.CallbackParam, target: str | None) -> str | No
 def analyse(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound, video, or MIDI (.mid, .midi).")],
     midi: Annotated[Path | None, typer.Option(metavar="FILE", help="The MIDI of the one sound file.")] = None,
-    judge: Annotated[str, typer.Option(metavar="NAME", help="Who listens: poolingvq or reporter.")] = "poolingvq",
+    judge: Annotated[str, typer.Option(metavar="NAME", help="Who listens: poolingvq, adff or unified.")] = "poolingvq",
     json_file: JsonOption = None,
     csv_file: Annotated[
         str | None,

@@ -1,13 +1,20 @@
 """`python -m emotion evaluate`: how well the judges judge."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from emotion.cli.report import JsonOption, failing_plainly, try_file, write_json, write_table
 
 app = typer.Typer(help="Measure the judges on labelled music.", no_args_is_help=True)
+
+PredictionsOption = Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write each prediction.")]
+IntoOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.md", help="Put the tables between their marker lines there; repeatable."),
+]
 
 
 @app.command("poolingvq")
@@ -18,28 +25,63 @@ def evaluate_poolingvq(
     ] = Path("runs/poolingvq"),
     seeds: Annotated[int, typer.Option(min=1, help="How many networks to average in the tables.")] = 3,
     json_file: JsonOption = None,
-    predictions: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write each prediction.")] = None,
-    into: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE.md", help="Put the tables between their marker lines there; repeatable."),
-    ] = None,
+    predictions: PredictionsOption = None,
+    into: IntoOption = None,
 ) -> None:
     """Quadrants on EMOPIA's test and folds, valence and arousal on VGMIDI's folds, ablations, what pooling saves."""
     with failing_plainly():
-        from emotion.evaluate.markdown import check_markers, put_into
-
-        for path in into or []:
-            check_markers(path, "poolingvq")
-        for path in [*(into or []), *([predictions] if predictions else [])]:
-            try_file(path)
+        _check("poolingvq", predictions, into or [])
         from emotion.evaluate import poolingvq
         from emotion.train.judge import Sources
 
         done = poolingvq.study(Sources(data, runs / "renders"), runs=runs, seeds=range(seeds))
-        text = poolingvq.as_text(done.report)
-        write_json(json_file, done.report)
-        write_table(str(predictions) if predictions else None, [poolingvq.COLUMNS, *done.predictions])
-        for path in into or []:
-            put_into(path, "poolingvq", text)
-        if json_file != "-":
-            typer.echo(text, nl=False)
+        rows = [poolingvq.COLUMNS, *done.predictions]
+        _hand_out(done.report, poolingvq.as_text(done.report), json_file, rows, predictions, into or [])
+
+
+@app.command("sound")
+def evaluate_sound(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds fourq, ym2413, emopia and vgmidi.")],
+    runs: Annotated[
+        Path, typer.Option("--runs", metavar="DIR", help="Rows of sound and answers on folds are kept here.")
+    ] = Path("runs/sound"),
+    json_file: JsonOption = None,
+    predictions: PredictionsOption = None,
+    into: IntoOption = None,
+) -> None:
+    """ADFF and the unified model on folds of four sets, part by part; how far judges agree, and how long they take."""
+    with failing_plainly():
+        _check("sound", predictions, into or [])
+        from emotion.evaluate import sound
+
+        done = sound.study(data, runs=runs)
+        rows = [sound.COLUMNS, *done.predictions]
+        _hand_out(done.report, sound.as_text(done.report), json_file, rows, predictions, into or [])
+
+
+def _check(task: str, predictions: Path | None, into: Sequence[Path]) -> None:
+    """Make sure, before any work, that all can be written. Raises OutputError."""
+    from emotion.evaluate.markdown import check_markers
+
+    for path in into:
+        check_markers(path, task)
+    for path in [*into, *([predictions] if predictions else [])]:
+        try_file(path)
+
+
+def _hand_out(
+    report: dict[str, Any],
+    text: str,
+    json_file: str | None,
+    rows: Sequence[Sequence[Any]],
+    predictions: Path | None,
+    into: Sequence[Path],
+) -> None:
+    from emotion.evaluate.markdown import put_into
+
+    write_json(json_file, report)
+    write_table(str(predictions) if predictions else None, rows)
+    for path in into:
+        put_into(path, report["task"], text)
+    if json_file != "-":
+        typer.echo(text, nl=False)

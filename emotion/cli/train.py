@@ -5,8 +5,12 @@ from typing import Annotated
 
 import typer
 
-from emotion.cli.report import JsonOption, failing_plainly, write_json
+from emotion.cli.report import failing_plainly
 
+RUNS = Path("runs/sound")
+RunsOption = Annotated[
+    Path, typer.Option("--runs", metavar="DIR", help="Rows of sound and answers on folds are kept here.")
+]
 app = typer.Typer(
     help="Train the judges anew. A run that was stopped goes on with the same command.", no_args_is_help=True
 )
@@ -28,24 +32,33 @@ def train_poolingvq(
         typer.echo(out)
 
 
-@app.command("reporter")
-def train_reporter(
-    fourq: Annotated[Path, typer.Option("--fourq", metavar="DIR", help="The 4Q audio emotion set.")],
-    ym2413: Annotated[Path, typer.Option("--ym2413", metavar="DIR", help="YM2413-MDB: MIDI and quadrants.")],
+@app.command("adff")
+def train_adff(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds fourq and ym2413.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where weights, config and card go.")] = Path(
-        "runs/reporter"
+        "runs/adff"
     ),
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where log-mels are kept; OUT/sounds where not given.")
-    ] = None,
-    json_file: JsonOption = None,
+    runs: RunsOption = RUNS,
 ) -> None:
-    """Train the judge that reports; prints its figures on ten folds by artist and by game."""
+    """Train the judge that reports, and tell its figures on ten folds by artist and game."""
+    _ship("adff", data, out, runs)
+
+
+@app.command("unified")
+def train_unified(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds fourq, ym2413, emopia and vgmidi.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where weights, config and card go.")] = Path(
+        "runs/unified"
+    ),
+    runs: RunsOption = RUNS,
+) -> None:
+    """Train the judge of quadrants and of valence and arousal, and tell its figures on folds of all sets."""
+    _ship("unified", data, out, runs)
+
+
+def _ship(name: str, data: Path, out: Path, runs: Path) -> None:
     with failing_plainly():
         from emotion.evaluate.report import table
-        from emotion.train import reporter
+        from emotion.train import shipped
 
-        found = reporter.run(fourq, ym2413, out, cache=cache or out / "sounds")
-        write_json(json_file, found)
-        if json_file != "-":
-            typer.echo(table(found))
+        typer.echo(table(shipped.run(name, data, out, runs=runs)))

@@ -6,6 +6,7 @@ variation a version is depends on the piece's name and the version alone, so a c
 
 import tempfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from emotion import sound, synthesis
 from emotion.errors import SoundError
 from emotion.files import whole_file
+from emotion.sound import Samples
 from emotion.soundfont import installed
 
 TAIL_S = 1.0  # of ringing after the last key is let go
@@ -61,8 +63,8 @@ def variation(piece: str, version: int) -> Variation:
     )
 
 
-def mel_of(midi: Path, change: Variation, *, longest_s: float) -> NDArray[np.uint8]:
-    """(T, 96) log-mel bytes of a varied .mid, at most `longest_s` seconds of it. Raises SoundError."""
+def rendered(midi: Path, change: Variation, *, longest_s: float) -> Iterator[Samples]:
+    """Mono samples at 24 kHz of a varied .mid, at most `longest_s` seconds of it. Raises SoundError."""
     fonts = installed()
     with tempfile.TemporaryDirectory(prefix="render-") as folder:
         varied = Path(folder, "varied.mid")
@@ -74,8 +76,12 @@ def mel_of(midi: Path, change: Variation, *, longest_s: float) -> NDArray[np.uin
             sample_rate=sound.SAMPLE_RATE,
         )
         gain = 10 ** (change.gain_db / 20)
-        rows = sound.log_mel(block.mean(1) * gain for block in blocks)
-    return to_bytes(rows)
+        yield from (block.mean(1) * gain for block in blocks)
+
+
+def mel_of(midi: Path, change: Variation, *, longest_s: float) -> NDArray[np.uint8]:
+    """(T, 96) log-mel bytes of a varied .mid, at most `longest_s` seconds of it. Raises SoundError."""
+    return to_bytes(sound.log_mel(rendered(midi, change, longest_s=longest_s)))
 
 
 def to_bytes(rows: NDArray[np.float32]) -> NDArray[np.uint8]:

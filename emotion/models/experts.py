@@ -93,15 +93,19 @@ class Listener:
         return self.model.config.longest_s
 
     @property
-    def frontend(self) -> str:
-        """`mel` or `mert`: which rows of sound the judge is to bring."""
-        return self.model.config.frontend
+    def fronts(self) -> tuple[str, ...]:
+        """`mert` where it is the front end: rows of sound that the judge is to bring beside log-mel."""
+        frontend = self.model.config.frontend
+        return () if frontend == "mel" else (frontend,)
 
     @torch.inference_mode()
     def listen(self, stretches: Sequence[Stretch]) -> NDArray[np.float32]:
         """(S, 6): valence, arousal, probabilities of the quadrants."""
         most = self.model.config.most_words
-        heard = [stretch.mert if self.frontend == "mert" else stretch.mel for stretch in stretches]
+        heard = [
+            stretch.rows[self.fronts[0]] if self.fronts and stretch.mel is not None else stretch.mel
+            for stretch in stretches
+        ]
         rows = [rows_of(own, stretch.notes, most_words=most) for own, stretch in zip(heard, stretches, strict=True)]
         quadrants, affect = self.model(collate(rows))
         return torch.cat([affect, quadrants], dim=1).numpy()

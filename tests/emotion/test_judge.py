@@ -88,12 +88,12 @@ def test_a_listener_gets_mert_s_rows_of_the_same_seconds_if_it_asks_for_them(tmp
     monkeypatch.setattr(mert, "load", Rows)
     listener = Plain()
     path = wav(tmp_path / "a.wav", np.concatenate([tones(11.5), np.zeros(round(12.5 * RATE))]), RATE)
-    assert Judge(listener).read(path, None).mert is None
-    listener.frontend = "mert"
+    assert not Judge(listener).read(path, None).rows
+    listener.fronts = ("mert",)
     Judge(listener).hear(path)
-    firsts = [stretch.mert[0, 0] / 75 for batch in listener.batches for stretch in batch]
+    firsts = [stretch.rows["mert"][0, 0] / 75 for batch in listener.batches for stretch in batch]
     assert sorted(firsts) == [0, 0, 4, 8]  # the whole, and the windows that hold sound
-    assert all(len(stretch.mert) == pytest.approx(len(stretch.mel) * 1.5, abs=2)
+    assert all(len(stretch.rows["mert"]) == pytest.approx(len(stretch.mel) * 1.5, abs=2)
                for batch in listener.batches for stretch in batch)  # fmt: skip
 
 

@@ -212,7 +212,7 @@ def test_without_the_judges_weights_one_candidate_is_made_and_that_is_told(clip,
     monkeypatch.setattr("emotion.judge.load", missing)
     result = compose(clip, tmp_path / "eight", Options(encoder="color"))
     assert result.report is None and json.loads(result.manifest.read_text())["search"] is None
-    assert "no weights of poolingvq" in caplog.text and "no weights of reporter" in caplog.text
+    assert "no weights of poolingvq" in caplog.text and "no weights of adff" in caplog.text
     assert result.midi.read_bytes() == compose(clip, tmp_path / "one", COLOR).midi.read_bytes()
 
 

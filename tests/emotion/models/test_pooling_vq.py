@@ -112,7 +112,7 @@ def test_merts_rows_fit_the_same_network() -> None:
     assert network(encoders(collate([heard]))).quadrants.shape == (1, 4)
     model = Experts(config, ExpertsConfig(members=1, quadrant_points=1, affect_points=1)).eval()
     listener = experts.Listener(model, "0")
-    assert listener.frontend == "mert"
+    assert listener.fronts == ("mert",)
     mel = np.zeros((400, 96), np.float32)
-    told = [listener.listen([Stretch(mel, scale(MAJOR), 8.0, heard.sound * gain)])[0] for gain in (1, -1)]
+    told = [listener.listen([Stretch(mel, scale(MAJOR), 8.0, {"mert": heard.sound * gain})])[0] for gain in (1, -1)]
     assert not np.allclose(*told)

@@ -20,7 +20,7 @@ from video2music.evaluate import guidance
 from video2music.evaluate.guidance import Heard
 
 
-def heard(stretch, request, seed, *, valence, arousal, system="steering", judge="reporter"):
+def heard(stretch, request, seed, *, valence, arousal, system="steering", judge="adff"):
     quadrants = np.full(4, 0.1)
     quadrants[(0 if valence >= 0 else 1) if arousal >= 0 else (3 if valence >= 0 else 2)] = 0.7
     return Heard(system, stretch, False, request, seed, judge, tuple(quadrants.tolist()), valence, arousal)
@@ -106,7 +106,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def listeners(monkeypatch):
     """Two tiny judges in place of those that ship, and fewer systems."""
-    found = {"poolingvq": Judge(Plain()), "reporter": Judge(Plain({"audio"}))}
+    found = {"poolingvq": Judge(Plain()), "adff": Judge(Plain({"audio"}))}
     monkeypatch.setattr(emotion.judge, "load", lambda name="poolingvq": found[name])
     systems = {
         "guidance off": {"strength": 0.0, "candidates": 1},
@@ -141,20 +141,20 @@ def test_a_whole_run_writes_report_predictions_and_tables_and_goes_on_where_it_s
     for counts in report["confusion"]["steering"].values():
         assert np.sum(counts, axis=1).tolist() == [1, 1, 1, 1]
     rows = list(csv.DictReader((tmp_path / "all.csv").open(newline="")))
-    assert len(rows) == 3 * 4 * 2 and {row["judge"] for row in rows} == {"poolingvq", "reporter"}
+    assert len(rows) == 3 * 4 * 2 and {row["judge"] for row in rows} == {"poolingvq", "adff"}
     assert "| chosen |" in page.read_text()
-    heard_so_far = len(listeners["reporter"].listener.batches)
+    heard_so_far = len(listeners["adff"].listener.batches)
     assert heard_so_far >= 12
     again = run(*arguments, "--json", tmp_path / "two.json")
-    assert again.exit_code == 0 and len(listeners["reporter"].listener.batches) == heard_so_far
+    assert again.exit_code == 0 and len(listeners["adff"].listener.batches) == heard_so_far
     assert json.loads((tmp_path / "two.json").read_text()) == report
 
 
 def test_other_weights_are_heard_anew(data, models, listeners, tmp_path):  # noqa: F811
     stretch = guidance.of_songs([song(1, 30)], 1)[0]
     options = guidance.Options(emotion="q1", strength=0.0, candidates=1)
-    batches, counts = listeners["reporter"].listener.batches, []
-    for weights in ({"reporter": "a"}, {"reporter": "a"}, {"reporter": "b"}):
+    batches, counts = listeners["adff"].listener.batches, []
+    for weights in ({"adff": "a"}, {"adff": "a"}, {"adff": "b"}):
         guidance._kept(stretch, options, tmp_path, weights)
         counts.append(len(batches))
     first, same, other = counts

@@ -1,0 +1,328 @@
+"""How well ADFF and the unified model judge sound: folds by artist, game and song of four sets, part by part.
+
+Nobody's artist, game, song or tune is on both sides of a fold. Of MIDI sets all sound is a render. Each row's answers
+are kept in `runs`, so that a study that was stopped goes on.
+"""
+
+import itertools
+import logging
+import tempfile
+import time
+import wave
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion import judge, metrics
+from emotion.affect import quadrants_at
+from emotion.data import emopia
+from emotion.errors import DataError
+from emotion.evaluate import classical
+from emotion.evaluate.report import from_summaries, table
+from emotion.files import whole_file
+from emotion.models import adff as adff_model
+from emotion.models.kernel import KernelRidge
+from emotion.sound import SAMPLE_RATE
+from emotion.train import adff, unified
+from emotion.train.heard import Library, Piece, apart
+
+log = logging.getLogger(__name__)
+
+FOLDS = MappingProxyType({"fourq": 10, "ym2413": 10, "emopia": 5, "vgmidi": 5})
+TITLES = MappingProxyType({"fourq": "4Q", "ym2413": "YM2413-MDB", "emopia": "EMOPIA", "vgmidi": "VGMIDI"})
+ALL = tuple(FOLDS)
+DATA = "4Q audio; YM2413-MDB, EMOPIA and VGMIDI rendered"
+SPLIT = "out of ten folds by artist (4Q) and game (YM2413-MDB), five by song (EMOPIA) and game (VGMIDI)"
+COLUMNS = ("row", "set", "piece", "truth", "q1", "q2", "q3", "q4", "valence", "arousal", "true valence", "true arousal")
+
+Answers = tuple[NDArray, NDArray]  # probabilities (N, 4), places (N, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A model that is trained on some sets and asked about their held pieces.
+
+    model   "adff", "unified" or "kernel"; `config` and `recipe` change it and how it is trained
+    asked   which row of a piece's numbers: 0 with the notes where there are some, 1 from sound alone
+    folds   how many of the folds are tried, all where not given
+    """
+
+    name: str
+    model: str
+    sets: tuple[str, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    asked: int = 0
+    folds: int = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a row said of pieces that it did not know."""
+
+    pieces: Sequence[Piece]
+    quadrants: NDArray
+    affect: NDArray
+
+
+NOTED_SETS, NO_MUSIC_SETS = ("emopia", "vgmidi"), ("fourq", "emopia", "vgmidi")
+_ONE = {"members": 1}
+_OWN = {"numbers": 0, **_ONE}
+_NO_NOTES = {"use": ("sound", "embedding", "harmony")}
+_NO_MUSIC = {"use": ("sound", "embedding")}
+ADFF = Row("ADFF, 4Q and YM2413-MDB (shipped)", "adff", ("fourq", "ym2413"))
+UNIFIED = Row("unified, all sets (shipped)", "unified", ALL)
+ROWS = (
+    ADFF,
+    Row("ADFF, one network, four folds", "adff", ("fourq",), _ONE, folds=4),
+    Row("- no numbers of the log-mel", "adff", ("fourq",), {"numbers": 0} | _ONE, folds=4),
+    Row("- no squeeze-and-excitation", "adff", ("fourq",), {"squeeze": 0} | _ONE, folds=4),
+    Row("- one level, the fifth", "adff", ("fourq",), {"levels": (5,)} | _ONE, folds=4),
+    Row("- GRU", "adff", ("fourq",), {"recurrent": "gru"} | _ONE, folds=4),
+    Row("- quadrants the only task", "adff", ("fourq",), _ONE, {"tasks": ("quadrants",)}, folds=4),
+    Row("- the plane the only task", "adff", ("fourq",), _ONE, {"tasks": ("affect",)}, folds=4),
+    Row("- own blocks, no numbers, C = 3, two folds", "adff", ("fourq",), {"cuts": 3} | _OWN, folds=2),
+    Row("- own blocks, no numbers, C = 1, two folds", "adff", ("fourq",), {"cuts": 1} | _OWN, folds=2),
+    Row("ADFF, one network", "adff", ("vgmidi",), _ONE),
+    Row("- the plane the only task", "adff", ("vgmidi",), _ONE, {"tasks": ("affect",)}),
+    Row("ADFF, one network", "adff", ("emopia",), _ONE),
+    *(Row("kernel ridge on the same numbers", "kernel", (name,)) for name in ALL),
+    *(Row("unified, this set alone", "unified", (name,)) for name in ALL),
+    *(Row("unified, this set alone, no notes", "unified", (name,), recipe=_NO_NOTES) for name in NOTED_SETS),
+    *(Row("unified, this set alone, no music", "unified", (name,), recipe=_NO_MUSIC) for name in NO_MUSIC_SETS),
+    UNIFIED,
+    Row("unified, all sets, distilled", "unified", ALL, recipe={"distil": 0.3}),
+)  # fmt: skip
+FROM_SOUND = ("unified, this set alone", UNIFIED.name, "kernel ridge on the same numbers")
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The report, and a row for each prediction under COLUMNS."""
+
+    report: dict[str, Any]
+    predictions: list[list[Any]]
+
+
+def study(data: Path, *, runs: Path, rows: Sequence[Row] = ROWS) -> Study:
+    """Every row, and that of the classical features. Raises DataError and SoundError."""
+    found = Trial(data, runs)
+    told = {row.name + "|" + ",".join(row.sets): (row, found.told(row)) for row in rows}
+    rows_of: dict[str, Any] = {"4Q: 94 classical features, RBF SVM": _classical(data / "fourq", runs / "classical")}
+    predictions: list[list[Any]] = []
+    for row, (whole, sound_alone) in told.values():
+        for source in row.sets:
+            for answers, suffix in ((whole, ""), (sound_alone, ", sound alone")):
+                if answers is not None and (kept := of_set(answers, source)).pieces:
+                    name = f"{TITLES[source]}: {row.name}{suffix}"
+                    rows_of[name] = figures(kept)
+                    predictions += _listed(name, kept)
+    report = from_summaries("sound", DATA, SPLIT, [0], rows_of)
+    report["agreement"] = agreement(data / "emopia", found.library)
+    report["training_s"] = {row.name: float(np.mean(found.taken_s[row])) for row in rows if row.model == "adff"}
+    report["seconds"] = seconds()
+    return Study(report, predictions)
+
+
+def agreement(emopia_folder: Path, library: Library) -> dict[str, dict[str, Any]]:
+    """By pair of shipped judges: how alike they hear renders of EMOPIA's test clips, which none was trained on.
+
+    Share of the same quadrant and what chance would give (Cohen's kappa compares the two), correlation of valence and
+    of arousal, each with a 95 % bootstrap interval over clips. PoolingVQ has the notes as well.
+    """
+    names = {piece.name for piece in emopia.read_split(emopia_folder)["test"]}
+    heard = [each.versions[0] for each in library.heard("emopia", emopia_folder, names)]
+    told = {}
+    for name in judge.LISTENERS:
+        reports = judge.load(name).hear_all(heard)
+        told[name] = np.array([[each.whole.valence, each.whole.arousal, *each.whole.quadrants] for each in reports])
+    return {
+        f"{one} and {other}": metrics.summaries(metrics.of_two_judges, [told[one]], told[other])
+        for one, other in itertools.combinations(told, 2)
+    }
+
+
+def seconds(duration_s: float = 60.0, repeats: int = 3) -> dict[str, float]:
+    """By shipped judge how long it takes, loaded and warm, to read and hear a minute of a sound file, best of some."""
+    taken = {}
+    with tempfile.TemporaryDirectory(prefix="judges-") as folder:
+        path = Path(folder, "minute.wav")
+        _write_tones(path, duration_s)
+        for name in judge.LISTENERS:
+            listening = judge.load(name)
+            listening.hear(path)
+            taken[name] = min(_timed(partial(listening.hear, path)) for _ in range(repeats))
+    return taken
+
+
+def _timed(do: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    do()
+    return time.perf_counter() - started
+
+
+def _write_tones(path: Path, duration_s: float) -> None:
+    """A minute's worth of struck chords as a WAV."""
+    times_s = np.arange(round(duration_s * SAMPLE_RATE)) / SAMPLE_RATE
+    tones = sum(np.sin(2 * np.pi * hertz * times_s) for hertz in (220.0, 277.2, 329.6)) * np.exp(-3 * (times_s % 0.5))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes((tones * 8000).astype("<i2").tobytes())
+
+
+def as_text(report: Mapping[str, Any]) -> str:
+    """The tables as Markdown: a set at a time, how judges agree, how long they take."""
+    by_set: dict[str, dict[str, Any]] = defaultdict(dict)
+    for name, row in report["rows"].items():
+        source, title = name.split(": ", 1)
+        by_set[source][title] = row
+    parts = [f"{source}\n\n{table({'rows': rows})}" for source, rows in by_set.items()]
+    parts.append(f"Judges on renders of EMOPIA's test clips\n\n{table({'rows': report['agreement']})}")
+    parts.append(_two_columns("a minute of sound, s", report["seconds"]))
+    parts.append(_two_columns("a fold's training and answers, s", report["training_s"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _two_columns(title: str, values: Mapping[str, float]) -> str:
+    return "\n".join([f"| {title} | |", "|---|---|", *(f"| {name} | {value:.2f} |" for name, value in values.items())])
+
+
+def _classical(folder: Path, cache: Path) -> dict[str, Any]:
+    told, truth, _ = classical.rows(folder, cache)
+    return metrics.summaries(metrics.of_quadrants, [told], truth)
+
+
+def of_set(told: Told, source: str) -> Told:
+    kept = [index for index, piece in enumerate(told.pieces) if piece.source == source]
+    return Told([told.pieces[index] for index in kept], told.quadrants[kept], told.affect[kept])
+
+
+def figures(told: Told) -> dict[str, Any]:
+    if told.pieces[0].affect:
+        return metrics.summaries(metrics.of_affect, [told.affect], np.array([piece.affect for piece in told.pieces]))
+    found = metrics.summaries(
+        metrics.of_quadrants, [told.quadrants], np.array([piece.quadrant for piece in told.pieces])
+    )
+    del found["ece"]  # nobody calibrated these
+    return found
+
+
+def _listed(name: str, told: Told) -> list[list[Any]]:
+    rows = zip(told.pieces, told.quadrants.tolist(), told.affect.tolist(), strict=True)
+    return [
+        [name, piece.source, piece.name, (piece.quadrant or 0) + 1, *quadrants, *place, *(piece.affect or ("", ""))]
+        for piece, quadrants, place in rows
+    ]
+
+
+class Trial:
+    """Trains what rows ask for, and keeps their answers below `runs`."""
+
+    def __init__(self, data: Path, runs: Path) -> None:
+        self.data, self.runs = data, runs
+        self.library = Library(runs / "library")
+        self.taken_s: dict[Row, list[float]] = defaultdict(list)
+        self._kept: dict[tuple[str, str], Sequence[Any]] = {}
+
+    def told(self, row: Row) -> tuple[Told, Told | None]:
+        """A row's answers about all held pieces; and about their sound alone, where the row was asked for that too."""
+        parts = [self._fold(row, fold) for fold in range(min(row.folds, max(FOLDS[name] for name in row.sets)))]
+        whole, alone = zip(*parts, strict=True)
+        return _joined(whole), _joined([each for each in alone if each is not None])
+
+    def _fold(self, row: Row, fold: int) -> tuple[Told, Told | None]:
+        everything = self.material(row)
+        held = [each for each in everything if each.piece.fold == fold]
+        path = self.runs / "answers" / f"{_slug(row)}-{fold}.npz"
+        if not path.is_file():
+            started = time.perf_counter()
+            answers = _MODELS[row.model](row, apart(everything, held), held)
+            answers["taken_s"] = np.array(time.perf_counter() - started)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as partial, partial.open("wb") as file:
+                np.savez(file, **answers)
+            log.info("%s on %s, fold %d", row.name, ", ".join(row.sets), fold)
+        with np.load(path, allow_pickle=False) as kept:
+            found = dict(kept)
+        if len(found["quadrants"]) != len(held):
+            raise DataError(f"{path} is of other data: remove it")
+        self.taken_s[row].append(float(found.get("taken_s", np.nan)))
+        pieces = [each.piece for each in held]
+        whole = Told(pieces, found["quadrants"], found["affect"])
+        rendered = [index for index, piece in enumerate(pieces) if piece.source != "fourq"]
+        if "quadrants_alone" not in found or not rendered:
+            return whole, None
+        alone = (found[name][rendered] for name in ("quadrants_alone", "affect_alone"))
+        return whole, Told([pieces[index] for index in rendered], *alone)
+
+    def material(self, row: Row) -> list[Any]:
+        """Every piece of a row's sets, as its model takes it: Lessons for ADFF, Items for the others."""
+        kind = "lessons" if row.model == "adff" else "items"
+        for name in row.sets:
+            if (kind, name) not in self._kept:
+                load = self._lessons if kind == "lessons" else partial(unified.items, self.library)
+                self._kept[kind, name] = load(name, self.data / name)
+        return [each for name in row.sets for each in self._kept[kind, name]]
+
+    def _lessons(self, name: str, folder: Path) -> list[adff.Lesson]:
+        return [adff.lesson(each) for each in self.library.heard(name, folder)]
+
+
+def _joined(parts: Sequence[Told]) -> Any:
+    if not parts:
+        return None
+    pieces = [piece for part in parts for piece in part.pieces]
+    return Told(pieces, *(np.concatenate([getattr(p, name) for p in parts]) for name in ("quadrants", "affect")))
+
+
+def _slug(row: Row) -> str:
+    text = "-".join([row.model, *row.sets, *(f"{k}={v}" for k, v in (*row.config.items(), *row.recipe.items()))])
+    return "".join(letter if letter.isalnum() or letter in "-=." else "_" for letter in text)
+
+
+def _adff(row: Row, known: Sequence[adff.Lesson], held: Sequence[adff.Lesson]) -> dict[str, Any]:
+    config, recipe = replace(adff_model.Config(), **row.config), replace(adff.Recipe(), **row.recipe)
+    model = adff.trained(known, config, recipe, seed=0)
+    quadrants, affect = adff.ask(model, held)
+    if "quadrants" not in recipe.tasks:
+        quadrants = quadrants_at(affect)
+    return {"quadrants": quadrants, "affect": affect}
+
+
+def _unified(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item]) -> dict[str, Any]:
+    recipe = replace(unified.Recipe(), **row.recipe)
+    model = unified.trained(known, recipe, seed=0)
+    quadrants, affect = unified.ask(model, held, use=recipe.use)
+    found = {"quadrants": quadrants, "affect": affect}
+    if row.name in FROM_SOUND:
+        alone = unified.ask(model, held, row=1, use=recipe.use)
+        found |= dict(zip(("quadrants_alone", "affect_alone"), alone, strict=True))
+    return found
+
+
+def _kernel(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item]) -> dict[str, Any]:
+    """The teachers by themselves: kernel ridge on whole pieces of one set, without any network."""
+    recipe, found = unified.Recipe(), dict[str, Any]()
+    inputs = np.stack([each.values[0] for each in known])
+    truth = np.array([[*np.eye(4)[each.piece.quadrant], *(each.piece.affect or (0, 0))] for each in known])
+    ridge = KernelRidge(len(inputs), inputs.shape[1], 6, gamma=recipe.width / inputs.shape[1])
+    ridge.fit(torch.from_numpy(inputs), torch.from_numpy(truth).float(), ridge=recipe.ridge)
+    for place, suffix in ((0, ""), (1, "_alone")):
+        told = ridge(torch.from_numpy(np.stack([each.values[place] for each in held]))).numpy()
+        found |= {"quadrants" + suffix: told[:, :4], "affect" + suffix: told[:, 4:]}
+    return found
+
+
+_MODELS: Mapping[str, Callable[[Row, Sequence[Any], Sequence[Any]], dict[str, Any]]] = MappingProxyType(
+    {"adff": _adff, "unified": _unified, "kernel": _kernel}
+)

@@ -1,0 +1,152 @@
+"""ADFF and the unified model as they ship: trained on all pieces, calibrated on folds, a card beside the weights."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from emotion import checkpoint
+from emotion.data import emopia
+from emotion.evaluate import sound
+from emotion.evaluate.report import from_summaries, table
+from emotion.evaluate.sound import Row, Told, Trial
+from emotion.files import whole_file
+from emotion.models.adff import Config as AdffConfig
+from emotion.train import adff, unified
+
+ROWS = MappingProxyType({"adff": sound.ADFF, "unified": sound.UNIFIED})
+
+
+def run(name: str, data: Path, out: Path, *, runs: Path) -> dict[str, Any]:
+    """Train, write weights, config and card to `out`, and return the report. Raises DataError and SoundError."""
+    trial, row = Trial(data, runs), ROWS[name]
+    told, _ = trial.told(row)
+    temperature = best_temperature(told)
+    material = [each for each in trial.material(row) if each.piece.name not in _kept_back(name, data)]
+    model, training = _TRAIN[name](material)
+    model.temperature.fill_(temperature)
+    training |= {"temperature": temperature, "sets": row.sets}
+    report = from_summaries(name, ", ".join(row.sets), sound.SPLIT, [0], _figures(row, told, temperature))
+    checkpoint.save_module(model, out, kind=name, config={"model": asdict(model.config), "training": training})
+    _write_card(name, out, report, training)
+    return report
+
+
+def _kept_back(name: str, data: Path) -> set[str]:
+    """Names of EMOPIA's official test clips: on renders of them judges are compared that never met them."""
+    return {piece.name for piece in emopia.read_split(data / "emopia")["test"]} if name == "unified" else set()
+
+
+def _train_adff(material: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
+    recipe = adff.Recipe()
+    return adff.trained(material, AdffConfig(), recipe, seed=0), asdict(recipe)
+
+
+def _train_unified(material: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
+    recipe = unified.Recipe()
+    return unified.trained(material, recipe, seed=0), asdict(recipe)
+
+
+_TRAIN = MappingProxyType({"adff": _train_adff, "unified": _train_unified})
+
+
+def best_temperature(told: Told) -> float:
+    """What to divide logits by so that held pieces are likeliest, every set counting the same (Guo and others 2017)."""
+    grid = torch.logspace(-1, 1, 101)
+    logits = torch.from_numpy(told.quadrants).float().clamp_min(1e-6).log()
+    truth = torch.tensor([piece.quadrant for piece in told.pieces])
+    sources = np.array([piece.source for piece in told.pieces])
+    losses = torch.zeros(len(grid))
+    for source in np.unique(sources):
+        own = torch.from_numpy(sources == source)
+        losses += torch.stack([functional.cross_entropy(logits[own] / value, truth[own]) for value in grid])
+    return float(grid[int(losses.argmin())])
+
+
+def _figures(row: Row, told: Told, temperature: float) -> dict[str, Any]:
+    """The row's figures on each of its sets, with the calibration that ships."""
+    sharp = np.exp(np.log(np.maximum(told.quadrants, 1e-6)) / temperature)
+    calibrated = Told(told.pieces, sharp / sharp.sum(1, keepdims=True), told.affect)
+    return {sound.TITLES[source]: sound.figures(sound.of_set(calibrated, source)) for source in row.sets}
+
+
+def _write_card(name: str, out: Path, report: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+    told = {"training": json.dumps(training, indent=2), "table": table(report)}
+    with whole_file(out / "README.md") as partial:
+        partial.write_text(_CARDS[name].format(**told), encoding="utf-8")
+
+
+_ADFF_CARD = """# ADFF: the judge that tells what a finished piece feels like
+
+Levels 3, 4 and 5 of a published tagger's VGG (weights/vgg: log-mel, trained by its authors on tags of the Million Song
+Dataset), squeeze-and-excitation, a BiLSTM with attention on each, fused to quadrants, valence and arousal: two
+networks whose answers are averaged. It reports on what the program composed. PoolingVQ, which selects, shares neither
+data nor features with it. After Huang and others, Interspeech 2022.
+
+## Data
+
+The 4Q audio emotion set (Panda, Malheiro, Paiva 2018; for research use only): 900 excerpts of 30 s. YM2413-MDB 1.0.2
+(Choi and others 2022; no licence stated with the copy): 669 pieces of game music as MIDI, played through a General MIDI
+SoundFont as written and in other instruments. The weights are given for research and personal use.
+
+## Limits
+
+Valence and arousal are learnt from quadrants alone, so they say which side of an axis, and how surely, more than how
+far. Recordings of the 4Q set may be among those that the tagger was trained on, with other labels: nobody can tell.
+
+## Command
+
+    python -m emotion train adff --data DIR
+
+```json
+{training}
+```
+
+## Metrics
+
+Out of folds: no artist of the 4Q set, no game or tune of YM2413-MDB is on both sides; 278 pieces of YM2413-MDB whose
+game nobody knows are only trained on. Mean [95 % bootstrap interval over pieces], one seed of two networks; the
+temperature was fitted on the same answers. `evaluate sound` has the parts one by one.
+
+{table}
+"""
+_UNIFIED_CARD = """# Unified: quadrants, valence and arousal of recordings, renders and MIDI
+
+MusiCNN's embedding (weights/musicnn), numbers of what sound does (emotion.acoustics) and key and chords
+(emotion.harmony), a body of small networks whose answers are averaged, a head for quadrants and one for the plane.
+After Kang and Herremans 2025. Teachers of single sets, distilled into it, made it no better (`evaluate sound`).
+
+## Data
+
+The 4Q audio emotion set (for research use only), YM2413-MDB and VGMIDI (no licence stated with the copies), EMOPIA
+(CC BY-NC-SA 4.0) without its official test clips; all but the first rendered. The weights are given for research and
+personal use.
+
+## Limits
+
+Only VGMIDI's piano pieces have ratings on the plane: of other music its valence and arousal are a guess.
+Recordings of the 4Q set may be among those that MusiCNN was trained on, with other labels: nobody can tell.
+
+## Command
+
+    python -m emotion train unified --data DIR
+
+```json
+{training}
+```
+
+## Metrics
+
+Out of folds: no artist, game, song or tune is on both sides. MIDI sets with the harmony of their notes. Mean [95 %
+bootstrap interval over pieces], one seed; the temperature was fitted on the same answers, VGMIDI's are not calibrated.
+`evaluate sound` has the parts one by one.
+
+{table}
+"""
+_CARDS = MappingProxyType({"adff": _ADFF_CARD, "unified": _UNIFIED_CARD})
