@@ -41,8 +41,8 @@ class Recipe:
     quadrants, `noise` is added in standard deviations, a group is hidden with the chance `hide`.
 
     `distil` is the weight of the teachers' answers, the labels have the rest; 0 asks none. `affect` is the weight of
-    the plane beside the quadrants. `use` are the groups of
-    numbers that are looked at. `width` over the count of numbers is the teachers' gamma, `ridge` theirs.
+    the plane beside the quadrants. `use` are the groups of numbers that are looked at. `width` over the count of
+    numbers is the teachers' gamma, `ridge` theirs.
     """
 
     steps: int = 600
