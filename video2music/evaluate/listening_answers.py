@@ -27,7 +27,7 @@ def read(paths: Sequence[Path], key: Key) -> list[Answer]:
 
     Raises DataError, naming file and line, for what is no such table, belongs to another kit, or comes twice.
     """
-    files = [file for path in paths for file in _files(path)]
+    files = {file.resolve(): file for path in paths for file in _files(path)}.values()  # one may be named twice
     answers: list[Answer] = []
     places: dict[tuple[str, int], str] = {}
     for file in files:

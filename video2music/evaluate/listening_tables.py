@@ -34,7 +34,7 @@ def as_text(report: Mapping[str, Any]) -> str:
 
 
 def _unfinished(report: Mapping[str, Any]) -> str:
-    told = [f"{name} ({left} of {report['trials']} open)" for name, left in report["unfinished"].items()]
+    told = [f"{_plain(name)} ({left} of {report['trials']} open)" for name, left in report["unfinished"].items()]
     return f"Not finished: {', '.join(told)}." if told else ""
 
 
@@ -92,4 +92,9 @@ def _interval(row: Row, metric: str) -> str:
 
 def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rule = ["---"] * len(header)
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in (header, rule, *lines))
+    return "\n".join(f"| {' | '.join(map(_plain, line))} |" for line in (header, rule, *lines))
+
+
+def _plain(text: str) -> str:
+    """Text of one line and one cell: what listeners send may hold anything, the codes of a terminal too."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text).replace("|", "/")

@@ -35,6 +35,11 @@ def test_a_folder_of_tables_is_read_whole_and_a_byte_order_mark_is_no_matter(tmp
     assert {answer.listener for answer in found} == {"anna", "bo"} and not any(answer.sure for answer in found)
 
 
+def test_a_table_that_is_named_twice_counts_once(tmp_path):
+    path = table(tmp_path / "anna.csv", rows(KEY, "anna", lambda trial, question: "a"))
+    assert len(listening_answers.read([path, path, tmp_path], KEY)) == len(KEY.trials)
+
+
 def test_of_a_pair_without_a_picture_only_the_music_is_answered(tmp_path):
     key = drawn_key(3, picture=False)
     table(tmp_path / "anna.csv", rows(key, "anna", lambda trial, question: "b"))

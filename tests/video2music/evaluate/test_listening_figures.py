@@ -154,3 +154,13 @@ def test_of_music_alone_there_is_one_question(tmp_path):
     found = listening_figures.report(key, answered(tmp_path, key, {"anna": lambda trial, question: "b"}))
     assert {name.split(",")[0] for name in found["rows"]} == {"nicer"}
     assert "fits the picture" not in listening_tables.as_text(found)
+
+
+def test_names_that_listeners_send_cannot_steer_a_terminal_or_break_a_table():
+    key = drawn_key(3)
+    trials = [trial for trial in key.trials if trial.repeats is None]
+    answers = [
+        listening_answers.Answer("a\x1b[2J|\nb", trial, dict.fromkeys(trial.asks, "a"), True, "") for trial in trials
+    ]
+    text = listening_tables.as_text(listening_figures.report(key, answers))
+    assert "\x1b" not in text and "| a?[2J/?b |" in text
