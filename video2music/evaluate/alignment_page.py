@@ -73,10 +73,11 @@ def lead(report: Mapping[str, Any]) -> str:
         return "Nothing could be heard."
     own = report["rows"][OWN]["quadrant"]["mean"]
     found = f"The music is heard in the wanted quadrant in {percent(own)} of the windows of a video"
-    if CHANCE not in report["rows"]:
-        return f"{found}; without other videos there is no chance level to hold that against."
-    chance, gain = report["rows"][CHANCE]["quadrant"]["mean"], report["differences"][OWN]["match"]
-    return f"{found}; against other videos' targets it would be {percent(chance)}. {_verdict(gain)}"
+    chance, gains = report["rows"].get(CHANCE, {}), report["differences"].get(OWN, {})
+    if "quadrant" not in chance or "match" not in gains:
+        return f"{found}; without more videos that want something else there is no chance level to hold that against."
+    against = percent(chance["quadrant"]["mean"])
+    return f"{found}; against other videos' targets it would be {against}. {_verdict(gains['match'])}"
 
 
 def _verdict(gain: Mapping[str, float]) -> str:

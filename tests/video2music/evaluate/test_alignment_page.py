@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.video2music.evaluate.test_alignment import built, drawn
-from video2music.evaluate.alignment import CHANCE, OWN
+from video2music.evaluate.alignment import CHANCE, OWN, as_text
 from video2music.evaluate.alignment_drawing import clock, interval, over_time, shown
 from video2music.evaluate.alignment_page import lead, page
 from video2music.evaluate.alignment_pairs import Failed
@@ -133,6 +133,14 @@ def test_without_chance_and_without_videos_the_finding_says_so(report):
     assert "no chance level" in lead({**report, "rows": alone})
     nothing = built([], [Failed("a", "a is empty")])
     assert "Nothing could be heard" in "".join(read(page(nothing)).text)
+
+
+def test_two_of_three_videos_with_a_chance_level_are_too_few_to_tell_it():
+    one, other, third = drawn(1, 30), drawn(2, 30), drawn(3, 30)
+    wished = replace(third, target=other.target)
+    found = built([one, other, replace(wished, pair=replace(wished.pair, video=one.pair.video))])
+    assert "no chance level" in lead(found) and "no chance level" in "".join(read(page(found)).text)
+    assert as_text(found)
 
 
 def test_what_is_heard_higher_is_drawn_higher():
