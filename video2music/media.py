@@ -26,6 +26,11 @@ from video2music.errors import MediaError
 
 log = logging.getLogger(__name__)
 
+# What counts as a video among the files of a folder. A file that is named itself may be called anything.
+VIDEO_NAMES = frozenset({
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
+    ".ogv", ".mxf", ".gif",
+})  # fmt: skip
 DEFAULT_FPS = 25.0
 LONGEST_S = 6 * 3600.0  # of a clip; a WAV counts its bytes in 32 bits, which is 6.7 hours of music
 NEW_TIMELINE_S = 1.0  # a step back further than this starts the clock anew; a smaller one is a frame out of place

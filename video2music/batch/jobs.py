@@ -14,16 +14,12 @@ from typing import Any
 from emotion.checkpoint import file_sha256
 from video2music.batch.faults import BatchError
 from video2music.errors import OptionError
+from video2music.media import VIDEO_NAMES
 from video2music.options import Options
 from video2music.output import names
 
 log = logging.getLogger(__name__)
 
-# What counts as a video among the files of a folder. A file that is named itself may be called anything.
-VIDEO_SUFFIXES = frozenset({
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
-    ".ogv", ".mxf", ".gif",
-})  # fmt: skip
 _FILES = ("curve", "style")  # options that may name a file, whose content then counts
 
 
@@ -122,7 +118,7 @@ def _real(path: Path) -> Path:
 
 def _is_clip(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+    return not hidden and path.suffix.lower() in VIDEO_NAMES and path.is_file()
 
 
 def plan(wanted: Iterable[tuple[Path, Options]]) -> list[Job]:

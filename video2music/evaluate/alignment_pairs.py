@@ -14,8 +14,8 @@ from emotion.errors import UserError
 from emotion.values import AffectCurve
 from video2music import manifest
 from video2music.errors import MediaError, OptionError
+from video2music.media import VIDEO_NAMES
 
-VIDEO_NAMES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".ts", ".gif")
 SOUND_NAMES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".wma", ".aif", ".aiff")
 MIDI_NAMES = (".mid", ".midi")
 TABLE_NAME = ".csv"

@@ -24,9 +24,8 @@ from emotion.synthesis import SAMPLE_RATE, Samples
 from video2music import limiter
 from video2music.audiofile import encode
 from video2music.errors import MediaError
-from video2music.evaluate.alignment_pairs import VIDEO_NAMES
 from video2music.loudness import measured
-from video2music.media import frames, open_clip, packets, picture_stream, probe, url, whole_file
+from video2music.media import VIDEO_NAMES, frames, open_clip, packets, picture_stream, probe, url, whole_file
 from video2music.mux import MP4, WEBM, mux
 from video2music.soundtrack import Soundtrack, soundtrack
 
