@@ -124,7 +124,7 @@ def options_of(wishes: Mapping[str, Any]) -> Options:
 
 
 def _field(name: str) -> str:
-    return single._OPTION_OF.get(name, name)
+    return single.OPTION_OF.get(name, name)
 
 
 def _as_is(value: Any) -> Any:
@@ -136,7 +136,7 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
-    "tempo": single._tempo, "metre": single._beats, "only": _tuple, "without": _tuple, "hit": _tuple,
+    "tempo": single.read_tempo, "metre": single.read_metre, "only": _tuple, "without": _tuple, "hit": _tuple,
 })  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def _row(where: str, head: list[str], line: list[str], wishes: Mapping[str, Any]
     given = {
         column.replace("-", "_"): _cell(f"{where}, column {column!r}", column, text) for column, text in cells.items()
     }
-    gone = {name for wish in given for name in single._INSTEAD_OF.get(wish, ())} - given.keys()
+    gone = {name for wish in given for name in single.INSTEAD_OF.get(wish, ())} - given.keys()
     base = {**wishes, **{name: WISHES[name].default for name in gone}}
     try:
         options = options_of({**base, **given})

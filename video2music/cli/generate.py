@@ -89,7 +89,7 @@ def generate(
         wishes = {
             "encoder": encoder, "key": key, "primer": primer, "emotion": emotion, "valence": valence,
             "arousal": arousal, "curve": curve, "strength": strength, "seed": seed, "temperature": temperature,
-            "candidates": candidates, "style": style, "tempo": _tempo(tempo), "beats_per_bar": _beats(metre),
+            "candidates": candidates, "style": style, "tempo": read_tempo(tempo), "beats_per_bar": read_metre(metre),
             "only": tuple(only or ()), "without": tuple(without or ()), "intensity": intensity,
             "hits": tuple(hit or ()), "source": source, "stems": stems, "audio_format": audio_format,
             "preview_s": preview, "variants": variants,
@@ -106,14 +106,14 @@ def generate(
 
 
 # The parameters above that stand for an option of another name.
-_OPTION_OF = MappingProxyType({"metre": "beats_per_bar", "hit": "hits", "preview": "preview_s"})
+OPTION_OF = MappingProxyType({"metre": "beats_per_bar", "hit": "hits", "preview": "preview_s"})
 # What a piece that is played again, whole or but for a section, may still be wished for: how it is put to use.
 _OF_A_REPLAY = frozenset({"source", "stems", "audio_format"})
 _OF_A_SECTION = _OF_A_REPLAY | {"seed", "temperature", "variants"}
 
 
 # Wishes of the earlier piece that a new one takes the place of.
-_INSTEAD_OF = MappingProxyType({
+INSTEAD_OF = MappingProxyType({
     "style": ("only", "without"),
     "only": ("without",),
     "without": ("only",),
@@ -128,7 +128,7 @@ def _given(context: typer.Context) -> set[str]:
     """The options that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
-    return {_OPTION_OF.get(name, name) for name in given} & {field.name for field in fields(Options)}
+    return {OPTION_OF.get(name, name) for name in given} & {field.name for field in fields(Options)}
 
 
 def _replay(path: Path | None, lock: str | None, redraw: int | None) -> "Replay | None":
@@ -154,17 +154,17 @@ def _options(wishes: dict[str, Any], given: set[str], replay: "Replay | None") -
                 f"--from plays a piece again as it was, so it takes no {_spelt(stray[0])}: leave that out, or say with "
                 "--lock what shall stay"
             )
-    gone = {name for wish in given for name in _INSTEAD_OF.get(wish, ())} - given
+    gone = {name for wish in given for name in INSTEAD_OF.get(wish, ())} - given
     cleared = {name: getattr(DEFAULT, name) for name in gone}
     return replace(replay.options, **cleared, **{name: wishes[name] for name in given})
 
 
 def _spelt(option: str) -> str:
     """An option as it stands on the command line."""
-    return "--" + {name: spelt for spelt, name in _OPTION_OF.items()}.get(option, option).replace("_", "-")
+    return "--" + {name: spelt for spelt, name in OPTION_OF.items()}.get(option, option).replace("_", "-")
 
 
-def _tempo(text: str | None) -> tuple[float, float] | None:
+def read_tempo(text: str | None) -> tuple[float, float] | None:
     """`90` or `80-110` as slowest and fastest. Raises OptionError."""
     if text is None:
         return None
@@ -178,7 +178,7 @@ def _tempo(text: str | None) -> tuple[float, float] | None:
     return bounds[0], bounds[-1]
 
 
-def _beats(text: str | None) -> int | None:
+def read_metre(text: str | None) -> int | None:
     """The beats of a metre in quarter notes, as `3/4` or `3`. Raises OptionError."""
     if text is None:
         return None
