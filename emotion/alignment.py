@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emotion.affect import QUADRANTS, quadrant_index, quadrants_at
-from emotion.metrics import ccc
+from emotion.metrics import AXES, ccc
 from emotion.values import AffectCurve, EmotionReport, Hearing, Match
 
 DIAGONAL = 8**0.5  # of the plane: no two points are farther apart
@@ -19,7 +19,6 @@ STILL_SD = 0.05  # on an axis of the plane: a curve that deviates less from its 
 FEWEST = 5  # windows for a correlation: with windows of 8 s every 4 s, more than 20 s of music
 MOST_LAG_S = 8  # to either side
 _TIE = 1e-9  # correlations that are nearer are equal but for rounding
-AXES = ("valence", "arousal")
 
 Floats = NDArray[np.float64]
 
