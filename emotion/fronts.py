@@ -30,7 +30,7 @@ class Front:
 
 
 def cut(name: str, rows: Rows, start_s: float, end_s: float) -> Rows:
-    """The rows of a front end whose beginnings lie between two times, or the one that is nearest to their middle."""
+    """The rows of a front end that begin between two times, to the nearest row, or the one nearest to their middle."""
     every_s = FRONTS[name].every_s
     first, last = (round(time_s / every_s) for time_s in (start_s, end_s))
     if first < min(last, len(rows)):

@@ -1,6 +1,6 @@
 """How well ADFF and the unified model judge sound: folds by artist, game and song of four sets, part by part.
 
-Nobody's artist, game, song or tune is on both sides of a fold. Of MIDI sets all sound is a render. Each row's answers
+No artist, known game, song or tune is on both sides of a fold. Of MIDI sets all sound is a render. Each row's answers
 are kept in `runs`, so that a study that was stopped goes on.
 """
 
@@ -41,6 +41,7 @@ TITLES = MappingProxyType({"fourq": "4Q", "ym2413": "YM2413-MDB", "emopia": "EMO
 ALL = tuple(FOLDS)
 DATA = "4Q audio; YM2413-MDB, EMOPIA and VGMIDI rendered"
 SPLIT = "out of ten folds by artist (4Q) and game (YM2413-MDB), five by song (EMOPIA) and game (VGMIDI)"
+THREADS = 2
 COLUMNS = ("row", "set", "piece", "truth", "q1", "q2", "q3", "q4", "valence", "arousal", "true valence", "true arousal")
 
 Answers = tuple[NDArray, NDArray]  # probabilities (N, 4), places (N, 2)
@@ -73,9 +74,10 @@ class Told:
     affect: NDArray
 
 
-NOTED_SETS, NO_MUSIC_SETS = ("emopia", "vgmidi"), ("fourq", "emopia", "vgmidi")
+SINGLE = ("fourq", "emopia", "vgmidi")
 _ONE = {"members": 1}
 _OWN = {"numbers": 0, **_ONE}
+_SHORT = {"steps": 150}  # blocks of our own are slow
 _NO_NOTES = {"use": ("sound", "embedding", "harmony")}
 _NO_MUSIC = {"use": ("sound", "embedding")}
 ADFF = Row("ADFF, 4Q and YM2413-MDB (shipped)", "adff", ("fourq", "ym2413"))
@@ -89,15 +91,15 @@ ROWS = (
     Row("- GRU", "adff", ("fourq",), {"recurrent": "gru"} | _ONE, folds=4),
     Row("- quadrants the only task", "adff", ("fourq",), _ONE, {"tasks": ("quadrants",)}, folds=4),
     Row("- the plane the only task", "adff", ("fourq",), _ONE, {"tasks": ("affect",)}, folds=4),
-    Row("- own blocks, no numbers, C = 3, two folds", "adff", ("fourq",), {"cuts": 3} | _OWN, folds=2),
-    Row("- own blocks, no numbers, C = 1, two folds", "adff", ("fourq",), {"cuts": 1} | _OWN, folds=2),
+    Row("- own blocks, no numbers, C = 3, one fold", "adff", ("fourq",), {"cuts": 3} | _OWN, _SHORT, folds=1),
+    Row("- own blocks, no numbers, C = 1, one fold", "adff", ("fourq",), {"cuts": 1} | _OWN, _SHORT, folds=1),
     Row("ADFF, one network", "adff", ("vgmidi",), _ONE),
     Row("- the plane the only task", "adff", ("vgmidi",), _ONE, {"tasks": ("affect",)}),
     Row("ADFF, one network", "adff", ("emopia",), _ONE),
     *(Row("kernel ridge on the same numbers", "kernel", (name,)) for name in ALL),
-    *(Row("unified, this set alone", "unified", (name,)) for name in ALL),
-    *(Row("unified, this set alone, no notes", "unified", (name,), recipe=_NO_NOTES) for name in NOTED_SETS),
-    *(Row("unified, this set alone, no music", "unified", (name,), recipe=_NO_MUSIC) for name in NO_MUSIC_SETS),
+    *(Row("unified, this set alone", "unified", (name,)) for name in SINGLE),
+    Row("unified, this set alone, no notes", "unified", ("vgmidi",), recipe=_NO_NOTES),
+    *(Row("unified, this set alone, no music", "unified", (name,), recipe=_NO_MUSIC) for name in ("fourq", "vgmidi")),
     UNIFIED,
     Row("unified, all sets, distilled", "unified", ALL, recipe={"distil": 0.3}),
 )  # fmt: skip
@@ -116,7 +118,7 @@ def study(data: Path, *, runs: Path, rows: Sequence[Row] = ROWS) -> Study:
     """Every row, and that of the classical features. Raises DataError and SoundError."""
     found = Trial(data, runs)
     told = {row.name + "|" + ",".join(row.sets): (row, found.told(row)) for row in rows}
-    rows_of: dict[str, Any] = {"4Q: 94 classical features, RBF SVM": _classical(data / "fourq", runs / "classical")}
+    rows_of: dict[str, Any] = {"4Q: 94 classical features, RBF SVM": _classical(data / "fourq", runs)}
     predictions: list[list[Any]] = []
     for row, (whole, sound_alone) in told.values():
         for source in row.sets:
@@ -127,16 +129,20 @@ def study(data: Path, *, runs: Path, rows: Sequence[Row] = ROWS) -> Study:
                     predictions += _listed(name, kept)
     report = from_summaries("sound", DATA, SPLIT, [0], rows_of)
     report["agreement"] = agreement(data / "emopia", found.library)
-    report["training_s"] = {row.name: float(np.mean(found.taken_s[row])) for row in rows if row.model == "adff"}
+    report["training_s"] = {
+        f"{', '.join(TITLES[name] for name in row.sets)}: {row.name}": float(np.mean(found.taken_s[row]))
+        for row in rows
+        if row.model == "adff"
+    }
     report["seconds"] = seconds()
     return Study(report, predictions)
 
 
 def agreement(emopia_folder: Path, library: Library) -> dict[str, dict[str, Any]]:
-    """By pair of shipped judges: how alike they hear renders of EMOPIA's test clips, which none was trained on.
+    """By pair of shipped judges: how alike they hear renders of EMOPIA's test clips, on which no weights were fitted.
 
     Share of the same quadrant and what chance would give (Cohen's kappa compares the two), correlation of valence and
-    of arousal, each with a 95 % bootstrap interval over clips. PoolingVQ has the notes as well.
+    of arousal, each with a 95 % bootstrap interval over clips. PoolingVQ and the unified model have the notes too.
     """
     names = {piece.name for piece in emopia.read_split(emopia_folder)["test"]}
     heard = [each.versions[0] for each in library.heard("emopia", emopia_folder, names)]
@@ -151,8 +157,9 @@ def agreement(emopia_folder: Path, library: Library) -> dict[str, dict[str, Any]
 
 
 def seconds(duration_s: float = 60.0, repeats: int = 3) -> dict[str, float]:
-    """By shipped judge how long it takes, loaded and warm, to read and hear a minute of a sound file, best of some."""
+    """By shipped judge how long it takes on THREADS, loaded and warm, to read and hear a minute of sound, the best."""
     taken = {}
+    torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory(prefix="judges-") as folder:
         path = Path(folder, "minute.wav")
         _write_tones(path, duration_s)
@@ -188,7 +195,7 @@ def as_text(report: Mapping[str, Any]) -> str:
         by_set[source][title] = row
     parts = [f"{source}\n\n{table({'rows': rows})}" for source, rows in by_set.items()]
     parts.append(f"Judges on renders of EMOPIA's test clips\n\n{table({'rows': report['agreement']})}")
-    parts.append(_two_columns("a minute of sound, s", report["seconds"]))
+    parts.append(_two_columns(f"a minute of sound on {THREADS} threads, s", report["seconds"]))
     parts.append(_two_columns("a fold's training and answers, s", report["training_s"]))
     return "\n\n".join(parts) + "\n"
 
@@ -197,9 +204,19 @@ def _two_columns(title: str, values: Mapping[str, float]) -> str:
     return "\n".join([f"| {title} | |", "|---|---|", *(f"| {name} | {value:.2f} |" for name, value in values.items())])
 
 
-def _classical(folder: Path, cache: Path) -> dict[str, Any]:
-    told, truth, _ = classical.rows(folder, cache)
-    return metrics.summaries(metrics.of_quadrants, [told], truth)
+def _classical(folder: Path, runs: Path) -> dict[str, Any]:
+    path = runs / "answers" / "classical.npz"
+    if not path.is_file():
+        told, truth, _ = classical.rows(folder, runs / "classical")
+        _keep(path, {"quadrants": told, "truth": truth})
+    with np.load(path, allow_pickle=False) as kept:
+        return metrics.summaries(metrics.of_quadrants, [kept["quadrants"]], kept["truth"])
+
+
+def _keep(path: Path, answers: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, **answers)
 
 
 def of_set(told: Told, source: str) -> Told:
@@ -248,9 +265,7 @@ class Trial:
             started = time.perf_counter()
             answers = _MODELS[row.model](row, apart(everything, held), held)
             answers["taken_s"] = np.array(time.perf_counter() - started)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as partial, partial.open("wb") as file:
-                np.savez(file, **answers)
+            _keep(path, answers)
             log.info("%s on %s, fold %d", row.name, ", ".join(row.sets), fold)
         with np.load(path, allow_pickle=False) as kept:
             found = dict(kept)

@@ -1,7 +1,7 @@
 """Labelled recordings and renders as the judges that hear sound alone take them, kept for the next run.
 
 A recording is heard for at most 30 s. MIDI is rendered: game music as it was written and in other instruments, piano
-pieces by a grand and by other SoundFonts, keys and tempi. Which version is which depends on the piece alone.
+pieces as they are, their beginnings alone. Which version is which depends on the piece alone.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Training of the unified model: every batch draws from each set, and teachers of single sets are asked as well.
+"""Training of the unified model: every batch draws from each set, and teachers of single sets may be asked as well.
 
 A teacher is kernel ridge on the same numbers, fitted on one set. It is asked about its own set on folds by group, so
 that it never knows the answer, and about the others as it is: what only VGMIDI's raters said, valence and arousal, is
