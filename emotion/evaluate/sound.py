@@ -129,11 +129,7 @@ def study(data: Path, *, runs: Path, rows: Sequence[Row] = ROWS) -> Study:
                     predictions += _listed(name, kept)
     report = from_summaries("sound", DATA, SPLIT, [0], rows_of)
     report["agreement"] = agreement(data / "emopia", found.library)
-    report["training_s"] = {
-        f"{', '.join(TITLES[name] for name in row.sets)}: {row.name}": float(np.mean(found.taken_s[row]))
-        for row in rows
-        if row.model == "adff"
-    }
+    report["training_s"] = found.training_s()
     report["seconds"] = seconds()
     return Study(report, predictions)
 
@@ -279,6 +275,14 @@ class Trial:
             return whole, None
         alone = (found[name][rendered] for name in ("quadrants_alone", "affect_alone"))
         return whole, Told([pieces[index] for index in rendered], *alone)
+
+    def training_s(self) -> dict[str, float]:
+        """By set and row of ADFF the mean time of a fold, where it was taken."""
+        return {
+            f"{', '.join(TITLES[name] for name in row.sets)}: {row.name}": float(np.mean(taken))
+            for row, taken in self.taken_s.items()
+            if row.model == "adff" and np.isfinite(taken).all()
+        }
 
     def material(self, row: Row) -> list[Any]:
         """Every piece of a row's sets, as its model takes it: Lessons for ADFF, Items for the others."""
