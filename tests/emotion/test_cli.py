@@ -290,6 +290,7 @@ def study(monkeypatch):
     figures = {"accuracy": {"mean": 0.625, "low": 0.5, "high": 0.75, "seeds": [0.625]}}
     report = from_summaries("sound", "made up", "none", [0], {"4Q: a row": figures})
     report |= {"agreement": {"one and other": {"kappa": {**figures["accuracy"]}}}, "seconds": {"one": 0.25}}
+    report["training_s"] = {"4Q: a row": 2.5}
     predictions = [["4Q: a row", "fourq", "MT1", 1, 0.7, 0.1, 0.1, 0.1, 0.5, 0.5, "", ""]]
     asked = []
 
@@ -303,7 +304,7 @@ def study(monkeypatch):
 
 def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- evaluate sound -->\nold\n<!-- end evaluate sound -->\nafter\n")
+    page.write_text("before\n<!-- evaluate sound -->\nwhat stood here\n<!-- end evaluate sound -->\nafter\n")
     done = invoke(
         "evaluate", "sound", "--data", tmp_path, "--runs", tmp_path / "runs", "--json", tmp_path / "a.json",
         "--predictions", tmp_path / "a.csv", "--into", page,
@@ -312,7 +313,7 @@ def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
     assert study == [(tmp_path, tmp_path / "runs")]
     assert "| a row |" in done.stdout and "| one | 0.25 |" in done.stdout
     text = page.read_text()
-    assert done.stdout.strip() in text and "old" not in text
+    assert done.stdout.strip() in text and "what stood here" not in text
     assert text.startswith("before\n") and text.endswith("after\n")
     report = json.loads((tmp_path / "a.json").read_text())
     assert report["rows"]["4Q: a row"]["accuracy"]["mean"] == 0.625 and report["seconds"] == {"one": 0.25}

@@ -19,7 +19,7 @@ from emotion.train.unified import Item, Recipe, Table, Taught
 from tests.emotion.listeners import played
 
 SIZES = sizes_of("mel")
-QUICK = Recipe(steps=3, batch=4, members=2)
+QUICK = Recipe(steps=3, batch=4, members=2, distil=0.3)
 SHARP = Recipe(width=6.0, ridge=0.01, members=2)
 PIECES = st.integers(0, 10**6)
 
