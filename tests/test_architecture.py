@@ -47,6 +47,7 @@ LAYERS = (
     ),
     ("draft", "degeneracy", "search", "manifest", "output", "pipeline"),
     ("batch", "data", "train", "evaluate", "demo", "doctor"),
+    ("studio",),
     ("cli", "__main__"),
 )
 LAYER = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
