@@ -154,6 +154,30 @@ _RANGES = (
 )
 
 
+def read_tempo(text: str | None) -> tuple[float, float] | None:
+    """`90` or `80-110` as slowest and fastest. Raises OptionError."""
+    if text is None:
+        return None
+    parts = text.split("-")
+    try:
+        bounds = [float(part) for part in parts]
+    except ValueError:
+        bounds = []
+    if len(bounds) not in (1, 2):
+        raise OptionError(f"the tempo {text!r} is none: give beats a minute such as 90, or a range such as 80-110")
+    return bounds[0], bounds[-1]
+
+
+def read_metre(text: str | None) -> int | None:
+    """The beats of a metre in quarter notes, as `3/4` or `3`. Raises OptionError."""
+    if text is None:
+        return None
+    beats = text.removesuffix("/4")
+    if not beats.isdecimal():
+        raise OptionError(f"the metre {text!r} is none that can be played: give quarter notes a bar, such as 3/4")
+    return int(beats)
+
+
 @dataclass(frozen=True)
 class Result:
     """Where the work lies and how long each stage took.

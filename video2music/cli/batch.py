@@ -19,7 +19,7 @@ from emotion.errors import UserError
 from video2music.batch import TIMEOUT_S
 from video2music.cli import generate as single
 from video2music.errors import OptionError
-from video2music.options import Options
+from video2music.options import Options, read_metre, read_tempo
 
 if TYPE_CHECKING:
     from video2music.batch.jobs import Job
@@ -136,7 +136,7 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
-    "tempo": single.read_tempo, "metre": single.read_metre, "only": _tuple, "without": _tuple, "hit": _tuple,
+    "tempo": read_tempo, "metre": read_metre, "only": _tuple, "without": _tuple, "hit": _tuple,
 })  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import typer
 from emotion.affect import PLACES
 from emotion.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
 from video2music.errors import OptionError
-from video2music.options import AUDIO_FORMATS, Options
+from video2music.options import AUDIO_FORMATS, Options, read_metre, read_tempo
 
 if TYPE_CHECKING:
     from video2music.manifest import Replay
@@ -162,30 +162,6 @@ def _options(wishes: dict[str, Any], given: set[str], replay: "Replay | None") -
 def _spelt(option: str) -> str:
     """An option as it stands on the command line."""
     return "--" + {name: spelt for spelt, name in OPTION_OF.items()}.get(option, option).replace("_", "-")
-
-
-def read_tempo(text: str | None) -> tuple[float, float] | None:
-    """`90` or `80-110` as slowest and fastest. Raises OptionError."""
-    if text is None:
-        return None
-    parts = text.split("-")
-    try:
-        bounds = [float(part) for part in parts]
-    except ValueError:
-        bounds = []
-    if len(bounds) not in (1, 2):
-        raise OptionError(f"the tempo {text!r} is none: give beats a minute such as 90, or a range such as 80-110")
-    return bounds[0], bounds[-1]
-
-
-def read_metre(text: str | None) -> int | None:
-    """The beats of a metre in quarter notes, as `3/4` or `3`. Raises OptionError."""
-    if text is None:
-        return None
-    beats = text.removesuffix("/4")
-    if not beats.isdecimal():
-        raise OptionError(f"the metre {text!r} is none that can be played: give quarter notes a bar, such as 3/4")
-    return int(beats)
 
 
 def _score_all(
