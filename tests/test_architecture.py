@@ -20,6 +20,7 @@ LAYERS = (
     ("errors", "chords", "values", "options"),
     ("media", "soundtrack", "mux", "audiofile", "encode"),
     (
+        "drawing",
         "form",
         "styles",
         "voicing",

@@ -1,7 +1,6 @@
 """The report of `evaluate alignment` as one HTML page that needs nothing else: no network, no font, no script."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from string import Template
 from types import MappingProxyType
@@ -9,9 +8,10 @@ from typing import Any
 
 from emotion.affect import QUADRANTS
 from emotion.alignment import FEWEST, MOST_LAG_S, STILL_SD
+from video2music.drawing import clock, markup
 from video2music.evaluate import alignment_drawing as drawing
 from video2music.evaluate.alignment import CHANCE, FIGURES, NOTHING, OWN, judge_note, number
-from video2music.evaluate.alignment_drawing import Video, shown
+from video2music.evaluate.alignment_drawing import Video
 
 TEMPLATE = Path(__file__).parent / "alignment.html"
 # The figures that are drawn with their intervals: what they are called, and the bounds of the track.
@@ -54,14 +54,14 @@ METHOD = (
 def page(report: Mapping[str, Any]) -> str:
     """The whole page of a report in its JSON form; every text of the user's is escaped."""
     parts = {
-        "data": _text(report["data"]),
+        "data": markup(report["data"]),
         "lead": lead(report),
-        "judge": f"{_text(report['data'])}, heard by <b>{_text(report['judge']['name'])}</b>. "
-        f"{_text(judge_note(report))}",
+        "judge": f"{markup(report['data'])}, heard by <b>{markup(report['judge']['name'])}</b>. "
+        f"{markup(judge_note(report))}",
         "overall": _overall(report) if report["videos"] else "",
         "videos": _videos(report["videos"]) if report["videos"] else "",
         "failed": _failed(report["failed"]),
-        "method": _text(METHOD.format(still=STILL_SD, fewest=FEWEST, lag=MOST_LAG_S)),
+        "method": markup(METHOD.format(still=STILL_SD, fewest=FEWEST, lag=MOST_LAG_S)),
         "provenance": _provenance(report),
     }
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(parts)
@@ -115,7 +115,7 @@ def _tile(name: str, own: Mapping[str, float], chance: Mapping[str, float] | Non
     beside = f"chance {_said(name, chance['mean'])}" if chance else ""
     told = " · ".join(filter(None, (between, beside)))
     return (
-        f'<div class="card tile"><span>{_text(label)}</span><b>{_said(name, own["mean"])}</b>'
+        f'<div class="card tile"><span>{markup(label)}</span><b>{_said(name, own["mean"])}</b>'
         f"<small>{told}&nbsp;</small>{drawing.interval(own, chance, bounds)}</div>"
     )
 
@@ -140,7 +140,7 @@ def _confusion(counts: Sequence[Sequence[int]], title: str) -> str:
         for place, (name, row) in enumerate(zip(QUADRANTS, counts, strict=True))
     )
     return (
-        f'<figure class="card confusion"><h3>{_text(title)}</h3><table><thead><tr><th></th>{head}</tr></thead>'
+        f'<figure class="card confusion"><h3>{markup(title)}</h3><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table><figcaption>Rows: wanted; columns: heard; outlined: the same. The shade is the "
         "share of its row; V is valence, A arousal.</figcaption></figure>"
     )
@@ -148,7 +148,7 @@ def _confusion(counts: Sequence[Sequence[int]], title: str) -> str:
 
 def _signed(name: str) -> str:
     """A quadrant's name with its signs of valence and arousal."""
-    return f"{_text(name)}<small>{SIGNED[name]}</small>" if name in SIGNED else _text(name)
+    return f"{markup(name)}<small>{SIGNED[name]}</small>" if name in SIGNED else markup(name)
 
 
 def _cells(row: Sequence[int], same: int) -> Iterable[str]:
@@ -172,9 +172,9 @@ def _table(videos: Sequence[Video]) -> str:
     for place, video in enumerate(videos):
         cells = [str(video["windows"]), video["wanted_quadrant"], video["heard_quadrant"]]
         cells += [number(video[name], min(FIGURES[name][1], 2)) or "–" for name in BESIDE]
-        rest = "".join(f"<td>{_text(cell)}</td>" for cell in cells)
-        lines.append(f'<tr><td>{place + 1}</td><td class="name">{_text(video["name"])}</td>{rest}</tr>')
-    head = "".join(f'<th scope="col">{_text(heading)}</th>' for heading in heads)
+        rest = "".join(f"<td>{markup(cell)}</td>" for cell in cells)
+        lines.append(f'<tr><td>{place + 1}</td><td class="name">{markup(video["name"])}</td>{rest}</tr>')
+    head = "".join(f'<th scope="col">{markup(heading)}</th>' for heading in heads)
     body = "".join(lines)
     return f'<div class="card wide every"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -182,16 +182,16 @@ def _table(videos: Sequence[Video]) -> str:
 def _card(place: int, video: Video) -> str:
     """One video: its curves, its way through the plane, its figures and what limits them."""
     figures = "".join(
-        f"<div><dt>{_text(FIGURES[name][0])}</dt><dd>{number(video[name], FIGURES[name][1])}</dd></div>"
+        f"<div><dt>{markup(FIGURES[name][0])}</dt><dd>{number(video[name], FIGURES[name][1])}</dd></div>"
         for name in BESIDE
         if video[name] is not None
     )
-    notes = "".join(f"<li>{_text(note)}</li>" for note in video["notes"])
+    notes = "".join(f"<li>{markup(note)}</li>" for note in video["notes"])
     return (
-        f'<section class="card video"><header><h3>{place} · {_text(video["name"])}</h3>'
-        f'<small>{_text(_origin(video))}</small></header><div class="charts"><div>'
+        f'<section class="card video"><header><h3>{place} · {markup(video["name"])}</h3>'
+        f'<small>{markup(_origin(video))}</small></header><div class="charts"><div>'
         f"<figure>{drawing.over_time(video, 'valence')}</figure><figure>{drawing.over_time(video, 'arousal')}</figure>"
-        f'</div><figure class="plane">{drawing.on_plane(video)}</figure></div><dl class="figures">{figures}</dl>'
+        f'</div><figure class="plane">{drawing.way_on_plane(video)}</figure></div><dl class="figures">{figures}</dl>'
         + (f'<ul class="notes">{notes}</ul>' if notes else "")
         + "</section>"
     )
@@ -201,27 +201,22 @@ def _origin(video: Video) -> str:
     """Where music and target come from."""
     music = "its own sound" if video["music"] == video["video"] else Path(video["music"]).name
     target = f"the picture, by {video['encoder']}" if video["target"] == "picture" else f"wished, {video['target']}"
-    return f"music: {music}, {drawing.clock(video['music_s'])} · target: {target}, {drawing.clock(video['picture_s'])}"
+    return f"music: {music}, {clock(video['music_s'])} · target: {target}, {clock(video['picture_s'])}"
 
 
 def _failed(failed: Sequence[Mapping[str, str]]) -> str:
     if not failed:
         return ""
-    lines = "".join(f"<li>{_text(one['error'])}</li>" for one in failed)
+    lines = "".join(f"<li>{markup(one['error'])}</li>" for one in failed)
     return f'<h2>What could not be heard</h2><ul class="notes">{lines}</ul>'
 
 
 def _provenance(report: Mapping[str, Any]) -> str:
     judge, commit = report["judge"], report["commit"]
-    made = f" Made at commit <code>{_text(commit)}</code>." if commit else ""
+    made = f" Made at commit <code>{markup(commit)}</code>." if commit else ""
     encoders = ", ".join(sorted({video["encoder"] for video in report["videos"]}))
-    watched = f" Pictures were watched by {_text(encoders)}." if encoders else ""
+    watched = f" Pictures were watched by {markup(encoders)}." if encoders else ""
     return (
-        f"Judge: {_text(judge['name'])}, weights sha256 <code>{_text(judge['sha256'])}</code>.{watched}{made} "
+        f"Judge: {markup(judge['name'])}, weights sha256 <code>{markup(judge['sha256'])}</code>.{watched}{made} "
         "Written by <code>video2music evaluate alignment</code>."
     )
-
-
-def _text(text: object) -> str:
-    """A text as HTML."""
-    return escape(shown(text), quote=True)
