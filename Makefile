@@ -22,8 +22,12 @@ TORCH_INDEX = https://download.pytorch.org/whl/cpu
 demo: $(VENV)/.ready  ## score a clip that the program draws itself; the result goes to out/demo
 	$(BIN)/video2music demo -o $(OUT)
 
-test: $(VENV)/.ready  ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+# The browser's tests share one served page and one composed piece, which as many processes would each make anew.
+test: $(VENV)/.ready  ## run the tests, those of the page in Chromium too where it is installed
+	status=0; \
+	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/browser || status=$$?; \
+	$(BIN)/python -m pytest tests/browser || status=$$?; \
+	exit $$status
 
 check: $(VENV)/.ready  ## formatting, lint and types
 	$(BIN)/ruff format --check .
