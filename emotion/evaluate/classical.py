@@ -2,8 +2,7 @@
 
 47 numbers of each frame of a recording (timbre, harmony, level, onsets, shape of the spectrum, tempo) become their
 means and deviations over the frames. The machine has a radial kernel; its C and gamma are chosen on the training folds
-of each fold alone, split by artist there as well. Features follow B. McFee and others, "librosa: Audio and Music Signal
-Analysis in Python" (SciPy 2015), with librosa's defaults but for the sample rate.
+of each fold alone, split by artist there as well. The numbers of a frame are those of emotion.evaluate.spectra.
 """
 
 import hashlib
@@ -19,14 +18,13 @@ from emotion import sound
 from emotion.data import cards, fourq
 from emotion.data.pieces import assert_disjoint, read_folds
 from emotion.errors import DataError
+from emotion.evaluate import spectra
 from emotion.files import whole_file
 
 log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-WINDOW, HOP = 2048, 512  # samples at sound.SAMPLE_RATE: 85 and 21 ms
-FLOOR = 1e-5  # of the level: a linear amplitude of -100 dB
 RECIPE = "classical 1"  # goes into the names of cached features: count up when `describe` changes
 C_GRID = (1.0, 2.0, 4.0, 8.0, 16.0)
 GAMMA_GRID = (0.001, 0.002, 0.004, 0.008, 0.016)
@@ -38,32 +36,8 @@ NAMES = (*(f"{name} mean" for name in _FRAME), *(f"{name} sd" for name in _FRAME
 
 def describe(samples: sound.Samples) -> Floats:
     """The 94 features, in the order of NAMES, of mono samples (n,) at 24 kHz, half a window of them at least."""
-    frames = _frames(samples)
+    frames = spectra.frames(samples)
     return np.concatenate([frames.mean(1), frames.std(1)])
-
-
-def _frames(samples: sound.Samples) -> Floats:
-    """(47, T): every number of every frame."""
-    from librosa import feature, onset, power_to_db, stft
-
-    rate: dict[str, Any] = {"sr": sound.SAMPLE_RATE}
-    magnitude = np.abs(stft(samples, n_fft=WINDOW, hop_length=HOP))
-    mel = power_to_db(feature.melspectrogram(S=magnitude**2, **rate))
-    onsets = onset.onset_strength(S=mel, **rate)
-    rows = [
-        feature.mfcc(S=mel, n_mfcc=20, **rate),
-        feature.spectral_contrast(S=magnitude, **rate),
-        feature.chroma_stft(S=magnitude**2, tuning=None if magnitude.any() else 0.0, **rate),
-        onsets[None],
-        np.log10(feature.rms(y=samples, frame_length=WINDOW, hop_length=HOP) + FLOOR),
-        feature.spectral_centroid(S=magnitude, **rate),
-        feature.spectral_bandwidth(S=magnitude, **rate),
-        feature.spectral_rolloff(S=magnitude, **rate),
-        feature.spectral_flatness(S=magnitude),
-        feature.zero_crossing_rate(samples, frame_length=WINDOW, hop_length=HOP),
-        np.log2(feature.tempo(onset_envelope=onsets, hop_length=HOP, aggregate=None, **rate))[None],
-    ]
-    return np.concatenate(rows).astype(np.float64)
 
 
 def extract(paths: Sequence[Path], cache: Path) -> Floats:

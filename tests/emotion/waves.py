@@ -45,3 +45,14 @@ def encoded(path: Path, samples: np.ndarray, codec: str, rate: int = 44_100) -> 
             container.mux(stream.encode(piece))
         container.mux(stream.encode(None))
     return path
+
+
+def slaney_filters(window: int, bands: int, highest_hz: float, rate: int) -> np.ndarray:
+    """(bands, window // 2 + 1): triangles of area 1, even in Hz up to 1 kHz and in octaves above (Slaney, 1998)."""
+    ratio = 6.4 ** (1 / 27)
+    top = highest_hz / (200 / 3) if highest_hz < 1000 else 15 + np.log(highest_hz / 1000) / np.log(ratio)
+    mels = np.linspace(0, top, bands + 2)
+    corners = [mel * 200 / 3 if mel < 15 else 1000 * ratio ** (mel - 15) for mel in mels]
+    hertz = np.arange(window // 2 + 1) * rate / window
+    rows = zip(corners, corners[1:], corners[2:], strict=False)
+    return np.stack([np.interp(hertz, three, (0, 2 / (three[2] - three[0]), 0)) for three in rows])
