@@ -20,7 +20,7 @@ LAYERS = (
     ("errors", "chords", "values", "options"),
     ("media", "soundtrack", "mux", "audiofile", "encode"),
     (
-        "drawing",
+        "svg",
         "form",
         "styles",
         "voicing",
@@ -46,7 +46,7 @@ LAYERS = (
         "composition",
         "chart",
     ),
-    ("draft", "degeneracy", "search", "manifest", "output", "pipeline"),
+    ("checking", "draft", "degeneracy", "search", "manifest", "output", "pipeline"),
     ("batch", "data", "train", "evaluate", "demo", "doctor"),
     ("studio",),
     ("cli", "__main__"),

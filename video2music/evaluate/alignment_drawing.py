@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from emotion.alignment import FEWEST
-from video2music.drawing import PLANE, Point, clock, dot, line, on_plane, plane, rule, svg, ticks_s
+from video2music.svg import PLANE, Point, clock, dot, line, on_plane, plane, rule, svg, ticks_s
 
 Video = Mapping[str, Any]
 """An entry of `videos` in the report of `evaluate alignment`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from emotion.affect import QUADRANTS
 from emotion.alignment import FEWEST, MOST_LAG_S, STILL_SD
-from video2music.drawing import clock, markup
+from video2music.svg import clock, markup
 from video2music.evaluate import alignment_drawing as drawing
 from video2music.evaluate.alignment import CHANCE, FIGURES, NOTHING, OWN, judge_note, number
 from video2music.evaluate.alignment_drawing import Video

@@ -36,9 +36,15 @@ def clock(time_s: float) -> str:
     return f"{whole} s" if whole < 100 else f"{whole // 60}:{whole % 60:02d}"
 
 
-def ticks_s(lasting_s: float) -> range:
-    """Whole seconds to write below a drawing over time, no more than MOST_TICKS after the first."""
-    step = next((step for step in STEPS_S if lasting_s / step <= MOST_TICKS), STEPS_S[-1])
+def exact(time_s: float) -> str:
+    """Seconds to a tenth: 0:04.5."""
+    minutes, tenths = divmod(round(time_s * 10), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
+
+
+def ticks_s(lasting_s: float, *, most: int = MOST_TICKS) -> range:
+    """Whole seconds to write below a drawing over time, no more than `most` after the first."""
+    step = next((step for step in STEPS_S if lasting_s / step <= most), STEPS_S[-1])
     return range(0, int(lasting_s) + 1, step)
 
 
