@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion import pitchclasses
 from emotion.sound import SAMPLE_RATE, Samples
 
 Floats = NDArray[np.floating]
@@ -27,7 +28,6 @@ CONTRAST_SHARE = 0.02  # of a band's bins that make its peak and its valley
 ROLLOFF = 0.85  # of a frame's magnitudes
 PITCHES_HZ = (150.0, 4000.0)  # where the tuning is looked for
 PITCH_FLOOR = 0.1  # of a frame's strongest bin
-LOWEST_A_HZ = 27.5
 OCTAVES_MIDDLE, OCTAVES_WIDE = 5.0, 2.0  # above the lowest A: where pitch classes are heard most
 TEMPO_FRAMES = 8 * SAMPLE_RATE // HOP  # lags of up to 8 s
 TEMPO_PER_MINUTE, FASTEST_PER_MINUTE = 120.0, 320.0  # the likeliest, with a deviation of an octave, and the limit
@@ -129,20 +129,15 @@ def tuning(power: Floats) -> float:
     if not len(height):
         return 0.0
     hertz = ((first + peak.nonzero()[0] + shift) * SAMPLE_RATE / WINDOW)[height >= np.median(height)]
-    semitones = 12 * np.log2(hertz / LOWEST_A_HZ)
+    semitones = 12 * np.log2(hertz / pitchclasses.LOWEST_A_HZ)
     counts, edges = np.histogram((semitones + 0.5) % 1 - 0.5, np.linspace(-0.5, 0.5, 101))
     return float(edges[counts.argmax()])
 
 
-def _class_filters(above: float) -> Floats:
-    """(12, 1025), from C on, of a tuning that many semitones above A 440: a bump around each pitch of the class."""
-    semitones = 12 * np.log2(_hertz()[1:] / LOWEST_A_HZ) - above
-    semitones = np.concatenate([[semitones[0] - 18], semitones])  # 0 Hz has no pitch: it is put far from its neighbour
-    wide = np.maximum(np.diff(semitones, append=semitones[-1]), 1)
-    apart = (semitones - np.arange(12)[:, None] + 6) % 12 - 6
-    bumps = np.exp(-0.5 * (2 * apart / wide) ** 2)
-    weight = np.exp(-0.5 * ((semitones / 12 - OCTAVES_MIDDLE) / OCTAVES_WIDE) ** 2)
-    return np.roll(bumps / np.linalg.norm(bumps, axis=0) * weight, -3, axis=0).astype(np.float32)
+def _class_filters(tuned: float) -> Floats:
+    return pitchclasses.filters(
+        WINDOW, SAMPLE_RATE, classes=12, tuning=tuned, middle=OCTAVES_MIDDLE, wide=OCTAVES_WIDE, norm=2
+    ).astype(np.float32)
 
 
 def _onsets(mel: Floats) -> Floats:

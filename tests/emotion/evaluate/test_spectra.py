@@ -154,7 +154,7 @@ def test_the_level_is_the_root_of_the_mean_square():
     assert level[0] == pytest.approx(np.log10(0.25 / np.sqrt(2) + 1e-5))  # half of the first frame lies before it
 
 
-@given(arrays.arrays(np.float32, st.integers(1024, 2600), elements=st.sampled_from([-0.5, -1e-11, 0.0, 1e-11, 0.5])))
+@given(arrays.arrays(np.float32, st.integers(1024, 1600), elements=st.sampled_from([-0.5, -1e-11, 0.0, 1e-11, 0.5])))
 def test_signs_turn_where_a_loop_says_so(samples):
     samples = np.asarray(samples)
     at = np.pad(samples, 1024, mode="edge")
