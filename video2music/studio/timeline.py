@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from video2music.svg import MOST_TICKS, clock, markup, ticks_s
+from video2music.svg import MOST_TICKS, clock, line, markup, ticks_s
 
 SPAN, HEIGHT = 1000, 100
 MOST_POINTS = 400  # of a curve: more would not be seen
@@ -46,13 +46,10 @@ STYLE = """
 .v2m polyline.music { stroke: var(--music); }
 .v2m b.valence, .v2m i.valence { color: var(--valence); } .v2m b.arousal, .v2m i.arousal { color: var(--arousal); }
 .v2m b.picture { color: var(--picture); border-top-style: dashed; } .v2m b.music { color: var(--music); }
+.v2m .points { stroke-width: 6; stroke-linecap: round; fill: none; }
+.v2m .points.music { stroke: var(--music); } .v2m .points.valence { stroke: var(--valence); }
+.v2m .points.arousal { stroke: var(--arousal); }
 .v2m b.cut { color: var(--cut); }
-.v2m .plane { max-width: 320px; margin: 0 auto; }
-.v2m .plane svg { display: block; width: 100%; height: auto; }
-.v2m .plane text { fill: currentColor; fill-opacity: .72; font-size: 11px; }
-.v2m .dot-picture { fill: none; stroke: var(--picture); stroke-width: 2.4; } .v2m .dot-music { fill: var(--music); }
-.v2m .pair { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1fr); gap: 0 12px; align-items: center; }
-@container (max-width: 560px) { .v2m .pair { grid-template-columns: minmax(0, 1fr); } }
 """
 
 
@@ -110,8 +107,13 @@ PLANE_LEVELS = (level(0, "+1"), level(0.5, "0"), level(1, "-1"))
 PLANE_GRID = f'<path class="grid" d="M0 0h{SPAN}M0 {HEIGHT}h{SPAN}"/><path class="axis" d="M0 {HEIGHT // 2}h{SPAN}"/>'
 
 
+def curve(points: Iterable[tuple[float, float]], lasting_s: float, style: str) -> str:
+    """A line through (time in s, value from -1 to 1)."""
+    return line([(across(time_s, lasting_s), down(value)) for time_s, value in points], style)
+
+
 def seconds(rows: NDArray[np.floating], lasting_s: float) -> list[tuple[float, float]]:
-    """(time in s, value) along rows (T,), one a second: each at the middle of its second, the ends of the clip at both.
+    """(time in s, value) along rows (T,), one a second: each at the middle of its second, the first and last held.
 
     Where there are more than MOST_POINTS, each point is the mean of neighbours.
     """

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion.metrics import AXES
 from video2music import media
 from video2music.studio import timeline
-from video2music.studio.timeline import HEIGHT, SPAN, across, down, label
+from video2music.studio.timeline import HEIGHT, SPAN, across, label
 from video2music.studio.wording import counted, feels
-from video2music.svg import clock, exact, line, markup
+from video2music.svg import clock, exact, markup
 from video2music.values import Cut, VideoFeatures
 
 MOST = 12  # pictures of a strip
@@ -121,18 +122,13 @@ def _cut_times(cuts: Sequence[Cut], lasting_s: float) -> str:
 
 
 def _feeling(seen: VideoFeatures) -> str:
+    lasting_s = seen.duration_s
     curves = [
-        line(
-            [
-                (across(time_s, seen.duration_s), down(value))
-                for time_s, value in timeline.seconds(row, seen.duration_s)
-            ],
-            name,
-        )
-        for name, row in zip(("valence", "arousal"), np.clip(seen.affect, -1, 1).T, strict=True)
+        timeline.curve(timeline.seconds(row, lasting_s), lasting_s, name)
+        for name, row in zip(AXES, np.clip(seen.affect, -1, 1).T, strict=True)
     ]
     told = "valence and arousal of the picture over time"
-    parts = [timeline.PLANE_GRID, timeline.cut_marks((cut.time_s for cut in seen.cuts), seen.duration_s), *curves]
+    parts = [timeline.PLANE_GRID, timeline.cut_marks((cut.time_s for cut in seen.cuts), lasting_s), *curves]
     return timeline.lane(told, parts, height_em=7, beside=timeline.PLANE_LEVELS)
 
 
