@@ -6,6 +6,7 @@ vgg       (M, 36, 128) levels of the VGG beside it, one every 6 s; its weights s
 chroma    (M, 12) weights of the pitch classes, 10 a second
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -18,24 +19,26 @@ from emotion.sound import Samples
 
 Rows = NDArray[np.float32]
 
+PATCH_S = 3
 PATCH_EVERY_S = 6  # a tagger's row; three of the ten patches of 30 s told a quadrant as well as all of them
 
 
 @dataclass(frozen=True)
 class Front:
-    """Rows of mono samples at 24 kHz, and how many s of sound lie between one and the next."""
+    """Rows of mono samples at 24 kHz: how many s lie between one and the next, and how many s of sound one is of."""
 
     every_s: float
+    lasts_s: float
     of: Callable[[Iterable[Samples]], Rows]
 
 
 def cut(name: str, rows: Rows, start_s: float, end_s: float) -> Rows:
-    """The rows of a front end that begin between two times, to the nearest row, or the one nearest to their middle."""
-    every_s = FRONTS[name].every_s
-    first, last = (round(time_s / every_s) for time_s in (start_s, end_s))
+    """The rows of a front end that lie between two times, or, where none does, the one nearest to their middle."""
+    every_s, lasts_s = FRONTS[name].every_s, FRONTS[name].lasts_s
+    first, last = math.ceil(start_s / every_s - 1e-6), math.floor((end_s - lasts_s) / every_s + 1e-6) + 1
     if first < min(last, len(rows)):
         return rows[first:last]
-    nearest = min(round((start_s + end_s) / 2 / every_s), len(rows) - 1)
+    nearest = min(max(round(((start_s + end_s - lasts_s) / 2) / every_s), 0), len(rows) - 1)
     return rows[nearest : nearest + 1]
 
 
@@ -58,8 +61,8 @@ def _chroma(blocks: Iterable[Samples]) -> Rows:
 
 
 FRONTS = MappingProxyType({
-    "mert": Front(1 / 75, _mert),
-    "musicnn": Front(PATCH_EVERY_S, partial(_tagger, "musicnn")),
-    "vgg": Front(PATCH_EVERY_S, partial(_tagger, "vgg")),
-    "chroma": Front(0.1, _chroma),
+    "mert": Front(1 / 75, 1 / 75, _mert),
+    "musicnn": Front(PATCH_EVERY_S, PATCH_S, partial(_tagger, "musicnn")),
+    "vgg": Front(PATCH_EVERY_S, PATCH_S, partial(_tagger, "vgg")),
+    "chroma": Front(0.1, 0.1, _chroma),
 })  # fmt: skip

@@ -52,8 +52,9 @@ def calibration_error(probabilities: Floats, truth: Integers) -> float:
 
 
 def r2(told: Floats, truth: Floats) -> float:
-    """Coefficient of determination of told (N,) against true values (N,)."""
-    return float(1 - ((truth - told) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
+    """Coefficient of determination of told (N,) against true values (N,); not a number when these are all one."""
+    spread = ((truth - truth.mean()) ** 2).sum()
+    return float(1 - ((truth - told) ** 2).sum() / spread) if spread else math.nan
 
 
 def rmse(told: Floats, truth: Floats) -> float:

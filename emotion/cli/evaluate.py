@@ -45,6 +45,7 @@ def evaluate_sound(
     runs: Annotated[
         Path, typer.Option("--runs", metavar="DIR", help="Rows of sound and answers on folds are kept here.")
     ] = Path("runs/sound"),
+    seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each row to average.")] = 1,
     json_file: JsonOption = None,
     predictions: PredictionsOption = None,
     into: IntoOption = None,
@@ -54,7 +55,7 @@ def evaluate_sound(
         _check("sound", predictions, into or [])
         from emotion.evaluate import sound
 
-        done = sound.study(data, runs=runs)
+        done = sound.study(data, runs=runs, seeds=seeds)
         rows = [sound.COLUMNS, *done.predictions]
         _hand_out(done.report, sound.as_text(done.report), json_file, rows, predictions, into or [])
 

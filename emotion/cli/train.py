@@ -11,6 +11,8 @@ RUNS = Path("runs/sound")
 RunsOption = Annotated[
     Path, typer.Option("--runs", metavar="DIR", help="Rows of sound and answers on folds are kept here.")
 ]
+FrontendOption = Annotated[str, typer.Option(help="mel (MusiCNN, in the package) or mert (fetched from the hub).")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="How many trainings the figures are means of; the first ships.")]
 app = typer.Typer(
     help="Train the judges anew. A run that was stopped goes on with the same command.", no_args_is_help=True
 )
@@ -39,9 +41,10 @@ def train_adff(
         "runs/adff"
     ),
     runs: RunsOption = RUNS,
+    seeds: SeedsOption = 1,
 ) -> None:
     """Train the judge that reports, and tell its figures on ten folds by artist and game."""
-    _ship("adff", data, out, runs)
+    _ship("adff", data, out, runs, seeds, {})
 
 
 @app.command("unified")
@@ -51,14 +54,16 @@ def train_unified(
         "runs/unified"
     ),
     runs: RunsOption = RUNS,
+    seeds: SeedsOption = 1,
+    frontend: FrontendOption = "mel",
 ) -> None:
     """Train the judge of quadrants and of valence and arousal, and tell its figures on folds of all sets."""
-    _ship("unified", data, out, runs)
+    _ship("unified", data, out, runs, seeds, {"frontend": frontend} if frontend != "mel" else {})
 
 
-def _ship(name: str, data: Path, out: Path, runs: Path) -> None:
+def _ship(name: str, data: Path, out: Path, runs: Path, seeds: int, recipe: dict[str, str]) -> None:
     with failing_plainly():
         from emotion.evaluate.report import table
         from emotion.train import shipped
 
-        typer.echo(table(shipped.run(name, data, out, runs=runs)))
+        typer.echo(table(shipped.run(name, data, out, runs=runs, seeds=seeds, recipe=recipe)))

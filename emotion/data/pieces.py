@@ -1,7 +1,8 @@
 """Labelled pieces of MIDI, folds by group, and the assertion that nothing stands on both sides of a split."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -68,3 +69,21 @@ def by_fold(pieces: Sequence[Piece], folds: Mapping[str, int]) -> list[list[Piec
     sides = [[piece for piece in pieces if folds[piece.name] == fold] for fold in range(max(folds.values()) + 1)]
     assert_disjoint(*sides)
     return sides
+
+
+def tied(groups: Sequence[Iterable[Hashable]]) -> Iterator[list[int]]:
+    """The places of items, each with its groups, in bunches that share no group; in a bunch, some chain ties all."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for place, own in enumerate(groups):
+        for group in own:
+            members[group].append(place)
+    seen: set[int] = set()
+    for start in range(len(groups)):
+        if start not in seen:
+            bunch, waiting = {start}, [start]
+            while waiting:
+                near = {other for group in groups[waiting.pop()] for other in members.pop(group, ())}
+                waiting += near - bunch
+                bunch |= near
+            seen |= bunch
+            yield sorted(bunch)

@@ -1,14 +1,14 @@
 """Labelled recordings: what the readers of sound have in common, and folds that no song and no artist crosses."""
 
 import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.affect import QUADRANTS
 from emotion.data import cards
 from emotion.data.cards import Card
+from emotion.data.pieces import tied
 from emotion.errors import DataError
 
 RATED = ("name", "valence", "arousal")
@@ -112,7 +112,7 @@ def _point(row: Mapping[str, str], card: Card, role: str) -> tuple[float, float]
         raise DataError(told) from None
 
 
-def by_fold(recordings: Sequence[Recording], *, count: int) -> list[list[Recording]]:
+def even_folds(recordings: Sequence[Recording], *, count: int) -> list[list[Recording]]:
     """The recordings, of one set or of several at once, in `count` folds that no song and no artist crosses.
 
     Recordings that a song or an artist ties together, be it through others, go together into the smallest fold, the
@@ -120,29 +120,12 @@ def by_fold(recordings: Sequence[Recording], *, count: int) -> list[list[Recordi
     Give all sets that are learnt from at once: one by one, an artist of two sets may end in two folds.
     """
     sides: list[list[Recording]] = [[] for _ in range(count)]
-    for tied in sorted(_tied(recordings), key=_largest_first):
-        min(sides, key=len).extend(tied)
+    bunches = ([recordings[place] for place in places] for places in tied([each.groups for each in recordings]))
+    for bunch in sorted(bunches, key=_largest_first):
+        min(sides, key=len).extend(bunch)
     return sides
 
 
-def _largest_first(tied: Sequence[Recording]) -> tuple[int, int, str]:
-    first = min(each.song or each.name for each in tied)
-    return -len(tied), zlib.crc32(first.encode()), first
-
-
-def _tied(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
-    """The recordings in bunches that share no song and no artist."""
-    members = defaultdict(list)
-    for place, recording in enumerate(recordings):
-        for group in recording.groups:
-            members[group].append(place)
-    seen: set[int] = set()
-    for start in range(len(recordings)):
-        if start not in seen:
-            bunch, waiting = {start}, [start]
-            while waiting:
-                near = {other for group in recordings[waiting.pop()].groups for other in members.pop(group, ())}
-                waiting += near - bunch
-                bunch |= near
-            seen |= bunch
-            yield [recordings[place] for place in sorted(bunch)]
+def _largest_first(bunch: Sequence[Recording]) -> tuple[int, int, str]:
+    first = min(each.song or each.name for each in bunch)
+    return -len(bunch), zlib.crc32(first.encode()), first

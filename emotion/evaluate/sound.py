@@ -4,13 +4,14 @@ No artist, known game, song or tune is on both sides of a fold. Of MIDI sets all
 are kept in `runs`, so that a study that was stopped goes on.
 """
 
+import hashlib
 import itertools
 import logging
 import tempfile
 import time
 import wave
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from emotion.models import adff as adff_model
 from emotion.models.kernel import KernelRidge
 from emotion.sound import SAMPLE_RATE
 from emotion.train import adff, unified
+from emotion.train import heard as heard_of
 from emotion.train.heard import Library, Piece, apart
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,9 @@ ALL = tuple(FOLDS)
 DATA = "4Q audio; YM2413-MDB, EMOPIA and VGMIDI rendered"
 SPLIT = "out of ten folds by artist (4Q) and game (YM2413-MDB), five by song (EMOPIA) and game (VGMIDI)"
 THREADS = 2
-COLUMNS = ("row", "set", "piece", "truth", "q1", "q2", "q3", "q4", "valence", "arousal", "true valence", "true arousal")
+COLUMNS = (
+    "row", "set", "seed", "piece", "truth", "q1", "q2", "q3", "q4", "valence", "arousal", "true valence", "true arousal"
+)  # fmt: skip
 
 Answers = tuple[NDArray, NDArray]  # probabilities (N, 4), places (N, 2)
 
@@ -52,8 +56,7 @@ class Row:
     """A model that is trained on some sets and asked about their held pieces.
 
     model   "adff", "unified" or "kernel"; `config` and `recipe` change it and how it is trained
-    asked   which row of a piece's numbers: 0 with the notes where there are some, 1 from sound alone
-    folds   how many of the folds are tried, all where not given
+    folds, seeds   how many at most are tried
     """
 
     name: str
@@ -61,8 +64,14 @@ class Row:
     sets: tuple[str, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    asked: int = 0
     folds: int = 10
+    seeds: int = 10
+
+    def settings(self) -> tuple[Any, Any]:
+        """Config and recipe of its model; what the model has none of is None."""
+        if self.model == "adff":
+            return replace(adff_model.Config(), **self.config), replace(adff.Recipe(), **self.recipe)
+        return None, replace(unified.Recipe(), **self.recipe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,28 +89,33 @@ _OWN = {"numbers": 0, **_ONE}
 _SHORT = {"steps": 150}  # blocks of our own are slow
 _NO_NOTES = {"use": ("sound", "embedding", "harmony")}
 _NO_MUSIC = {"use": ("sound", "embedding")}
+_PARTS = Row("ADFF, one network, four folds", "adff", ("fourq",), _ONE, folds=4, seeds=1)
+_WITHOUT: Mapping[str, Mapping[str, Any]] = MappingProxyType({
+    "- no numbers of the log-mel": {"config": {"numbers": 0} | _ONE},
+    "- no squeeze-and-excitation": {"config": {"squeeze": 0} | _ONE},
+    "- one level, the fifth": {"config": {"levels": (5,)} | _ONE},
+    "- GRU": {"config": {"recurrent": "gru"} | _ONE},
+    "- quadrants the only task": {"recipe": {"tasks": ("quadrants",)}},
+    "- the plane the only task": {"recipe": {"tasks": ("affect",)}},
+    "- own blocks, no numbers, C = 3, one fold": {"config": {"cuts": 3} | _OWN, "recipe": _SHORT, "folds": 1},
+    "- own blocks, no numbers, C = 1, one fold": {"config": {"cuts": 1} | _OWN, "recipe": _SHORT, "folds": 1},
+})  # fmt: skip
 ADFF = Row("ADFF, 4Q and YM2413-MDB (shipped)", "adff", ("fourq", "ym2413"))
 UNIFIED = Row("unified, all sets (shipped)", "unified", ALL)
 ROWS = (
     ADFF,
-    Row("ADFF, one network, four folds", "adff", ("fourq",), _ONE, folds=4),
-    Row("- no numbers of the log-mel", "adff", ("fourq",), {"numbers": 0} | _ONE, folds=4),
-    Row("- no squeeze-and-excitation", "adff", ("fourq",), {"squeeze": 0} | _ONE, folds=4),
-    Row("- one level, the fifth", "adff", ("fourq",), {"levels": (5,)} | _ONE, folds=4),
-    Row("- GRU", "adff", ("fourq",), {"recurrent": "gru"} | _ONE, folds=4),
-    Row("- quadrants the only task", "adff", ("fourq",), _ONE, {"tasks": ("quadrants",)}, folds=4),
-    Row("- the plane the only task", "adff", ("fourq",), _ONE, {"tasks": ("affect",)}, folds=4),
-    Row("- own blocks, no numbers, C = 3, one fold", "adff", ("fourq",), {"cuts": 3} | _OWN, _SHORT, folds=1),
-    Row("- own blocks, no numbers, C = 1, one fold", "adff", ("fourq",), {"cuts": 1} | _OWN, _SHORT, folds=1),
+    _PARTS,
+    *(replace(_PARTS, name=name, **changes) for name, changes in _WITHOUT.items()),
     Row("ADFF, one network", "adff", ("vgmidi",), _ONE),
     Row("- the plane the only task", "adff", ("vgmidi",), _ONE, {"tasks": ("affect",)}),
     Row("ADFF, one network", "adff", ("emopia",), _ONE),
-    *(Row("kernel ridge on the same numbers", "kernel", (name,)) for name in ALL),
+    *(Row("kernel ridge on the same numbers", "kernel", (name,), seeds=1) for name in ALL),
     *(Row("unified, this set alone", "unified", (name,)) for name in SINGLE),
     Row("unified, this set alone, no notes", "unified", ("vgmidi",), recipe=_NO_NOTES),
     *(Row("unified, this set alone, no music", "unified", (name,), recipe=_NO_MUSIC) for name in ("fourq", "vgmidi")),
     UNIFIED,
-    Row("unified, all sets, distilled", "unified", ALL, recipe={"distil": 0.3}),
+    replace(UNIFIED, name="unified, all sets, no music", recipe=_NO_MUSIC),
+    replace(UNIFIED, name="unified, all sets, distilled", recipe={"distil": 0.3}),
 )  # fmt: skip
 FROM_SOUND = ("unified, this set alone", UNIFIED.name, "kernel ridge on the same numbers")
 
@@ -114,20 +128,16 @@ class Study:
     predictions: list[list[Any]]
 
 
-def study(data: Path, *, runs: Path, rows: Sequence[Row] = ROWS) -> Study:
+def study(data: Path, *, runs: Path, rows: Sequence[Row] = ROWS, seeds: int = 1) -> Study:
     """Every row, and that of the classical features. Raises DataError and SoundError."""
     found = Trial(data, runs)
-    told = {row.name + "|" + ",".join(row.sets): (row, found.told(row)) for row in rows}
     rows_of: dict[str, Any] = {"4Q: 94 classical features, RBF SVM": _classical(data / "fourq", runs)}
     predictions: list[list[Any]] = []
-    for row, (whole, sound_alone) in told.values():
-        for source in row.sets:
-            for answers, suffix in ((whole, ""), (sound_alone, ", sound alone")):
-                if answers is not None and (kept := of_set(answers, source)).pieces:
-                    name = f"{TITLES[source]}: {row.name}{suffix}"
-                    rows_of[name] = figures(kept)
-                    predictions += _listed(name, kept)
-    report = from_summaries("sound", DATA, SPLIT, [0], rows_of)
+    for row in rows:
+        for title, told in found.by_title(row, seeds):
+            rows_of[title] = figures(told)
+            predictions += itertools.chain.from_iterable(_listed(title, seed, each) for seed, each in enumerate(told))
+    report = from_summaries("sound", DATA, SPLIT, list(range(seeds)), rows_of)
     report["agreement"] = agreement(data / "emopia", found.library)
     report["training_s"] = found.training_s()
     report["seconds"] = seconds()
@@ -220,21 +230,23 @@ def of_set(told: Told, source: str) -> Told:
     return Told([told.pieces[index] for index in kept], told.quadrants[kept], told.affect[kept])
 
 
-def figures(told: Told) -> dict[str, Any]:
-    if told.pieces[0].affect:
-        return metrics.summaries(metrics.of_affect, [told.affect], np.array([piece.affect for piece in told.pieces]))
-    found = metrics.summaries(
-        metrics.of_quadrants, [told.quadrants], np.array([piece.quadrant for piece in told.pieces])
-    )
+def figures(told: Sequence[Told]) -> dict[str, Any]:
+    """What the seeds' answers about the same pieces come to."""
+    pieces = told[0].pieces
+    if pieces[0].affect:
+        places = np.array([piece.affect for piece in pieces])
+        return metrics.summaries(metrics.of_affect, [each.affect for each in told], places)
+    quadrants = np.array([piece.quadrant for piece in pieces])
+    found = metrics.summaries(metrics.of_quadrants, [each.quadrants for each in told], quadrants)
     del found["ece"]  # nobody calibrated these
     return found
 
 
-def _listed(name: str, told: Told) -> list[list[Any]]:
+def _listed(name: str, seed: int, told: Told) -> list[list[Any]]:
     rows = zip(told.pieces, told.quadrants.tolist(), told.affect.tolist(), strict=True)
     return [
-        [name, piece.source, piece.name, (piece.quadrant or 0) + 1, *quadrants, *place, *(piece.affect or ("", ""))]
-        for piece, quadrants, place in rows
+        [name, each.source, seed, each.name, (each.quadrant or 0) + 1, *quadrants, *place, *(each.affect or ("", ""))]
+        for each, quadrants, place in rows
     ]
 
 
@@ -247,22 +259,30 @@ class Trial:
         self.taken_s: dict[Row, list[float]] = defaultdict(list)
         self._kept: dict[tuple[str, str], Sequence[Any]] = {}
 
-    def told(self, row: Row) -> tuple[Told, Told | None]:
+    def by_title(self, row: Row, seeds: int) -> Iterator[tuple[str, Sequence[Told]]]:
+        """A row's answers, seed by seed, about each of its sets, and about the sound alone where it was asked that."""
+        kinds = zip(*(self.told(row, seed) for seed in range(min(seeds, row.seeds))), strict=True)
+        for source, (told, suffix) in itertools.product(row.sets, zip(kinds, ("", ", sound alone"), strict=True)):
+            kept = [of_set(each, source) for each in told if each is not None]
+            if kept and kept[0].pieces:
+                yield f"{TITLES[source]}: {row.name}{suffix}", kept
+
+    def told(self, row: Row, seed: int = 0) -> tuple[Told, Told | None]:
         """A row's answers about all held pieces; and about their sound alone, where the row was asked for that too."""
-        parts = [self._fold(row, fold) for fold in range(min(row.folds, max(FOLDS[name] for name in row.sets)))]
-        whole, alone = zip(*parts, strict=True)
+        folds = range(min(row.folds, max(FOLDS[name] for name in row.sets)))
+        whole, alone = zip(*(self._fold(row, seed, fold) for fold in folds), strict=True)
         return _joined(whole), _joined([each for each in alone if each is not None])
 
-    def _fold(self, row: Row, fold: int) -> tuple[Told, Told | None]:
+    def _fold(self, row: Row, seed: int, fold: int) -> tuple[Told, Told | None]:
         everything = self.material(row)
         held = [each for each in everything if each.piece.fold == fold]
-        path = self.runs / "answers" / f"{_slug(row)}-{fold}.npz"
+        path = self.runs / "answers" / f"{_slug(row, seed)}-{fold}.npz"
         if not path.is_file():
             started = time.perf_counter()
-            answers = _MODELS[row.model](row, apart(everything, held), held)
+            answers = _MODELS[row.model](row, apart(everything, held), held, seed)
             answers["taken_s"] = np.array(time.perf_counter() - started)
             _keep(path, answers)
-            log.info("%s on %s, fold %d", row.name, ", ".join(row.sets), fold)
+            log.info("%s on %s, seed %d, fold %d", row.name, ", ".join(row.sets), seed, fold)
         with np.load(path, allow_pickle=False) as kept:
             found = dict(kept)
         if len(found["quadrants"]) != len(held):
@@ -286,10 +306,10 @@ class Trial:
 
     def material(self, row: Row) -> list[Any]:
         """Every piece of a row's sets, as its model takes it: Lessons for ADFF, Items for the others."""
-        kind = "lessons" if row.model == "adff" else "items"
+        kind = "lessons" if row.model == "adff" else row.settings()[1].frontend
         for name in row.sets:
             if (kind, name) not in self._kept:
-                load = self._lessons if kind == "lessons" else partial(unified.items, self.library)
+                load = self._lessons if kind == "lessons" else partial(unified.items, self.library, frontend=kind)
                 self._kept[kind, name] = load(name, self.data / name)
         return [each for name in row.sets for each in self._kept[kind, name]]
 
@@ -304,23 +324,25 @@ def _joined(parts: Sequence[Told]) -> Any:
     return Told(pieces, *(np.concatenate([getattr(p, name) for p in parts]) for name in ("quadrants", "affect")))
 
 
-def _slug(row: Row) -> str:
-    text = "-".join([row.model, *row.sets, *(f"{k}={v}" for k, v in (*row.config.items(), *row.recipe.items()))])
-    return "".join(letter if letter.isalnum() or letter in "-=." else "_" for letter in text)
+def _slug(row: Row, seed: int) -> str:
+    """The name of a row's answers: another one whenever its settings or what is heard of a set change."""
+    heard = [(name, heard_of.VERSIONS[name], heard_of.LONGEST_S[name]) for name in row.sets]
+    told = repr((row.settings(), heard, unified.NUMBERS, row.name in FROM_SOUND))
+    return "-".join([row.model, *row.sets, hashlib.sha256(told.encode()).hexdigest()[:10], str(seed)])
 
 
-def _adff(row: Row, known: Sequence[adff.Lesson], held: Sequence[adff.Lesson]) -> dict[str, Any]:
-    config, recipe = replace(adff_model.Config(), **row.config), replace(adff.Recipe(), **row.recipe)
-    model = adff.trained(known, config, recipe, seed=0)
+def _adff(row: Row, known: Sequence[adff.Lesson], held: Sequence[adff.Lesson], seed: int) -> dict[str, Any]:
+    config, recipe = row.settings()
+    model = adff.trained(known, config, recipe, seed=seed)
     quadrants, affect = adff.ask(model, held)
     if "quadrants" not in recipe.tasks:
         quadrants = quadrants_at(affect)
     return {"quadrants": quadrants, "affect": affect}
 
 
-def _unified(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item]) -> dict[str, Any]:
-    recipe = replace(unified.Recipe(), **row.recipe)
-    model = unified.trained(known, recipe, seed=0)
+def _unified(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item], seed: int) -> dict[str, Any]:
+    _, recipe = row.settings()
+    model = unified.trained(known, recipe, seed=seed)
     quadrants, affect = unified.ask(model, held, use=recipe.use)
     found = {"quadrants": quadrants, "affect": affect}
     if row.name in FROM_SOUND:
@@ -329,9 +351,9 @@ def _unified(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Ite
     return found
 
 
-def _kernel(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item]) -> dict[str, Any]:
-    """The teachers by themselves: kernel ridge on whole pieces of one set, without any network."""
-    recipe, found = unified.Recipe(), dict[str, Any]()
+def _kernel(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item], seed: int) -> dict[str, Any]:
+    """The teachers by themselves: kernel ridge on whole pieces of one set, without networks and so without chance."""
+    recipe, found = row.settings()[1], dict[str, Any]()
     inputs = np.stack([each.values[0] for each in known])
     truth = np.array([[*np.eye(4)[each.piece.quadrant], *(each.piece.affect or (0, 0))] for each in known])
     ridge = KernelRidge(len(inputs), inputs.shape[1], 6, gamma=recipe.width / inputs.shape[1])
@@ -342,6 +364,6 @@ def _kernel(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item
     return found
 
 
-_MODELS: Mapping[str, Callable[[Row, Sequence[Any], Sequence[Any]], dict[str, Any]]] = MappingProxyType(
+_MODELS: Mapping[str, Callable[[Row, Sequence[Any], Sequence[Any], int], dict[str, Any]]] = MappingProxyType(
     {"adff": _adff, "unified": _unified, "kernel": _kernel}
 )

@@ -1,7 +1,8 @@
 """Labelled recordings and renders as the judges that hear sound alone take them, kept for the next run.
 
 A recording is heard for at most 30 s. MIDI is rendered: game music as it was written and in other instruments, piano
-pieces as they are, their beginnings alone. Which version is which depends on the piece alone.
+pieces as they are and by other instruments and SoundFonts, in other rooms, keys and tempi; of EMOPIA's clips and of
+games the beginnings, VGMIDI's pieces whole. Which version is which depends on the piece alone.
 """
 
 import logging
@@ -27,8 +28,8 @@ from emotion.sound import Samples
 log = logging.getLogger(__name__)
 
 MEL = "mel"
-LONGEST_S = {"fourq": 30.0, "ym2413": 24.0, "emopia": 24.0, "vgmidi": 48.0}
-VERSIONS = {"fourq": 1, "ym2413": 2, "emopia": 1, "vgmidi": 1}
+LONGEST_S = {"fourq": 30.0, "ym2413": 24.0, "emopia": 24.0, "vgmidi": 400.0}
+VERSIONS = {"fourq": 1, "ym2413": 2, "emopia": 2, "vgmidi": 2}
 TAIL_S = 0.5
 
 
@@ -66,11 +67,12 @@ def pieces(source: str, folder: Path) -> list[Piece]:
 
 
 def _with_fold(piece: Piece, folds: Any) -> Piece:
-    if not piece.groups:
+    """The piece with its fold; music of games that nobody knows has none, and is only trained on."""
+    if piece.name in folds:
+        return replace(piece, fold=folds[piece.name])
+    if all(group.startswith("tune ") for group in piece.groups):
         return piece
-    if piece.name not in folds:
-        raise DataError(f"{piece.name} has no fold: the data are of another edition than the split")
-    return replace(piece, fold=folds[piece.name])
+    raise DataError(f"{piece.name} has no fold: the data are of another edition than the split")
 
 
 def _fourq(folder: Path) -> Iterator[Piece]:
@@ -81,7 +83,7 @@ def _fourq(folder: Path) -> Iterator[Piece]:
 
 def _ym2413(folder: Path) -> Iterator[Piece]:
     for number, each in enumerate(ym2413.load(folder)):
-        groups = frozenset({f"game {each.game}", f"tune {each.title}"} if each.game else ())
+        groups = frozenset({f"tune {each.title}", *([f"game {each.game}"] if each.game else [])})
         yield Piece("ym2413", each.name, groups, None, each.quadrant, None, each.path, number)
 
 
@@ -150,12 +152,12 @@ class Library:
 
     def heard(self, source: str, folder: Path, names: Container[str] | None = None) -> list[Heard]:
         """Every piece of a set, or those of some names, in its versions. Raises DataError and SoundError."""
+        wanted = [piece for piece in pieces(source, folder) if names is None or piece.name in names]
         found: list[Heard] = []
-        for piece in pieces(source, folder):
-            if names is None or piece.name in names:
-                found.append(self._heard(piece))
+        for piece in wanted:
+            found.append(self._heard(piece))
             if len(found) % 100 == 0:
-                log.info("%d pieces of %s heard", len(found), source)
+                log.info("%d of %d pieces of %s heard", len(found), len(wanted), source)
         return found
 
     def _heard(self, piece: Piece) -> Heard:

@@ -1,8 +1,8 @@
 """ADFF and the unified model as they ship: trained on all pieces, calibrated on folds, a card beside the weights."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,17 +23,24 @@ from emotion.train import adff, unified
 ROWS = MappingProxyType({"adff": sound.ADFF, "unified": sound.UNIFIED})
 
 
-def run(name: str, data: Path, out: Path, *, runs: Path) -> dict[str, Any]:
-    """Train, write weights, config and card to `out`, and return the report. Raises DataError and SoundError."""
-    trial, row = Trial(data, runs), ROWS[name]
-    told, _ = trial.told(row)
-    temperature = best_temperature(told)
+def run(
+    name: str, data: Path, out: Path, *, runs: Path, seeds: int = 1, recipe: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Train, write weights, config and card to `out`, and return the report. Raises DataError and SoundError.
+
+    What ships is of seed 0; the figures are means over so many `seeds`. `recipe` changes how it is trained.
+    """
+    trial, row = Trial(data, runs), replace(ROWS[name], recipe=recipe)
+    told = [trial.told(row, seed)[0] for seed in range(seeds)]
+    temperature = best_temperature(told[0])
     kept_back = _kept_back(name, data)
     material = [each for each in trial.material(row) if each.piece.name not in kept_back]
-    model, training = _TRAIN[name](material)
+    model, training = _TRAIN[name](material, *row.settings())
     model.temperature.fill_(temperature)
     training |= {"temperature": temperature, "sets": row.sets}
-    report = from_summaries(name, ", ".join(row.sets), sound.SPLIT, [0], _figures(row, told, temperature))
+    report = from_summaries(
+        name, ", ".join(row.sets), sound.SPLIT, list(range(seeds)), _figures(row, told, temperature)
+    )
     checkpoint.save_module(model, out, kind=name, config={"model": asdict(model.config), "training": training})
     _write_card(name, out, report, training)
     return report
@@ -44,17 +51,17 @@ def _kept_back(name: str, data: Path) -> set[str]:
     return {piece.name for piece in emopia.read_split(data / "emopia")["test"]} if name == "unified" else set()
 
 
-def _train_adff(material: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    recipe = adff.Recipe()
-    return adff.trained(material, AdffConfig(), recipe, seed=0), asdict(recipe)
+def _train_adff(material: Sequence[Any], config: AdffConfig, recipe: adff.Recipe) -> tuple[Any, dict[str, Any]]:
+    return adff.trained(material, config, recipe, seed=0), asdict(recipe)
 
 
-def _train_unified(material: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    recipe = unified.Recipe()
+def _train_unified(material: Sequence[Any], _: None, recipe: unified.Recipe) -> tuple[Any, dict[str, Any]]:
     return unified.trained(material, recipe, seed=0), asdict(recipe)
 
 
-_TRAIN = MappingProxyType({"adff": _train_adff, "unified": _train_unified})
+_TRAIN: Mapping[str, Callable[..., tuple[Any, dict[str, Any]]]] = MappingProxyType(
+    {"adff": _train_adff, "unified": _train_unified}
+)
 
 
 def best_temperature(told: Told) -> float:
@@ -70,19 +77,33 @@ def best_temperature(told: Told) -> float:
     return float(grid[int(losses.argmin())])
 
 
-def _figures(row: Row, told: Told, temperature: float) -> dict[str, Any]:
+def _figures(row: Row, told: Sequence[Told], temperature: float) -> dict[str, Any]:
     """The row's figures on each of its sets, with the calibration that ships."""
+    calibrated = [_calibrated(each, temperature) for each in told]
+    return {
+        sound.TITLES[source]: sound.figures([sound.of_set(each, source) for each in calibrated]) for source in row.sets
+    }
+
+
+def _calibrated(told: Told, temperature: float) -> Told:
     sharp = np.exp(np.log(np.maximum(told.quadrants, 1e-6)) / temperature)
-    calibrated = Told(told.pieces, sharp / sharp.sum(1, keepdims=True), told.affect)
-    return {sound.TITLES[source]: sound.figures(sound.of_set(calibrated, source)) for source in row.sets}
+    return replace(told, quadrants=sharp / sharp.sum(1, keepdims=True))
 
 
 def _write_card(name: str, out: Path, report: Mapping[str, Any], training: Mapping[str, Any]) -> None:
-    told = {"training": json.dumps(training, indent=2), "table": table(report)}
+    frontend = training.get("frontend", "mel")
+    told = {
+        "training": json.dumps(training, indent=2),
+        "table": table(report),
+        "seeds": len(report["seeds"]),
+        "frontend": frontend,
+        "embedding": _EMBEDDINGS[frontend],
+    }
     with whole_file(out / "README.md") as partial:
         partial.write_text(_CARDS[name].format(**told), encoding="utf-8")
 
 
+_EMBEDDINGS = MappingProxyType({"mel": "MusiCNN's embedding (weights/musicnn)", "mert": "MERT's embedding (CC BY-NC)"})
 _ADFF_CARD = """# ADFF: the judge that tells what a finished piece feels like
 
 Levels 3, 4 and 5 of a published tagger's VGG (weights/vgg: log-mel, trained by its authors on tags of the Million Song
@@ -103,7 +124,7 @@ far. Recordings of the 4Q set may be among those that the tagger was trained on,
 
 ## Command
 
-    python -m emotion train adff --data DIR
+    python -m emotion train adff --data DIR --seeds {seeds}
 
 ```json
 {training}
@@ -111,16 +132,15 @@ far. Recordings of the 4Q set may be among those that the tagger was trained on,
 
 ## Metrics
 
-Out of folds: no artist of the 4Q set, no known game or tune of YM2413-MDB is on both sides. 278 pieces of YM2413-MDB
-whose game nobody knows are only trained on; 50 of them share a title with a held piece, and may be its tune. Mean [95 %
-bootstrap interval over pieces], one seed of two networks; the temperature was fitted on the same answers. `evaluate
-sound` has the parts one by one.
+Out of folds: no artist of the 4Q set, no known game and no title of YM2413-MDB is on both sides. 278 pieces of
+YM2413-MDB whose game nobody knows are only trained on. Mean [95 % bootstrap interval over pieces] of {seeds} seed(s) of
+two networks; the temperature was fitted on the answers of the first. `evaluate sound` has the parts one by one.
 
 {table}
 """
 _UNIFIED_CARD = """# Unified: quadrants, valence and arousal of recordings, renders and MIDI
 
-MusiCNN's embedding (weights/musicnn), numbers of what sound does (emotion.acoustics) and key and chords
+{embedding}, numbers of what sound does (emotion.acoustics) and key and chords
 (emotion.harmony), a body of small networks whose answers are averaged, a head for quadrants and one for the plane.
 After Kang and Herremans 2025. Whether teachers of single sets, distilled into it, help is told by `evaluate sound`.
 
@@ -133,11 +153,11 @@ personal use.
 ## Limits
 
 Only VGMIDI's piano pieces have ratings on the plane: of other music its valence and arousal are a guess.
-Recordings of the 4Q set may be among those that MusiCNN was trained on, with other labels: nobody can tell.
+Recordings of the 4Q set may be among those that the embedding was trained on, with other labels: nobody can tell.
 
 ## Command
 
-    python -m emotion train unified --data DIR
+    python -m emotion train unified --data DIR --frontend {frontend} --seeds {seeds}
 
 ```json
 {training}
@@ -145,10 +165,10 @@ Recordings of the 4Q set may be among those that MusiCNN was trained on, with ot
 
 ## Metrics
 
-Out of folds: no artist, known game, song or tune is on both sides; 50 pieces of YM2413-MDB of unknown games, which are
-only trained on, share a title with a held one. MIDI sets with their notes, the first 24 s, VGMIDI's the first 48 s,
-played by one SoundFont. Mean [95 % bootstrap interval over pieces], one seed; the temperature was fitted on the same
-answers, VGMIDI's are not calibrated. `evaluate sound` has the parts one by one.
+Out of folds: no artist, known game, song or title is on both sides. MIDI sets with their notes, as they are played by
+the best SoundFont, the first 24 s, VGMIDI's pieces whole. Mean [95 % bootstrap interval over pieces] of {seeds}
+seed(s); the temperature was fitted on the answers of the first, VGMIDI's places are not calibrated. `evaluate sound`
+has the parts one by one.
 
 {table}
 """

@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from emotion.data.pieces import tied
 from emotion.errors import DataError
 from emotion.files import whole_file
 from emotion.models.kernel import KernelRidge
-from emotion.models.unified import GROUPS, Config, Unified, describe, sizes_of
+from emotion.models.unified import FRONT_OF, GROUPS, Config, Unified, describe, sizes_of
 from emotion.train.heard import Heard, Library, Piece, part, pieces
 
 log = logging.getLogger(__name__)
 
-NUMBERS = "numbers-2.npz"  # count up when `describe` or its front ends change
+NUMBERS = "numbers-3"  # count up when `describe`, its front ends or the versions of pieces change
 PARTS_S = (16.0, 8.0)  # stretches of each piece that are learnt beside the whole
 INNER_FOLDS = 5
 RIDGE_OF_KINDS = 30.0
@@ -42,7 +43,7 @@ class Recipe:
 
     `distil` is the weight of the teachers' answers, the labels have the rest; 0 asks none. `affect` is the weight of
     the plane beside the quadrants. `use` are the groups of numbers that are looked at. `width` over the count of
-    numbers is the teachers' gamma, `ridge` theirs.
+    numbers is the teachers' gamma, `ridge` theirs. `frontend` gives the embedding: mel or mert.
     """
 
     steps: int = 600
@@ -59,6 +60,11 @@ class Recipe:
     members: int = 6
     width: float = 0.6
     ridge: float = 1.0
+    frontend: str = "mel"
+
+    def __post_init__(self) -> None:
+        if self.frontend not in FRONT_OF:
+            raise DataError(f"there is no front end {self.frontend}: choose from {', '.join(FRONT_OF)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,23 +80,24 @@ class Item:
     known: NDArray[np.bool_]
 
 
-def item(heard: Heard) -> Item:
+def item(heard: Heard, frontend: str = "mel") -> Item:
     """A piece as it is learnt and asked about."""
     whole, others = heard.versions[0], heard.versions[1:]
     rng = np.random.default_rng(heard.piece.number)
     stretches = [whole, replace(whole, notes=None), *others, *(part(whole, seconds, rng) for seconds in PARTS_S)]
-    told = [describe(stretch) for stretch in stretches]
+    told = [describe(stretch, frontend) for stretch in stretches]
     return Item(heard.piece, np.stack([each.values for each in told]), np.stack([each.known for each in told]))
 
 
-def items(library: Library, source: str, folder: Path) -> list[Item]:
-    """Every piece of a set in numbers, kept in `<set>/NUMBERS` of the library. Raises DataError and SoundError."""
-    path = library.folder / source / NUMBERS
+def items(library: Library, source: str, folder: Path, *, frontend: str = "mel") -> list[Item]:
+    """Every piece of a set in numbers, kept beside its rows in the library. Raises DataError and SoundError."""
+    path = library.folder / source / f"{NUMBERS}-{frontend}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
             values, known = kept["values"].astype(np.float32), kept["known"]
         return [Item(*each) for each in zip(pieces(source, folder), values, known, strict=True)]
-    found = [item(each) for each in library.heard(source, folder)]
+    hearing = replace(library, fronts=(FRONT_OF[frontend], "chroma"))
+    found = [item(each, frontend) for each in hearing.heard(source, folder)]
     with whole_file(path) as partial, partial.open("wb") as file:
         np.savez(file, values=np.stack([each.values for each in found]), known=np.stack([each.known for each in found]))
     return found
@@ -116,7 +123,8 @@ def trained(items: Sequence[Item], recipe: Recipe, *, seed: int) -> Unified:
         raise DataError("there is nothing to train on: give at least one of the sets")
     torch.manual_seed(seed)
     kinds = {KINDS[each.piece.source] for each in items}
-    model = Unified(Config(sizes_of("mel"), kinds=len(kinds), members=recipe.members))
+    config = Config(sizes_of(recipe.frontend), len(kinds), recipe.frontend, recipe.members)
+    model = Unified(config)
     table = _table(model, items, recipe)
     told = _taught(table, items, recipe) if recipe.distil else None
     _fit(model, table, told, recipe, seed)
@@ -210,9 +218,11 @@ def _taught(table: Table, items: Sequence[Item], recipe: Recipe) -> Taught:
 
 
 def _inner_folds(items: Sequence[Item]) -> NDArray[np.int64]:
-    """(P,) a fold of each piece; pieces that share their first group share it."""
-    names = [min(each.piece.groups, default=each.piece.name) for each in items]
-    return np.array([zlib.crc32(name.encode()) % INNER_FOLDS for name in names])
+    """(P,) a fold of each piece; pieces that share a group, be it through others, share it."""
+    folds = np.zeros(len(items), np.int64)
+    for bunch in tied([each.piece.groups for each in items]):
+        folds[bunch] = zlib.crc32(min(items[place].piece.name for place in bunch).encode()) % INNER_FOLDS
+    return folds
 
 
 def _unknowing(

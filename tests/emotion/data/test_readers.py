@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from emotion.data import cards, deam, emomusic, emopia, fourq, mtg_jamendo, pmemo, vgmidi, ym2413
 from emotion.data.pieces import assert_disjoint
-from emotion.data.recordings import by_fold
+from emotion.data.recordings import even_folds
 from emotion.errors import DataError
 from tests.emotion.data import samples
 
@@ -199,7 +199,7 @@ def test_a_song_of_deam_and_emomusic_has_one_affect_and_one_song(tmp_path, rated
 
 def test_a_split_over_deam_and_emomusic_keeps_their_songs_together_and_a_split_of_each_is_refused(tmp_path):
     one, two = deam.load(samples.deam(tmp_path / "deam")), emomusic.load(samples.emomusic(tmp_path / "emomusic"))
-    sides = by_fold([*one, *two], count=3)
+    sides = even_folds([*one, *two], count=3)
     assert_disjoint(*sides)
     assert sum(map(len, sides)) == len(one) + len(two) and all(sides)
     with pytest.raises(DataError, match="song deam/17"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.data.pieces import Piece, assert_disjoint
-from emotion.data.recordings import Recording, by_fold, on_plane
+from emotion.data.recordings import Recording, even_folds, on_plane
 from emotion.data.ym2413 import Piece as GamePiece
 from emotion.errors import DataError
 
@@ -45,7 +45,7 @@ def test_a_recording_cannot_hold_nonsense(wrong):
 
 @given(sets, st.integers(1, 6), st.randoms(use_true_random=False))
 def test_folds_hold_everything_once_cross_nothing_and_do_not_depend_on_the_order(recordings, count, random):
-    sides = by_fold(recordings, count=count)
+    sides = even_folds(recordings, count=count)
     assert len(sides) == count and sorted(each.name for side in sides for each in side) == sorted(
         each.name for each in recordings
     )
@@ -58,19 +58,19 @@ def test_folds_hold_everything_once_cross_nothing_and_do_not_depend_on_the_order
         assert all(len(found) == 1 for found in sides_of.values())
     mixed = list(recordings)
     random.shuffle(mixed)
-    assert [{each.name for each in side} for side in by_fold(mixed, count=count)] == [
+    assert [{each.name for each in side} for side in even_folds(mixed, count=count)] == [
         {e.name for e in s} for s in sides
     ]
 
 
 @given(st.integers(1, 60), st.integers(1, 7))
 def test_folds_of_songs_by_different_artists_are_equally_large(songs, count):
-    sizes = [len(side) for side in by_fold([recording(str(n), str(n)) for n in range(songs)], count=count)]
+    sizes = [len(side) for side in even_folds([recording(str(n), str(n)) for n in range(songs)], count=count)]
     assert max(sizes) - min(sizes) <= 1
 
 
 def test_recordings_without_artists_are_tied_by_their_song_alone():
-    sides = by_fold([recording("one", "a"), recording("two", "b"), recording("three", "a")], count=2)
+    sides = even_folds([recording("one", "a"), recording("two", "b"), recording("three", "a")], count=2)
     assert sorted(sorted(each.name for each in side) for side in sides) == [["one", "three"], ["two"]]
 
 

@@ -20,7 +20,7 @@ from emotion.evaluate.sound import Row, Told, Trial
 from emotion.judge import Stretch
 from emotion.models import adff as adff_model
 from emotion.models.unified import sizes_of
-from emotion.train import adff, unified
+from emotion.train import adff, heard, unified
 from emotion.train.heard import Heard, Library, Piece
 from emotion.train.unified import Item
 from tests.emotion.listeners import Plain
@@ -50,7 +50,7 @@ def item(found, like=None):
 def trial(tmp_path, **material):
     """A trial that has its material already."""
     found = Trial(tmp_path / "data", tmp_path / "runs")
-    found._kept.update({("items", name): items for name, items in material.items()})
+    found._kept.update({("mel", name): items for name, items in material.items()})
     return found
 
 
@@ -105,7 +105,7 @@ def test_no_model_is_given_a_group_of_a_held_piece(tmp_path_factory, made):
     items = [item(piece(number, fold, groups=names)) for number, (names, fold) in enumerate(made)]
     seen = []
 
-    def noting(row, known, held):
+    def noting(row, known, held, seed):
         seen.append((known, held))
         return {"quadrants": np.full((len(held), 4), 0.25), "affect": np.zeros((len(held), 2))}
 
@@ -130,20 +130,48 @@ def test_kept_answers_are_not_computed_again_and_those_of_other_data_are_refused
         trial(tmp_path, fourq=crowd(30)).told(KERNEL)
 
 
+def test_answers_are_kept_by_all_settings_also_those_that_are_nobody_s_wish(monkeypatch):
+    before = sound._slug(KERNEL, 0)
+    own = unified.Recipe
+    monkeypatch.setattr(unified, "Recipe", lambda: own(ridge=2.0))
+    assert sound._slug(KERNEL, 0) != before
+    monkeypatch.undo()
+    assert sound._slug(KERNEL, 0) == before
+    monkeypatch.setitem(heard.LONGEST_S, "fourq", 12.0)
+    assert sound._slug(KERNEL, 0) != before
+
+
+def test_seeds_are_told_one_by_one_and_averaged(tmp_path, monkeypatch):
+    asked = []
+
+    def by_seed(row, known, held, seed):
+        asked.append(seed)
+        chances = np.eye(4)[[each.piece.quadrant if seed else 0 for each in held]]
+        return {"quadrants": chances, "affect": np.zeros((len(held), 2))}
+
+    monkeypatch.setattr(sound, "_MODELS", {"kernel": by_seed})
+    found = trial(tmp_path, fourq=crowd())
+    ((title, told),) = found.by_title(KERNEL, 2)
+    assert title == "4Q: kernel" and len(told) == 2 and set(asked) == {0, 1} and len(asked) == 20
+    figure = sound.figures(told)["accuracy"]
+    assert figure["seeds"] == [0.25, 1.0] and figure["mean"] == 0.625
+    ((_, once),) = found.by_title(replace(KERNEL, seeds=1), 2)
+    assert len(once) == 1
+
+
 def test_rows_that_differ_keep_their_answers_in_files_of_their_own():
-    assert len({sound._slug(row) for row in sound.ROWS}) == len(sound.ROWS)
+    assert len({sound._slug(row, seed) for row in sound.ROWS for seed in (0, 1)}) == 2 * len(sound.ROWS)
     assert len({(row.name, row.sets) for row in sound.ROWS}) == len(sound.ROWS)
 
 
-@pytest.mark.parametrize("row", sound.ROWS, ids=sound._slug)
+@pytest.mark.parametrize("row", sound.ROWS, ids=lambda row: f"{row.name} {row.sets}")
 def test_every_row_of_the_tables_is_of_a_model_that_can_be_made(row):
     assert set(row.sets) <= set(sound.FOLDS) and row.model in sound._MODELS
+    config, _ = row.settings()
     if row.model == "adff":
-        adff_model.Ensemble(replace(adff_model.Config(), **row.config))
-        replace(adff.Recipe(), **row.recipe)
+        adff_model.Ensemble(config)
     else:
-        replace(unified.Recipe(), **row.recipe)
-        assert not row.config
+        assert config is None and not row.config
 
 
 def test_only_midi_is_asked_about_by_its_sound_alone(tmp_path):
@@ -176,7 +204,7 @@ def lesson(number, fold):
 def test_adff_that_knows_the_plane_alone_tells_quadrants_by_the_place(tasks):
     row = Row("a", "adff", ("fourq",), {"members": 1, "hidden": 4}, {"steps": 2, "batch": 4, "tasks": tasks})
     held = [lesson(50 + number, 0) for number in range(8)]
-    found = sound._adff(row, [lesson(number, 1) for number in range(8)], held)
+    found = sound._adff(row, [lesson(number, 1) for number in range(8)], held, 0)
     assert found["quadrants"].shape == (8, 4) and found["affect"].shape == (8, 2)
     if tasks == ("affect",):
         np.testing.assert_array_equal(found["quadrants"].argmax(1), quadrant_index(found["affect"]))
@@ -186,7 +214,7 @@ def test_unified_is_asked_about_sound_alone_where_the_row_is_among_those(monkeyp
     known, held = crowd(12), [item(piece(100 + n, 0, n % 4)) for n in range(4)]
     quick = {"steps": 2, "batch": 4, "members": 1, "distil": 0.0}
     for name, expected in ((sound.FROM_SOUND[0], 4), ("another", 2)):
-        found = sound._unified(Row(name, "unified", ("fourq",), recipe=quick), known, held)
+        found = sound._unified(Row(name, "unified", ("fourq",), recipe=quick), known, held, 0)
         assert len(found) == expected
         if expected == 4:
             assert np.abs(found["quadrants"] - found["quadrants_alone"]).max() > 0
@@ -197,11 +225,11 @@ def test_rated_pieces_are_scored_on_the_plane_and_the_others_by_quadrant():
     rated = [piece(n, 0, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n))) for n in range(12)]
     told = Told(rated, rng.dirichlet(np.ones(4), 12), rng.uniform(-1, 1, (12, 2)))
     truth = np.array([each.affect for each in rated])
-    assert sound.figures(told)["r2_arousal"]["mean"] == pytest.approx(metrics.r2(told.affect[:, 1], truth[:, 1]))
+    assert sound.figures([told])["r2_arousal"]["mean"] == pytest.approx(metrics.r2(told.affect[:, 1], truth[:, 1]))
     plain = Told([piece(n, 0, n % 4) for n in range(12)], told.quadrants, told.affect)
     accuracy = np.mean(told.quadrants.argmax(1) == np.arange(12) % 4)
-    assert sound.figures(plain)["accuracy"]["mean"] == pytest.approx(accuracy)
-    assert "ece" not in sound.figures(plain)
+    assert sound.figures([plain])["accuracy"]["mean"] == pytest.approx(accuracy)
+    assert "ece" not in sound.figures([plain])
 
 
 class Opposite(Plain):
@@ -267,10 +295,10 @@ def test_a_study_has_a_table_a_set_and_a_line_for_each_prediction(data, tmp_path
     assert len(done.predictions) == 40 + 10 + 10
     assert {len(line) for line in done.predictions} == {len(sound.COLUMNS)}
     first = done.predictions[0]
-    assert first[:2] == ["4Q: kernel", "fourq"] and first[3] in (1, 2, 3, 4) and first[-2:] == ["", ""]
+    assert first[:3] == ["4Q: kernel", "fourq", 0] and first[4] in (1, 2, 3, 4) and first[-2:] == ["", ""]
     by_name = {each.name: each for each in rated}
     for line in done.predictions[40:]:
-        assert tuple(line[-2:]) == by_name[line[2]].affect and line[3] == by_name[line[2]].quadrant + 1
+        assert tuple(line[-2:]) == by_name[line[3]].affect and line[4] == by_name[line[3]].quadrant + 1
     text = sound.as_text(json.loads(json.dumps(done.report)))
     assert [line for line in text.splitlines() if line and line[0] not in "|"] == [
         "4Q", "VGMIDI", "Judges on renders of EMOPIA's test clips"

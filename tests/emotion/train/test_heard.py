@@ -54,9 +54,9 @@ def test_only_rated_pieces_have_a_place(data):
     assert {piece.affect for name in ("fourq", "ym2413", "emopia") for piece in of(data, name).values()} == {None}
 
 
-def test_game_music_of_an_unknown_game_has_no_fold_and_no_group(data):
+def test_game_music_of_an_unknown_game_has_no_fold_and_is_tied_to_its_tune(data):
     piece = of(data, "ym2413")[NOBODY]
-    assert piece.fold is None and not piece.groups
+    assert piece.fold is None and len(piece.groups) == 1 and next(iter(piece.groups)).startswith("tune ")
 
 
 def test_a_piece_that_the_split_does_not_name_is_refused(data, tmp_path):

@@ -70,7 +70,7 @@ def test_every_set_counts_the_same_however_many_pieces_it_has():
 def test_the_report_is_of_calibrated_answers_that_tell_the_same_quadrants(monkeypatch):
     monkeypatch.setattr(metrics, "RESAMPLES", 50)
     told, row = answers(200, 0.5), replace(sound.ADFF, sets=("fourq",))
-    cool, plain = (shipped._figures(row, told, temperature)["4Q"] for temperature in (0.5, 1.0))
+    cool, plain = (shipped._figures(row, [told], temperature)["4Q"] for temperature in (0.5, 1.0))
     assert cool["accuracy"] == plain["accuracy"]
     assert plain["accuracy"]["mean"] == pytest.approx(
         np.mean(told.quadrants.argmax(1) == [each.quadrant for each in told.pieces])

@@ -1,5 +1,6 @@
 """Training of the unified model: divergences, mixing, teachers that never know the answer, and options that count."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from emotion.errors import DataError
 from emotion.judge import Stretch
-from emotion.models.unified import GROUPS, Unified, describe, sizes_of
+from emotion.models.unified import GROUPS, Listener, Unified, describe, sizes_of
 from emotion.train import unified
 from emotion.train.heard import Heard, Piece
 from emotion.train.unified import Item, Recipe, Table, Taught
@@ -146,11 +147,16 @@ def folds_of(items):
 
 
 def elsewhere(item):
-    """A name of a group in another inner fold than the item's."""
+    """A number of a piece in another inner fold than the item's."""
     own = unified._inner_folds([item])[0]
-    return next(
-        f"artist {n}" for n in range(1000, 1100) if unified._inner_folds([made(0, groups={f"artist {n}"})])[0] != own
-    )
+    return next(n for n in range(501, 600) if unified._inner_folds([made(n)])[0] != own)
+
+
+@given(st.lists(st.frozensets(st.sampled_from("abcdefg"), max_size=3), min_size=1, max_size=20))
+def test_pieces_that_share_a_group_be_it_through_others_are_in_one_inner_fold(groups):
+    found = unified._inner_folds([made(n, groups=own) for n, own in enumerate(groups)])
+    for one, other in itertools.combinations(range(len(groups)), 2):
+        assert groups[one].isdisjoint(groups[other]) or found[one] == found[other]
 
 
 def test_a_teacher_never_knows_the_label_of_the_piece_that_it_tells_of():
@@ -165,7 +171,7 @@ def test_a_teacher_never_knows_the_label_of_the_piece_that_it_tells_of():
 def test_a_twin_teaches_where_it_may_be_known_and_not_where_it_shares_the_group():
     held = made(500, 0, like=7000)
     for quadrant in range(4):
-        free = made(501, quadrant, like=7000, groups={elsewhere(held)})
+        free = made(elsewhere(held), quadrant, like=7000)
         assert int(taught([held, free, *crowd()])[0][0].argmax()) == quadrant
     bound = [
         taught([held, made(501, label, like=7000, groups=held.piece.groups), *crowd()])[0][0] for label in range(4)
@@ -220,7 +226,27 @@ CHANGES = {
 
 
 def test_every_option_of_the_recipe_is_tried():
-    assert set(CHANGES) == set(vars(Recipe()))
+    assert {*CHANGES, "frontend"} == set(vars(Recipe()))
+
+
+def test_it_can_be_trained_on_the_other_front_end(tmp_path):
+    """Rows of MERT take the place of MusiCNN's; the model says so, and asks for them when it judges."""
+    rng = np.random.default_rng(0)
+    mel = rng.normal(-40, 8, (400, 96)).astype(np.float32)
+    rows = {"mert": rng.normal(size=(8, 768)).astype(np.float32), "chroma": rng.random((80, 12)).astype(np.float32)}
+    items = [
+        unified.item(Heard(made(n).piece, (Stretch(mel + n, None, 8.0, rows | {"mert": rows["mert"] * n}),)), "mert")
+        for n in range(8)
+    ]
+    model = unified.trained(items, replace(QUICK, frontend="mert"), seed=0)
+    assert model.config.frontend == "mert" and model.config.sizes == sizes_of("mert") and sizes_of("mert")[1] == 768
+    assert Listener(model, "0" * 64).fronts == ("mert", "chroma")
+    assert np.isfinite(unified.ask(model, items)[0]).all()
+
+
+def test_an_unknown_front_end_is_refused_in_a_sentence():
+    with pytest.raises(DataError, match="there is no front end clap: choose from mel, mert"):
+        Recipe(frontend="clap")
 
 
 @pytest.mark.parametrize("option", CHANGES)
