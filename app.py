@@ -1,45 +1,66 @@
-"""The page: upload a clip, say how it should feel, watch it with music composed for it. Widgets and wording only."""
+"""The page: a clip goes in, its score comes out, to compare, roll again and take home. Widgets and wording only."""
 
+import asyncio
 import logging
-import os
-import re
-import shutil
-import tempfile
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from threading import Event
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 
-import video2music
 from emotion.affect import EMOTIONS
 from emotion.threads import wait_quietly
-from video2music import Options, UserError
-from video2music.chords import ROOTS
-from video2music.values import MODES, Key
+from video2music import styles
+from video2music.errors import OptionError
+from video2music.options import SOURCES
+from video2music.studio import drawing, serving, uploads, wishes
+from video2music.studio.sentences import sentence
+from video2music.studio.visit import EVERYTHING, Piece, Visit, best
+from video2music.studio.way import Way
+from video2music.studio.wishes import ANY_KEY, CURVE, DEFAULT, PICTURE, POINT, Wishes
+from video2music.svg import clock
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
+Tell = Callable[[str, float], None]
 
-DEFAULT = Options()
 TITLE = "Video2Music"
 WELCOME = """# Video2Music
-Upload a clip. The program watches it, composes music that follows its cuts, its movement and its mood, and puts that
-music under the picture."""
-FROM_PICTURE = "picture"
+Drop a clip: it is watched, scored with music that follows its cuts, its movement and its mood, and handed back."""
 FEELINGS = (
-    ("as the picture feels", FROM_PICTURE),
+    ("as the picture feels", PICTURE),
     *((name, name) for name in EMOTIONS),
     ("bright and lively (q1)", "q1"),
     ("dark and agitated (q2)", "q2"),
     ("dark and calm (q3)", "q3"),
     ("bright and calm (q4)", "q4"),
+    ("a point on the plane", POINT),
+    ("a curve that I draw", CURVE),
 )
-ANY_KEY = "any"
-KEYS = (
-    ("as mood and seed decide", ANY_KEY),
-    *((str(key), str(key)) for mode in MODES for key in (Key(tonic, mode) for tonic in range(len(ROOTS)))),
-)
+KEYS = (("as mood and seed decide", ANY_KEY), *((key, key) for key in wishes.key_names()))
+SOUNDS = MappingProxyType({
+    "duck": "kept, and the music steps back while somebody speaks",
+    "keep": "kept, with the music beside it",
+    "replace": "left out",
+})  # fmt: skip
+STYLES = MappingProxyType({
+    "acoustic": "acoustic · guitars and strings",
+    "ambient": "ambient · wide, slow pads",
+    "corporate": "corporate · bright and busy",
+    "lofi": "lo-fi · soft beats, warm keys",
+    "piano": "piano · a grand piano alone",
+    "pop": "pop · a band with drums",
+    "strings": "strings · a string orchestra",
+    "tension": "tension · a pulse over low drones",
+})  # fmt: skip
+JUDGES = MappingProxyType({
+    "unified": "unified · sound or MIDI, any music",
+    "adff": "adff · sound alone",
+    "poolingvq": "poolingvq · sound or MIDI, knows the piano best",
+})  # fmt: skip
 STAGES = MappingProxyType({
     "watch": "Watching the clip",
     "form": "Fitting bars to the cuts",
@@ -51,110 +72,752 @@ STAGES = MappingProxyType({
     "mux": "Putting the music under the picture",
     "judge": "Listening to the result",
 })  # fmt: skip
+LOCKS = (("its chords and key", "chords"), ("its bars and tempo", "form"))
+HOME_IDS = ("video", "music", "midi", "chords", "stems", "manifest")
+TAKEN_HOME = ("Video", "Music (WAV)", "MIDI", "Chord chart (.lab)", "Instruments (ZIP)", "Manifest (.json)")
+IDLE = "Nothing is composed yet."
+STOPPED = "Stopped. What was there before stays."
+STOPPED_BATCH = "Stopped. What was not finished is gone."
+BATCH_COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
+SLOTS = 6  # variants that are shown side by side
+PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+CSS = """
+.gradio-container { max-width: 1280px !important; }
+.players { gap: 12px; } .players > * { min-width: 260px !important; }
+#status { min-height: 5.2em; } #status p { margin: .4em 0; }
+footer { opacity: .6; }
+"""
 
 
-def score(
-    clip: str | None,
-    feeling: str,
-    strength: float,
-    key: str,
-    seed: float | None,
-    former: str | None,
-    candidates: float = DEFAULT.candidates,
-    progress: gr.Progress = gr.Progress(),  # noqa: B008 how gradio hands the bar over
-) -> tuple[str, str, str, str, str]:
-    """Compose for the uploaded clip: scored video, the same to download, MIDI, WAV, and the run's folder.
+class Job(NamedTuple):
+    """What work is given: a folder of its own, what to call at every step, and what is set when it shall stop."""
 
-    `former` is the folder of this visitor's run before, which is thrown away. Raises gr.Error with one sentence.
-    """
-    if clip is None:
-        raise gr.Error("There is no clip yet: upload one first.", title="No clip")
-    forget(former)
-    folder = Path(tempfile.mkdtemp(prefix="video2music-"))
-    try:
-        options = Options(
-            emotion=None if feeling == FROM_PICTURE else feeling,
-            strength=strength,
-            key=None if key == ANY_KEY else key,
-            seed=int(seed or 0),
-            candidates=int(candidates),
-        )
-        result = video2music.compose(Path(clip), folder, options, progress=bar(progress))
-    except Exception as error:  # the page's outer edge
-        forget(str(folder))
-        raise gr.Error(
-            _sentence(error, Path(clip), folder), title="This did not work", duration=None, print_exception=False
-        ) from None
-    return str(result.video), str(result.video), str(result.midi), str(result.audio), str(folder)
+    folder: Path
+    tell: Tell
+    stop: Event
 
 
-def forget(folder: str | None) -> None:
-    """Throw a run's folder away."""
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+class Home(NamedTuple):
+    """The files of a piece that may be taken home, in the order of TAKEN_HOME."""
+
+    video: str
+    music: str
+    midi: str
+    chords: str
+    stems: str | None
+    manifest: str
 
 
-def build() -> gr.Blocks:
-    """The page, not yet served."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400)) as page:
-        gr.Markdown(WELCOME)
-        run = gr.State(value=None, delete_callback=forget)
-        with gr.Row():
-            with gr.Column():
-                clip = gr.Video(label="Your clip", sources=["upload"])
-                feeling = gr.Dropdown(list(FEELINGS), value=FROM_PICTURE, label="How it should feel")
-                strength = gr.Slider(0, 1, DEFAULT.strength, step=0.05, label="How strongly", info="0 is not at all")
-                with gr.Row():
-                    key = gr.Dropdown(list(KEYS), value=ANY_KEY, label="Key")
-                    seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="Another seed, another piece")
-                candidates = gr.Slider(
-                    1, 16, DEFAULT.candidates, step=1, label="Candidates",
-                    info="Pieces to begin, of which the one that feels right is kept; 1 is no choice",
-                )  # fmt: skip
-                button = gr.Button("Compose", variant="primary")
-            with gr.Column():
-                scored = gr.Video(label="With its music", interactive=False)
-                downloads = [gr.DownloadButton(label) for label in ("Video", "MIDI", "Music (WAV)")]
-        button.click(
-            score, [clip, feeling, strength, key, seed, run, candidates], [scored, *downloads, run], api_name="score",
-            show_progress_on=scored,
+class Studio:
+    """What the server does when a visitor asks; each public method stands behind one event of the page."""
+
+    def __init__(self, settings: serving.Settings) -> None:
+        self.settings = settings
+        self.kept = serving.prepare(settings)
+
+    async def watch(
+        self,
+        clip: str | None,
+        encoder: str,
+        curve: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 how gradio hands the bar over
+    ) -> tuple[str, dict[str, Any]]:
+        """What there is to see in the clip, as HTML, and the drawing of the curve over its length."""
+        if clip is None:
+            return "", drawing.redrawn(curve, None)
+
+        def work(job: Job) -> tuple[str, dict[str, Any]]:
+            from video2music.studio import composing, watched
+
+            uploads.clip(clip, self.settings.limits)
+            seen = composing.watch(Path(clip), encoder, job.tell)
+            return watched.view(seen, watched.thumbnails(Path(clip), seen)), drawing.fitted(curve, seen.duration_s)
+
+        return await self._run(work, request, bar(progress, only="watch"), clip=Path(clip), keep=False)
+
+    async def compose(
+        self,
+        clip: str | None,
+        feeling: str,
+        valence: float,
+        arousal: float,
+        curve: str,
+        strength: float,
+        style: str,
+        key: str,
+        primer: str,
+        tempo: str,
+        source: str,
+        seed: float | None,
+        variants: float,
+        candidates: float,
+        encoder: str,
+        stems: bool,
+        visit: Visit,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Any, ...]:
+        """Compose for the clip; the files of the best variant, and a sentence."""
+        if clip is None:
+            raise complaint("There is no clip yet: upload one, or take the demo clip.")
+        wished = Wishes(
+            feeling, valence, arousal, curve, strength, style, key, primer, tempo, source, seed, variants, candidates,
+            encoder, stems,
         )  # fmt: skip
+
+        def work(job: Job) -> tuple[Piece, ...]:
+            from video2music.studio import composing
+
+            uploads.clip(clip, self.settings.limits)
+            return composing.compose(Path(clip), job.folder, wished.options(job.folder), job.tell)
+
+        visit.begin(await self._run(work, request, bar(progress, variants=int(variants)), clip=Path(clip)))
+        return await self.take_home(best(visit.pieces) + 1, visit)
+
+    async def reroll(
+        self,
+        which: int,
+        redraw: int,
+        keep: Sequence[str],
+        visit: Visit,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Any, ...]:
+        """Draw a variant anew, whole but for what is kept, or one section; it comes beside the others."""
+
+        def work(job: Job) -> Piece:
+            from video2music.studio import composing
+
+            self.kept.touch(piece.folder)
+            return composing.roll(
+                piece, job.folder, job.tell, number=visit.next_roll(), section=int(redraw), locks=keep
+            )
+
+        piece = named(visit, which)
+        visit.add(await self._run(work, request, bar(progress), clip=piece.clip), SLOTS)
+        return await self.take_home(len(visit.pieces), visit)
+
+    async def take_home(self, which: int, visit: Visit) -> tuple[Any, ...]:
+        """The files of a variant, and a sentence on it."""
+        return await asyncio.to_thread(self._take_home, named(visit, which), int(which), visit)
+
+    def _take_home(self, piece: Piece, which: int, visit: Visit) -> tuple[Any, ...]:
+        from video2music.studio import composing
+
+        self.kept.touch(piece.folder)
+        made, stems = piece.result, composing.stems(piece)
+        home = Home(
+            str(made.video), str(made.audio), str(made.midi), str(made.chords), stems and str(stems),
+            str(composing.told(piece)),
+        )  # fmt: skip
+        return (*home, said(piece, which, len(visit.pieces)))
+
+    async def judge(
+        self,
+        music: str | None,
+        who: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[dict[str, Any], str, str]:
+        """What a judge hears in a sound or MIDI file: figures, a picture of them as HTML, and the figures as a file."""
+        if music is None:
+            raise complaint("There is no music yet: drop a sound or a MIDI file.")
+
+        def work(job: Job) -> tuple[dict[str, Any], str, str]:
+            from video2music.studio import feeling, judging
+
+            path = Path(music)
+            uploads.music(path, self.settings.limits)
+            job.tell("judge", 0.3)
+            report = judging.hear(path, who)
+            return (
+                judging.figures(report, path.name),
+                feeling.view(report),
+                str(judging.written(report, path.name, job.folder)),
+            )
+
+        return await self._run(work, request, bar(progress, only="judge"), clip=Path(music))
+
+    async def batch(
+        self,
+        clips: Sequence[str] | None,
+        feeling: str,
+        strength: float,
+        style: str,
+        source: str,
+        seed: float | None,
+        candidates: float,
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        """Score several clips with the same wishes; a table that fills, and at the end CSV, HTML and a ZIP."""
+        from video2music.studio import batches
+
+        paths, folder = [Path(clip) for clip in clips or ()], self.kept.new()
+        wished = Wishes(
+            feeling=feeling,
+            strength=strength,
+            style=style,
+            source=source,
+            seed=seed,
+            candidates=candidates,
+            stems=False,
+        )
+        running = None
+        try:
+            await asyncio.to_thread(uploads.clips, paths, self.settings.limits)
+            running = batches.Running(paths, wished.options(folder), folder / "scored")
+            while await asyncio.to_thread(running.news):
+                yield batches.rows(running.outcomes), batches.standing(running.outcomes), None, None, None
+            papers = await asyncio.to_thread(batches.handed_out, running.outcomes, running.out)
+            yield batches.rows(running.outcomes), batches.standing(running.outcomes), *map(str, papers)
+        except Exception as error:
+            self.kept.forget(folder)
+            raise complaint(sentence(error, None, folder)) from None
+        finally:
+            if running is not None:
+                await asyncio.shield(asyncio.to_thread(running.stop))
+
+    async def demo(self) -> str:
+        """The clip that the program draws itself, drawn when it is first asked for."""
+        from video2music.studio import demonstration
+
+        try:
+            return str(await asyncio.to_thread(demonstration.clip, self.kept))
+        except Exception as error:
+            raise complaint(sentence(error)) from None
+
+    async def _run(
+        self, work: Callable[[Job], T], request: gr.Request, tell: Tell, *, clip: Path, keep: bool = True
+    ) -> T:
+        """What `work` returns; its folder goes when it fails, is stopped, or keeps nothing. Raises gr.Error."""
+        folder = self.kept.new()
+        done = False
+        try:
+            found = await serving.stoppable(partial(self._work, work, folder, tell), visitor=session(request))
+            done = keep
+            return found
+        except serving.Stopped:
+            raise complaint(STOPPED) from None
+        except Exception as error:  # the page's outer edge
+            raise complaint(sentence(error, clip, folder)) from None
+        finally:
+            if not done:
+                self.kept.forget(folder)
+
+    def _work(self, work: Callable[[Job], T], folder: Path, tell: Tell, stop: Event) -> T:
+        from video2music.studio import composing
+
+        return work(Job(folder, composing.stopping(tell, stop, serving.Stopped), stop))
+
+
+def complaint(told: str) -> gr.Error:
+    """What a visitor sees of an error: one sentence that stays until it is read."""
+    return gr.Error(told, title="This did not work", duration=None, print_exception=False)
+
+
+def session(request: gr.Request | None) -> str | None:
+    """Whose request it is, None outside of the page."""
+    return getattr(request, "session_hash", None)
+
+
+def named(visit: Visit, which: int | None) -> Piece:
+    """A variant by its number. Raises gr.Error."""
+    try:
+        return visit.piece(int(which or 1))
+    except (OptionError, ValueError) as error:
+        raise complaint(str(error)) from None
+
+
+def bar(progress: Callable[..., object], *, variants: int = 1, only: str | None = None) -> Tell:
+    """The pipeline's stages as one bar that names the stage; `only` one of them is the whole bar."""
+    way = Way(tuple(STAGES), variants=variants)
+
+    def tell(stage: str, fraction: float) -> None:
+        progress(fraction if only else way.at(stage, fraction), desc=STAGES[stage])
+
+    return tell
+
+
+def said(piece: Piece, which: int, count: int) -> str:
+    """A line on what was made."""
+    composition, made = piece.replay.composition, piece.result
+    of = f"Variant {which} of {count}" if count > 1 else "Done"
+    return (
+        f"**{of}**: {made.duration_s:.0f} s of music in {composition.key}, "
+        f"{composition.form.tempi[0].bpm:.0f} beats a minute, made in {sum(made.seconds.values()):.0f} s."
+    )
+
+
+def numbered(pieces: Sequence[Piece]) -> list[tuple[str, int]]:
+    """What the variants are called, with their numbers; the judge's favourite is marked."""
+    favourite = best(pieces) if len(pieces) > 1 and pieces[0].match is not None else -1
+    return [
+        (f"Variant {place + 1}" + (" · nearest to the wish" if place == favourite else ""), place + 1)
+        for place in range(len(pieces))
+    ]
+
+
+def parts(piece: Piece) -> list[tuple[str, int]]:
+    """What of a piece can be rolled again."""
+    spans = enumerate(piece.sections, start=1)
+    return [
+        ("everything", EVERYTHING),
+        *((f"section {number} · {clock(start_s)} to {clock(end_s)}", number) for number, (start_s, end_s) in spans),
+    ]
+
+
+def shown(visit: Visit, which: int | None = None) -> list[Any]:
+    """The players, the choice among them, and all views of the one that is looked at; in the order of `Results`."""
+    pieces = visit.pieces
+    which = which or best(pieces) + 1
+    names = numbered(pieces)
+    players: list[Any] = [
+        gr.Video(value=str(piece.result.video), label=name, visible=True)
+        for piece, (name, _) in zip(pieces, names, strict=True)
+    ]
+    players += [gr.Video(value=None, visible=False)] * (SLOTS - len(pieces))
+    return [
+        gr.Group(visible=True),
+        *players,
+        gr.Radio(names, value=which, visible=len(pieces) > 1),
+        *looked(which, visit),
+    ]
+
+
+def looked(which: int, visit: Visit) -> list[Any]:
+    """The views of one variant: comparison, verdict, chords, notes, and what of it can be rolled again."""
+    from video2music.studio import harmony_chart, roll, verdict
+
+    piece = named(visit, which)
+    compared = verdict.table([one.scored for one in visit.pieces]) if len(visit.pieces) > 1 else ""
+    return [
+        compared,
+        verdict.view(piece.scored),
+        harmony_chart.view(piece.replay.composition),
+        roll.view(piece.scored.score),
+        gr.Dropdown(parts(piece), value=EVERYTHING),
+    ]
+
+
+def newest(visit: Visit) -> list[Any]:
+    """What is shown after a piece was rolled again: the new one."""
+    return shown(visit, len(visit.pieces))
+
+
+class Clips(NamedTuple):
+    """Widgets of the clip and what was seen in it."""
+
+    clip: gr.Video
+    demo: gr.Button
+    watched: gr.HTML
+
+
+class Wishing(NamedTuple):
+    """Widgets of the wishes, in the order of the fields of Wishes."""
+
+    feeling: gr.Dropdown
+    valence: gr.Slider
+    arousal: gr.Slider
+    curve: gr.Textbox
+    strength: gr.Slider
+    style: gr.Dropdown
+    key: gr.Dropdown
+    primer: gr.Textbox
+    tempo: gr.Textbox
+    source: gr.Radio
+    seed: gr.Number
+    variants: gr.Slider
+    candidates: gr.Slider
+    encoder: gr.Dropdown
+    stems: gr.Checkbox
+
+
+class Results(NamedTuple):
+    """Widgets that show what was composed, in the order of `shown`."""
+
+    frame: gr.Column
+    players: list[gr.Video]
+    which: gr.Radio
+    compared: gr.HTML
+    verdict: gr.HTML
+    chart: gr.HTML
+    roll: gr.HTML
+    redraw: gr.Dropdown
+    keep: gr.CheckboxGroup
+    reroll: gr.Button
+    home: list[gr.DownloadButton]
+
+    @property
+    def views(self) -> list[Any]:
+        """Those that change with the variant that is looked at."""
+        return [self.compared, self.verdict, self.chart, self.roll, self.redraw]
+
+    @property
+    def all(self) -> list[Any]:
+        """Those that change when something was composed."""
+        return [self.frame, *self.players, self.which, *self.views]
+
+
+def build(settings: serving.Settings | None = None) -> gr.Blocks:
+    """The page, not yet served."""
+    settings = settings or serving.Settings()
+    studio = Studio(settings)
+    with gr.Blocks(title=TITLE, **serving.blocks(settings)) as page:
+        gr.Markdown(WELCOME)
+        with gr.Tabs():
+            with gr.Tab("Score a clip", elem_id="tab-score"):
+                score_tab(studio)
+            with gr.Tab("Judge music", elem_id="tab-judge"):
+                judge_tab(studio)
+            with gr.Tab("Many clips", elem_id="tab-batch"):
+                batch_tab(studio)
+        page.unload(gone)
+        page.load(prepare, **PRIVATE)
     return page
 
 
-def serve(page: gr.Blocks, **options: Any) -> None:
-    """Serve a page with the fonts of the visitor's machine; `options` are those of gradio's launch."""
-    theme = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
-    page.launch(theme=theme, footer_links=[], ssr_mode=False, **options)
+def gone(request: gr.Request) -> None:
+    """Stop what runs for a visitor who closed the page."""
+    serving.leave(request.session_hash)
+
+
+def prepare() -> None:
+    """Load the models while the first visitor looks around."""
+    from video2music.studio import warming
+
+    warming.begin()
+
+
+def score_tab(studio: Studio) -> None:
+    """The tab that composes for one clip."""
+    visit = gr.State(Visit())
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            clips = clip_widgets()
+        with gr.Column(scale=4, min_width=320):
+            wished, drawn = wish_widgets(studio.settings)
+            with gr.Row():
+                compose = gr.Button("Compose", variant="primary", elem_id="compose")
+                cancel = gr.Button("Cancel", variant="stop", elem_id="cancel", visible=False)
+            status = gr.Markdown(IDLE, elem_id="status")
+    results = result_widgets()
+    watching(studio, clips, wished, drawn)
+    buttons = [compose, cancel, results.reroll]
+    work, outputs = serving.work(studio.settings), [*results.home, status]
+    composing = compose.click(busy, None, buttons, **PRIVATE) and compose.click(
+        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **work
+    )
+    rolling = results.reroll.click(busy, None, buttons, **PRIVATE) and results.reroll.click(
+        studio.reroll, [results.which, results.redraw, results.keep, visit], outputs, api_name="reroll",
+        show_progress_on=status, **work,
+    )  # fmt: skip
+    composing.success(shown, visit, results.all, **PRIVATE)
+    rolling.success(newest, visit, results.all, **PRIVATE)
+    for event in (composing, rolling):
+        event.then(idle, None, buttons, **PRIVATE)
+    cancel.click(stopped, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
+    results.which.input(looked, [results.which, visit], results.views, **PRIVATE)
+    results.which.input(
+        studio.take_home, [results.which, visit], outputs, api_name="variant", queue=False, show_progress="hidden"
+    )
+    results.redraw.change(
+        lambda part: gr.CheckboxGroup(visible=part == EVERYTHING), results.redraw, results.keep, **PRIVATE
+    )
+
+
+def clip_widgets() -> Clips:
+    """Where the clip goes in."""
+    clip = gr.Video(label="Your clip", sources=["upload"], elem_id="clip", height=300)
+    demo = gr.Button("No clip at hand? Take the demo clip", size="sm", elem_id="demo")
+    return Clips(clip, demo, gr.HTML(elem_id="watched"))
+
+
+def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
+    """What may be wished for, and the drawing of the curve."""
+    feeling = gr.Dropdown(list(FEELINGS), value=PICTURE, label="How it should feel", elem_id="feeling")
+    with gr.Row(visible=False) as point:
+        valence = gr.Slider(-1, 1, 0, step=0.05, label="Valence", info="-1 unpleasant, 1 pleasant", elem_id="valence")
+        arousal = gr.Slider(-1, 1, 0, step=0.05, label="Arousal", info="-1 calm, 1 excited", elem_id="arousal")
+    with gr.Group(visible=False) as drawing_box:
+        drawn = gr.HTML(
+            drawing.blank(), html_template=drawing.source("html"), css_template=drawing.source("css"),
+            js_on_load=drawing.source("js"), elem_id="curve", padding=True,
+        )  # fmt: skip
+        with gr.Accordion("The curve as text", open=False):
+            curve = gr.Textbox(
+                drawing.text(drawing.blank()), show_label=False, lines=4, max_lines=8, elem_id="curve-text",
+                info="Seconds, valence, arousal: a line for each point",
+            )  # fmt: skip
+    feeling.change(
+        lambda wished: (gr.Row(visible=wished == POINT), gr.Group(visible=wished == CURVE)),
+        feeling, [point, drawing_box], **PRIVATE,
+    )  # fmt: skip
+    strength = gr.Slider(
+        0,
+        1,
+        DEFAULT.strength,
+        step=0.05,
+        label="How strongly",
+        info="0 leaves the feeling to chance",
+        elem_id="strength",
+    )
+    style = gr.Dropdown(named_styles(), value=DEFAULT.style, label="Style", elem_id="style")
+    with gr.Row():
+        variants = gr.Slider(
+            1,
+            wishes.MOST_VARIANTS,
+            DEFAULT.variants,
+            step=1,
+            label="Variants",
+            info="Pieces to choose from",
+            elem_id="variants",
+        )
+        seed = gr.Number(
+            DEFAULT.seed, precision=0, minimum=0, label="Seed", info="Another seed, another piece", elem_id="seed"
+        )
+    with gr.Accordion("More wishes", open=False, elem_id="more"):
+        key, primer, tempo, source, candidates, encoder, stems = further_wishes()
+    wished = Wishing(
+        feeling, valence, arousal, curve, strength, style, key, primer, tempo, source, seed, variants, candidates,
+        encoder, stems,
+    )  # fmt: skip
+    return wished, drawn
+
+
+def named_styles() -> list[tuple[str, str]]:
+    """The styles that come with the program, in words."""
+    return [(STYLES.get(name, name), name) for name in styles.names()]
+
+
+def named_sounds() -> list[tuple[str, str]]:
+    """What may become of a clip's own sound, in words; the usual first."""
+    return [(SOUNDS[kind], kind) for kind in reversed(SOURCES)]
+
+
+def further_wishes() -> tuple[Any, ...]:
+    """The wishes that few have: key, primer, tempo, source sound, candidates, encoder, stems."""
+    with gr.Row():
+        key = gr.Dropdown(list(KEYS), value=ANY_KEY, label="Key", elem_id="key")
+        tempo = gr.Textbox(
+            value="",
+            label="Tempo",
+            placeholder="as the style has it",
+            info="Beats a minute: 90, or 80-110",
+            elem_id="tempo",
+        )
+    primer = gr.Textbox(
+        value="",
+        label="First chords",
+        placeholder="up to the model",
+        info="In that key, as in Am F C G",
+        elem_id="primer",
+    )
+    source = gr.Radio(named_sounds(), value=DEFAULT.source, label="The clip's own sound is", elem_id="source")
+    candidates = gr.Slider(
+        1, wishes.MOST_CANDIDATES, DEFAULT.candidates, step=1, label="Candidates", elem_id="candidates",
+        info="Pieces that are begun, of which a judge keeps the one that feels right. More cost time; 1 is no choice",
+    )  # fmt: skip
+    here = wishes.encoders_here()
+    encoder = gr.Dropdown(
+        [("the best on this machine", DEFAULT.encoder), *here], value=DEFAULT.encoder, label="Who watches",
+        visible=len(here) > 1, elem_id="encoder",
+    )  # fmt: skip
+    stems = gr.Checkbox(True, label="Each instrument as a file, too", elem_id="stems")
+    return key, primer, tempo, source, candidates, encoder, stems
+
+
+def result_widgets() -> Results:
+    """What shows the pieces; hidden until there is one."""
+    with gr.Column(visible=False, elem_id="results") as frame:
+        gr.Markdown("## What came of it")
+        with gr.Row(elem_classes="players"):
+            players = [
+                gr.Video(interactive=False, visible=False, elem_id=f"variant-{number + 1}", height=260)
+                for number in range(SLOTS)
+            ]
+        which = gr.Radio([], label="Look at", visible=False, elem_id="which")
+        with gr.Row(elem_classes="home"):
+            home = [
+                gr.DownloadButton(name, size="sm", elem_id=f"download-{kind}")
+                for name, kind in zip(TAKEN_HOME, HOME_IDS, strict=True)
+            ]
+        compared = gr.HTML(elem_id="compared")
+        verdict = gr.HTML(elem_id="verdict")
+        chart = gr.HTML(elem_id="chart")
+        roll = gr.HTML(elem_id="roll")
+        with gr.Accordion("Not quite? Roll again", open=True, elem_id="again"), gr.Row(equal_height=True):
+            redraw = gr.Dropdown([("everything", EVERYTHING)], value=EVERYTHING, label="Draw anew", elem_id="redraw")
+            keep = gr.CheckboxGroup(list(LOCKS), label="But keep", elem_id="keep")
+            reroll = gr.Button("Roll again", elem_id="reroll")
+    return Results(frame, players, which, compared, verdict, chart, roll, redraw, keep, reroll, home)
+
+
+def watching(studio: Studio, clips: Clips, wished: Wishing, drawn: gr.HTML) -> None:
+    """A clip is watched as soon as it is there; the curve is drawn over its length, and told as text."""
+    look: Any = {
+        "fn": studio.watch, "inputs": [clips.clip, wished.encoder, wished.curve], "outputs": [clips.watched, drawn],
+        "concurrency_id": "watch", "concurrency_limit": studio.settings.workers, "show_progress_on": clips.watched,
+    }  # fmt: skip
+    clips.clip.upload(**look, api_name="watch")
+    clips.demo.click(studio.demo, None, clips.clip, api_visibility="private", concurrency_id="demo").success(
+        **look, api_visibility="private"
+    )
+    clips.clip.clear(lambda: "", None, clips.watched, **PRIVATE)
+    drawn.input(drawing.text, drawn, wished.curve, **PRIVATE)
+    drawn.change(drawing.text, drawn, wished.curve, **PRIVATE)
+    wished.curve.blur(drawing.redrawn, [wished.curve, drawn], drawn, **PRIVATE)
+
+
+def keepable(part: int) -> gr.CheckboxGroup:
+    """Something can be kept where everything else is drawn anew."""
+    return gr.CheckboxGroup(visible=part == EVERYTHING)
+
+
+def busy() -> tuple[Any, ...]:
+    """While something is composed it can be cancelled, and nothing else begun."""
+    return gr.Button(interactive=False), gr.Button(visible=True), gr.Button(interactive=False)
+
+
+def idle() -> tuple[Any, ...]:
+    """Nothing is composed any more."""
+    return gr.Button(interactive=True), gr.Button(visible=False), gr.Button(interactive=True)
+
+
+def stopped() -> tuple[Any, ...]:
+    """What the page says when the visitor has stopped the work."""
+    return *idle(), STOPPED
+
+
+def judge_tab(studio: Studio) -> None:
+    """The tab that tells what music feels like."""
+    gr.Markdown("Drop any sound or MIDI file: a judge that was trained on people's ratings says what it feels like.")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=300):
+            music = gr.File(label="Music", file_types=list(uploads.TYPES["music"]), elem_id="judge-file", height=160)
+            who = gr.Dropdown(
+                [(JUDGES[name], name) for name in JUDGES],
+                value=next(iter(JUDGES)),
+                label="Who listens",
+                elem_id="judge-who",
+            )
+            go = gr.Button("Listen", variant="primary", elem_id="judge-go")
+            taken = gr.DownloadButton("Figures (.json)", size="sm", elem_id="judge-json")
+        with gr.Column(scale=2, min_width=320):
+            judged = gr.HTML("<p>Nothing was heard yet.</p>", elem_id="judged", min_height=120)
+            figures = gr.JSON(visible=False)
+    go.click(
+        studio.judge, [music, who], [figures, judged, taken], api_name="judge", show_progress_on=judged,
+        **serving.work(studio.settings),
+    )  # fmt: skip
+
+
+def batch_tab(studio: Studio) -> None:
+    """The tab that scores several clips with the same wishes."""
+    gr.Markdown("Drop several clips: each is scored with the same wishes, and all come back in one ZIP.")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=300):
+            clips = gr.File(
+                label="Clips",
+                file_count="multiple",
+                file_types=list(uploads.TYPES["clip"]),
+                elem_id="batch-files",
+                height=180,
+            )
+            wished = batch_wishes()
+            with gr.Row():
+                go = gr.Button("Score them all", variant="primary", elem_id="batch-go")
+                cancel = gr.Button("Cancel", variant="stop", elem_id="batch-cancel", visible=False)
+        with gr.Column(scale=2, min_width=320):
+            status = gr.Markdown("Nothing is scored yet.", elem_id="batch-status")
+            table = gr.Dataframe(
+                headers=list(BATCH_COLUMNS),
+                datatype="str",
+                interactive=False,
+                wrap=True,
+                elem_id="batch-table",
+                show_label=False,
+            )
+            with gr.Row():
+                taken = [
+                    gr.DownloadButton(name, size="sm", elem_id=f"batch-{kind}")
+                    for name, kind in (("Summary (CSV)", "csv"), ("Summary (HTML)", "html"), ("All of it (ZIP)", "zip"))
+                ]
+    go.click(waiting, None, [go, cancel], **PRIVATE)
+    scoring = go.click(
+        studio.batch, [clips, *wished], [table, status, *taken], api_name="batch", show_progress_on=status,
+        **serving.work(studio.settings),
+    )  # fmt: skip
+    scoring.then(over, None, [go, cancel], **PRIVATE)
+    cancel.click(
+        lambda: (*over(), "Stopped. Drop the clips again to begin anew."),
+        None,
+        [go, cancel, status],
+        cancels=scoring,
+        **PRIVATE,
+    )
+
+
+def batch_wishes() -> list[Any]:
+    """What the clips of a batch have in common, in the order of `Studio.batch`."""
+    offered = [choice for choice in FEELINGS if choice[1] not in (POINT, CURVE)]
+    return [
+        gr.Dropdown(offered, value=PICTURE, label="How they should feel", elem_id="batch-feeling"),
+        gr.Slider(0, 1, DEFAULT.strength, step=0.05, label="How strongly", elem_id="batch-strength"),
+        gr.Dropdown(
+            [(STYLES.get(name, name), name) for name in styles.names()],
+            value=DEFAULT.style,
+            label="Style",
+            elem_id="batch-style",
+        ),
+        gr.Radio(
+            [(SOUNDS[kind], kind) for kind in reversed(SOURCES)],
+            value=DEFAULT.source,
+            label="The clips' own sound is",
+            elem_id="batch-source",
+        ),
+        gr.Number(DEFAULT.seed, precision=0, minimum=0, label="Seed", elem_id="batch-seed"),
+        gr.Slider(
+            1, wishes.MOST_CANDIDATES, DEFAULT.candidates, step=1, label="Candidates", elem_id="batch-candidates"
+        ),
+    ]
+
+
+def waiting() -> tuple[Any, Any]:
+    """While a batch is scored it can be cancelled."""
+    return gr.Button(interactive=False), gr.Button(visible=True)
+
+
+def over() -> tuple[Any, Any]:
+    """The batch is done."""
+    return gr.Button(interactive=True), gr.Button(visible=False)
+
+
+def batch_stopped() -> tuple[Any, ...]:
+    """What the page says when the visitor has stopped a batch."""
+    return *over(), STOPPED_BATCH
+
+
+def theme() -> gr.themes.Base:
+    """Plain and quiet, in the fonts of the visitor's machine."""
+    return gr.themes.Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=("system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "monospace"),
+    )
+
+
+def serve(page: gr.Blocks, settings: serving.Settings, **options: Any) -> None:
+    """Serve a page; `options` are those of gradio's launch."""
+    serving.serve(page, settings, theme=theme(), css=CSS, **options)
 
 
 def main() -> None:
     """Serve the page on this machine until stopped."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     wait_quietly()  # before the first piece brings torch
-    serve(build())
-
-
-def bar(progress: Callable[..., object]) -> Callable[[str, float], None]:
-    """The pipeline's stages as one bar that names the stage."""
-    order = list(STAGES)
-
-    def tell(stage: str, fraction: float) -> None:
-        progress((order.index(stage) + fraction) / len(order), desc=STAGES[stage])
-
-    return tell
-
-
-_FOR_A_COMMAND = re.compile(r":[^:]*(?<![\w-])--?[a-z].*", re.DOTALL)  # advice that names an option
-
-
-def _sentence(error: Exception, clip: Path, folder: Path) -> str:
-    """What to tell the visitor, who knows the clip by its name and not by where the server keeps it and its score."""
-    if isinstance(error, UserError):
-        told = str(error).replace(str(clip), "\0").replace(f"{folder}{os.sep}", "").replace(str(folder), "the result")
-        return _FOR_A_COMMAND.sub("", told).replace("\0", clip.name)
-    log.error("unforeseen", exc_info=error)
-    return f"Something unforeseen happened ({type(error).__name__}): the terminal that serves this page says more."
+    settings = serving.read(sys.argv[1:])
+    serve(build(settings), settings)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,166 @@
+"""Several clips with common wishes: scored one after the other in a process of their own, told of as they finish."""
+
+import csv
+import io
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from emotion.files import whole_file
+from video2music import pipeline, styles
+from video2music.batch import summary
+from video2music.batch.faults import WorkerLost
+from video2music.batch.jobs import Job, plan
+from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
+from video2music.batch.local import LocalWorker
+from video2music.batch.running import Batch
+from video2music.batch.scoring import Worker, shared_out
+from video2music.options import Options
+from video2music.output import files_in
+from video2music.studio.composing import packed
+
+COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
+STATES = {DONE: "done", FAILED: "failed", WAITING: "waiting"}
+
+
+class Ended(Exception):
+    """A batch that the visitor stopped."""
+
+
+class Running:
+    """A batch under way in a thread; `news` tells of it, `stop` ends it at once, whatever the worker does."""
+
+    def __init__(
+        self,
+        clips: Sequence[Path],
+        options: Options,
+        out: Path,
+        *,
+        hire: Callable[[], Worker] | None = None,
+    ) -> None:
+        """Begin. Raises UserError for wishes that no clip could be granted."""
+        pipeline.check(options, styles.read(options.style))
+        self.out, self._uploads = out, {str(clip.absolute()): clip.name for clip in clips}
+        self._hire = hire or partial(LocalWorker, threads=shared_out(1))
+        self._stopped = threading.Event()
+        self._news: queue.SimpleQueue[BaseException | bool] = queue.SimpleQueue()
+        self._workers: list[Worker] = []
+        self._batch = Batch(plan((clip, options) for clip in clips), out, hire=self._hired, tell=self._tell)
+        self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
+        self._thread.start()
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What came of each clip so far, in order, by the names that the visitor knows."""
+        return [self._plain(outcome) for outcome in self._batch.outcomes]
+
+    def news(self) -> bool:
+        """Wait until a clip is settled; False when that was the last. Raises what ended the batch before its time."""
+        found = self._news.get()
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def stop(self) -> None:
+        """End the worker and wait for the thread; what is finished stays."""
+        self._stopped.set()
+        for worker in list(self._workers):
+            worker.kill()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._batch.run()
+            self._news.put(False)
+        except BaseException as error:  # raised by `news`, in the thread that asks
+            self._news.put(error)
+
+    def _tell(self, _standing: object) -> None:
+        self._news.put(True)
+
+    def _hired(self) -> Worker:
+        worker = _Ending(self._hire(), self._stopped)
+        self._workers.append(worker)
+        if self._stopped.is_set():
+            worker.kill()
+        return worker
+
+    def _plain(self, outcome: Outcome) -> Outcome:
+        """An outcome without the server's folders."""
+        path, name = outcome.clip, self._uploads[outcome.clip]
+        told = [text.replace(path, name).replace(f"{self.out}/", "") for text in (outcome.sentence, *outcome.notes)]
+        return replace(outcome, clip=name, sentence=told[0], notes=tuple(told[1:]))
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """A worker that ends the whole batch, and not one clip of it, when the visitor stops it."""
+
+    worker: Worker
+    stopped: threading.Event
+
+    def compose(self, job: Job, key: str, place: Path, timeout_s: float) -> Outcome:
+        try:
+            return self.worker.compose(job, key, place, timeout_s)
+        except WorkerLost:
+            if self.stopped.is_set():
+                raise Ended from None
+            raise
+
+    def kill(self) -> None:
+        self.worker.kill()
+
+
+def rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
+    """A row of COLUMNS for each clip."""
+    return [
+        [
+            outcome.clip,
+            STATES[outcome.status],
+            "{valence:+.2f} / {arousal:+.2f} ({quadrant})".format(**outcome.heard) if outcome.heard else "",
+            _seconds(outcome.duration_s),
+            _seconds(outcome.seconds),
+            "; ".join(filter(None, (outcome.sentence, *outcome.notes))),
+        ]
+        for outcome in outcomes
+    ]
+
+
+def standing(outcomes: Sequence[Outcome]) -> str:
+    """How many clips came to what, in words."""
+    return summary.counted(outcomes)
+
+
+def _seconds(number: float | None) -> str:
+    return "" if number is None else f"{number:.1f} s"
+
+
+class Papers(NamedTuple):
+    """What is handed out at the end: the tables, and all that was made with them in a ZIP."""
+
+    csv: Path
+    html: Path
+    zip: Path
+
+
+def handed_out(outcomes: Sequence[Outcome], out: Path) -> Papers:
+    """Write the tables beside what was made, and pack it all. Raises OSError."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(summary.rows(outcomes))
+    tables = {out / "summary.csv": text.getvalue(), out / "summary.html": summary.page(outcomes)}
+    for path, content in tables.items():
+        with whole_file(path) as partial_file:
+            partial_file.write_text(content, encoding="utf-8", errors="surrogateescape")
+    made = packed([*tables, *_made(outcomes, out)], out.parent / "scored clips.zip", root=out)
+    return Papers(*tables, made)
+
+
+def _made(outcomes: Sequence[Outcome], out: Path) -> Iterator[Path]:
+    """The files of every clip that was scored."""
+    for outcome in outcomes:
+        if outcome.is_done:
+            yield from files_in(out / outcome.name)

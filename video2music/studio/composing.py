@@ -1,0 +1,97 @@
+"""Pieces for a clip: watched, composed, rolled again whole or in part, and handed out."""
+
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+
+from emotion.files import whole_file
+from video2music import features, pipeline
+from video2music.options import Options
+from video2music.studio.visit import EVERYTHING, Piece
+from video2music.values import VideoFeatures
+
+_ROLL_DRAW = 6  # a stream of its own under the seed, as those of `pipeline`
+
+
+def watch(clip: Path, encoder: str, progress: pipeline.Progress) -> VideoFeatures:
+    """What there is to see in a clip; kept in the cache, so that composing need not look again. Raises UserError."""
+    return features.extract(clip, encoder=encoder, on_progress=lambda share: progress(pipeline.STAGES[0], share))
+
+
+def compose(clip: Path, folder: Path, options: Options, progress: pipeline.Progress) -> tuple[Piece, ...]:
+    """Score a clip into its run folder: a piece for each variant. Raises UserError, and what `progress` raises."""
+    result = pipeline.compose(clip, folder, options, progress=progress)
+    return tuple(Piece(clip, folder, one) for one in result.variants or (result,))
+
+
+def roll(
+    piece: Piece,
+    folder: Path,
+    progress: pipeline.Progress,
+    *,
+    number: int,
+    section: int = EVERYTHING,
+    locks: Iterable[str] = (),
+) -> Piece:
+    """The piece drawn anew into a run folder of its own: one section, or EVERYTHING but what is locked.
+
+    The same `number` rolls the same again. Raises UserError, and what `progress` raises.
+    """
+    replay, kept = piece.replay, frozenset(locks)
+    seed = int(np.random.default_rng([replay.options.seed, _ROLL_DRAW, number]).integers(2**31))
+    anew = replace(replay, locks=kept, redraw=None) if section == EVERYTHING else replace(replay, redraw=section)
+    result = pipeline.compose(
+        piece.clip,
+        folder,
+        replace(replay.options, variants=1, seed=seed),
+        replay=None if anew.is_plain else anew,
+        progress=progress,
+    )
+    return Piece(piece.clip, folder, result)
+
+
+def stems(piece: Piece) -> Path | None:
+    """The instruments in a ZIP beside them, None where none were wished for. Raises OSError."""
+    folder = piece.result.stems
+    if folder is None:
+        return None
+    made = piece.result.manifest.with_suffix(".stems.zip")
+    return made if made.exists() else packed(sorted(folder.iterdir()), made, root=folder)
+
+
+def packed(files: Iterable[Path], made: Path, *, root: Path) -> Path:
+    """A ZIP of files, each called as it lies in `root`; stored as they are, for sound and video hardly shrink."""
+    with whole_file(made) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for path in files:
+            archive.write(path, path.relative_to(root))
+    return made
+
+
+def told(piece: Piece) -> Path:
+    """The manifest to hand out: it names clip and curve, not where the server keeps them. Raises OSError."""
+    kept, folder = piece.result.manifest, piece.folder / "handed out"
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    found["input"]["path"] = Path(found["input"]["path"]).name
+    if found["options"]["curve"]:
+        found["options"]["curve"] = Path(found["options"]["curve"]).name
+    made = folder / kept.parent.relative_to(piece.folder) / kept.name
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(made) as partial:
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return made
+
+
+def stopping(progress: pipeline.Progress, stop: Event, error: type[Exception]) -> pipeline.Progress:
+    """The same progress, which raises `error` as soon as `stop` is set."""
+
+    def tell(stage: str, fraction: float) -> None:
+        if stop.is_set():
+            raise error(stage)
+        progress(stage, fraction)
+
+    return tell

@@ -1,0 +1,97 @@
+"""What the server keeps of one visitor: the pieces on the page, and what each of them is."""
+
+import itertools
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from video2music.errors import OptionError
+from video2music.options import Result
+
+if TYPE_CHECKING:
+    from video2music.manifest import Replay
+    from video2music.studio.scored import Scored
+
+EVERYTHING = 0  # in place of the number of a section
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One scored clip: where the upload lies, which run folder is its own, and what was made there."""
+
+    clip: Path
+    folder: Path
+    result: Result
+
+    @cached_property
+    def replay(self) -> "Replay":
+        """The composition and its options. Raises ManifestError."""
+        from video2music import manifest
+
+        return manifest.read(self.result.manifest)
+
+    @cached_property
+    def scored(self) -> "Scored":
+        """What there is to show of it. Raises ManifestError, MediaError."""
+        from video2music.studio import scored
+
+        return scored.load(self.result.manifest)
+
+    @cached_property
+    def match(self) -> float | None:
+        """How near to what was wanted the judge hears it, 0 to 1; None where no judge could listen."""
+        from emotion import alignment
+
+        report = self.result.report
+        return alignment.match(report, self.replay.composition.target).score if report else None
+
+    @property
+    def sections(self) -> tuple[tuple[float, float], ...]:
+        """From and to of each section in s; a pickup belongs to the first, the last rings on."""
+        form = self.replay.composition.form
+        starts_s = [0.0, *(section.start_s for section in form.sections[1:])]
+        return tuple(zip(starts_s, [*starts_s[1:], form.duration_s], strict=True))
+
+
+class Visit:
+    """What the server keeps of one visitor while the page is open: the pieces on it, oldest first.
+
+    A deep copy is a visit of somebody else, which begins with nothing: so every session that a page's state is copied
+    for has its own.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: tuple[Piece, ...] = ()
+        self._lock, self._rolls = threading.Lock(), itertools.count(1)
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Visit":
+        return Visit()
+
+    def begin(self, pieces: Iterable[Piece]) -> None:
+        """Put new pieces in the place of those that were there."""
+        with self._lock:
+            self.pieces = tuple(pieces)
+
+    def add(self, piece: Piece, most: int) -> None:
+        """Put a piece beside the others; of more than `most` the oldest are no longer shown."""
+        with self._lock:
+            self.pieces = (*self.pieces, piece)[-most:]
+
+    def piece(self, number: int) -> Piece:
+        """A piece by its number from 1. Raises OptionError."""
+        if not 1 <= number <= len(self.pieces):
+            raise OptionError(f"there is no variant {number}: the page shows {len(self.pieces)}; compose one first")
+        return self.pieces[number - 1]
+
+    def next_roll(self) -> int:
+        """A number that this visit has not had before, to roll a piece with."""
+        return next(self._rolls)
+
+
+def best(pieces: Sequence[Piece]) -> int:
+    """The place of the piece that is heard nearest to what was wanted; the first, where nobody listened."""
+    scores = [-1.0 if piece.match is None else piece.match for piece in pieces]
+    return scores.index(max(scores))
