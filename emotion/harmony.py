@@ -1,10 +1,10 @@
 """Key and chords of sound or notes: chroma, templates smoothed over time, and numbers that do not depend on the tonic.
 
 Chroma is how strongly each of the twelve pitch classes sounds (T. Fujishima, "Realtime Chord Recognition of Musical
-Sound", ICMC 1999), here of spectral peaks through librosa's chroma filters. Chords are the likeliest path through
-templates that know a tone's overtones (A. Sheh, D. Ellis, "Chord Segmentation and Recognition using EM-Trained Hidden
-Markov Models", ISMIR 2003); the key is the one whose profile is most like the whole (C. Krumhansl, Cognitive
-Foundations of Musical Pitch, 1990). Pitch classes count from C.
+Sound", ICMC 1999), here of the peaks of spectra. Chords are the likeliest path through templates that know a tone's
+overtones (A. Sheh, D. Ellis, "Chord Segmentation and Recognition using EM-Trained Hidden Markov Models", ISMIR 2003);
+the key is the one whose profile is most like the whole (C. Krumhansl, Cognitive Foundations of Musical Pitch, 1990).
+Pitch classes count from C.
 """
 
 import math
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion import pitchclasses
 from emotion.descriptors import key_correlations
 from emotion.notes import Notes
 from emotion.sound import SAMPLE_RATE, Samples
@@ -147,13 +148,12 @@ def _tuning(below, here, above, weights, first: int) -> complex:
 
 @lru_cache(maxsize=1)
 def _analysis():
-    """The window, the bins from the lowest to the highest pitch, and librosa's chroma filters (bins, 12 * FINE)."""
+    """The window, the bins from the lowest to the highest pitch, and the filters of pitch classes (bins, 12 * FINE)."""
     import torch
-    from librosa import filters
 
     first, last = (round(hertz * PADDED / SAMPLE_RATE) for hertz in (LOWEST_HZ, HIGHEST_HZ))
-    found = filters.chroma(sr=SAMPLE_RATE, n_fft=PADDED, n_chroma=12 * FINE, ctroct=4.0, octwidth=1.5, norm=1)
-    return torch.hann_window(WINDOW), (first, last), torch.from_numpy(found[:, first:last].T.copy())
+    found = pitchclasses.filters(PADDED, SAMPLE_RATE, classes=12 * FINE, tuning=0.0, middle=4.0, wide=1.5, norm=1)
+    return torch.hann_window(WINDOW), (first, last), torch.from_numpy(found[:, first:last].T.astype(np.float32))
 
 
 def _fold(tuning: float) -> Chroma:
