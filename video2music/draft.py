@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from emotion.values import AffectCurve
-from video2music import arrange, features, form, styles
+from video2music import arrange, features, form
+from video2music.checking import silent, styled
 from video2music.chords import Chord, parse_sequence
 from video2music.composition import Composition, Take
-from video2music.errors import StyleError
 from video2music.expression import WISHED_TEMPO, Expression, Pull, lean
 from video2music.model import amt, decode, figures, regressor
 from video2music.model.picture import at_steps, over_stretches
@@ -179,14 +179,6 @@ def redrawn(composition: Composition, section: int, seen: VideoFeatures, options
     return replace(composition, takes=(*composition.takes, take))
 
 
-def silent(style: str, options: Options) -> tuple[str, ...]:
-    """The instruments of a style, TOML text, that are wished silent. Raises StyleError."""
-    there = [instrument.name for instrument in styles.parse(style, where=options.style).instruments]
-    if unknown := [name for name in options.only if name not in there]:
-        raise StyleError(f"the style {options.style} has no instrument {unknown[0]!r}: it has {', '.join(there)}")
-    return tuple(name for name in there if name not in options.only) if options.only else options.without
-
-
 def score_of(composition: Composition) -> Score:
     """The notes of a composition, in its own style, with the sections of its takes in their place."""
     score = _arranged(composition, composition.chords, composition.seed)
@@ -231,13 +223,6 @@ def spliced(one: Score, other: Score, start_s: float, end_s: float) -> Score:
             replace(mine, notes=tuple(sorted(kept + new)), pedals=tuple(sorted(pedals, key=lambda p: p.time_s)))
         )
     return replace(one, tracks=tuple(tracks))
-
-
-def styled(style: str, beats_per_bar: int | None, without: Sequence[str], *, where: str) -> styles.Style:
-    """A style from its TOML text, in the wished metre and without some instruments. Raises StyleError."""
-    found = styles.parse(style, where=where)
-    found = replace(found, beats_per_bar=beats_per_bar) if beats_per_bar else found
-    return styles.muted(found, without) if without else found
 
 
 def _plan(seen: VideoFeatures, aim: AffectCurve, pull: Pull, style: str, options: Options) -> Form:

@@ -39,6 +39,8 @@ NEW_TIMELINE_S = 1.0  # a step back further than this starts the clock anew; a s
 _NO_VIDEO = frozenset({"image2", "tty", "concat", "hls", "applehttp", "dash", "sdp", "ffmetadata"})
 _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"RIFF"), (0, b"OggS"), (0, b"FLV"))
 
+_decoder_threads = 0
+
 _MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")  # as in 00:00:07.800000000
 
 
@@ -94,6 +96,12 @@ def probe(path: Path) -> Clip:
         )
 
 
+def set_decoder_threads(count: int) -> None:
+    """Have every later `frames` of this process decode on so many threads; 0, as it comes, is one for each core."""
+    global _decoder_threads
+    _decoder_threads = count
+
+
 def frames(path: Path) -> Iterator[Frame]:
     """Decode a clip once, in order of time, holding two pictures at most.
 
@@ -102,7 +110,7 @@ def frames(path: Path) -> Iterator[Frame]:
     """
     with open_clip(path) as container:
         stream = picture_stream(container, path)
-        stream.thread_type = "AUTO"
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", _decoder_threads
         step = 1 / frame_rate(stream)
         clock = _Clock(step)
         waiting: tuple[float, VideoFrame] | None = None

@@ -17,14 +17,15 @@ from emotion import synthesis
 from emotion.errors import CheckpointError
 from emotion.values import EmotionReport
 from video2music import audiofile, chart, features, manifest, media, midi, mix, mux, search, styles
+from video2music.checking import check
 from video2music.chords import lab_lines
 from video2music.composition import Composition
-from video2music.draft import Draft, Kept, load_models, redrawn, score_of, silent, styled
+from video2music.draft import Draft, Kept, load_models, redrawn, score_of
 from video2music.form import MET_S
 from video2music.options import Options, Result
 from video2music.output import Output, claim, files_in, workshop
 from video2music.soundtrack import soundtrack
-from video2music.target import from_wish, target
+from video2music.target import target
 from video2music.values import VideoFeatures
 
 log = logging.getLogger(__name__)
@@ -83,13 +84,6 @@ def compose(
             video, report = play(clip, written, wish, folder / output.stem, clock, reporter)
         results.append(_result(output, video.name, written.composition.form.duration_s, wish, clock.seconds, report))
     return replace(results[0], variants=tuple(results)) if len(results) > 1 else results[0]
-
-
-def check(options: Options, style: str) -> None:
-    """Refuse wishes that name what is not there, before a long clip is watched; `style` is TOML. Raises UserError."""
-    features.encoders.choose(options.encoder)
-    styled(style, options.beats_per_bar, silent(style, options), where=options.style)
-    from_wish(options, seconds=1)
 
 
 def _style(options: Options, replay: manifest.Replay | None) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from emotion.checkpoint import file_sha256
-from video2music.batch.jobs import Shard, find, plan
+from video2music.batch.jobs import Job, Shard, find, plan
 from video2music.batch.local import LocalWorker
 from video2music.batch.running import Batch
 from video2music.errors import MediaError
@@ -80,7 +80,7 @@ _DOES = {
 def main() -> None:
     """Run a batch over a folder: IN OUT [SHARD]."""
     clips, out, *shard = sys.argv[1:]
-    jobs = plan((clip, Options()) for clip in find([clips], Path(out)))
+    jobs = plan(Job(clip, Options()) for clip in find([clips], Path(out)))
     hire = partial(LocalWorker, threads=1, load=quick)
     Batch(jobs, Path(out), hire=hire, workers=2, shard=Shard.parse(shard[0]) if shard else None).run()
 

@@ -17,11 +17,12 @@ import pytest
 
 from emotion.files import PARTIAL
 from tests.video2music import composers
+from tests.video2music.films import film
 from video2music.batch import journal, places
 from video2music.batch.faults import BatchError
-from video2music.batch.jobs import Shard, plan
+from video2music.batch.jobs import Job, Shard, plan
 from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
-from video2music.batch.local import LocalWorker
+from video2music.batch.local import LocalWorker, _limited
 from video2music.batch.running import Batch
 from video2music.batch.scoring import Scorer
 from video2music.errors import MediaError
@@ -46,7 +47,7 @@ def clips(tmp_path):
 
 
 def run(found, out, **more):
-    batch = Batch(plan((clip, Options()) for clip in found), out, **{"hire": QUICK, **more})
+    batch = Batch(plan(Job(clip, Options()) for clip in found), out, **{"hire": QUICK, **more})
     batch.run()
     return {Path(outcome.clip).stem: outcome for outcome in batch.outcomes}
 
@@ -109,13 +110,37 @@ def test_a_disk_that_takes_no_more_is_told_of_and_the_worker_stays(clips, tmp_pa
     def full(place, outcome):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    (job,) = plan([(clip, Options()) for clip in clips(a="one")])
+    (job,) = plan([Job(clip, Options()) for clip in clips(a="one")])
     scorer, place = Scorer(composers.quick, 1), tmp_path / "place"
     with monkeypatch.context() as patch:
         patch.setattr(places, "write_note", full)
         outcome = scorer.compose(job, job.key(), place / "0")
     assert outcome.status == FAILED and "make room on the disk" in outcome.sentence
     assert scorer.compose(job, job.key(), place / "1").status == DONE
+
+
+def test_a_worker_keeps_to_its_threads_while_it_decodes_and_listens(tmp_path):
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("needs /proc to look at threads")
+    clip = film(tmp_path / "a.mp4", "mpeg4", times_ms=range(0, 4000, 40), size=(320, 240))
+    code = f"""
+import os
+from pathlib import Path
+import numpy as np
+from video2music import media, speech
+from video2music.batch.scoring import pipeline
+pipeline(1)
+count = lambda: len(os.listdir("/proc/self/task"))
+before = most = count()
+for frame in media.frames(Path({str(clip)!r})):
+    most = max(most, count())
+noise = np.random.default_rng(0).normal(size=(44100, 2)).astype(np.float32)
+speech.likelihood([0.1 * noise])
+print(most - before, count() - before)
+"""
+    with _limited(1):
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["0", "0"], done.stderr
 
 
 def never(**_):
@@ -142,7 +167,7 @@ def test_a_failed_clip_is_tried_again_when_asked_or_when_it_changed(clips, tmp_p
 
 def test_other_options_are_other_work(clips, tmp_path):
     (clip,) = clips(a="one")
-    jobs = plan([(clip, Options()), (clip, Options(seed=1)), (clip, Options(seed=1))])
+    jobs = plan([Job(clip, Options()), Job(clip, Options(seed=1)), Job(clip, Options(seed=1))])
     batch = Batch(jobs, tmp_path / "out", hire=QUICK)
     batch.run()
     assert len(jobs) == 2 and {outcome.status for outcome in batch.outcomes} == {DONE}
@@ -196,7 +221,7 @@ def test_two_clips_of_one_name_or_one_content_both_have_a_folder(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.mp4").write_text(text)
     found = sorted(tmp_path.glob("*/a.mp4"))
-    batch = Batch(plan((clip, Options()) for clip in found), tmp_path / "out", hire=QUICK, workers=2)
+    batch = Batch(plan(Job(clip, Options()) for clip in found), tmp_path / "out", hire=QUICK, workers=2)
     batch.run()
     assert len({outcome.name for outcome in batch.outcomes}) == 3
     assert {outcome.status for outcome in batch.outcomes} == {DONE}
@@ -207,7 +232,7 @@ def test_a_clip_keeps_its_folder_when_another_of_its_name_joins(clips, tmp_path)
     run(found, out)
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "a.mp4").write_text("another")
-    batch = Batch(plan((clip, Options()) for clip in [*found, tmp_path / "more" / "a.mp4"]), out, hire=QUICK)
+    batch = Batch(plan(Job(clip, Options()) for clip in [*found, tmp_path / "more" / "a.mp4"]), out, hire=QUICK)
     batch.run()
     assert [outcome.status for outcome in batch.outcomes] == [DONE, DONE]
     assert len(lines(out)) == 2 and "a/a.mid" in midi(out)
@@ -224,7 +249,7 @@ def test_a_clip_that_is_not_there_is_told_of_and_tried_again(clips, tmp_path):
 
 def test_what_a_worker_finished_before_its_run_was_killed_is_taken_over(clips, tmp_path):
     (clip,), out = clips(a="one"), tmp_path / "out"
-    (job,) = plan([(clip, Options())])
+    (job,) = plan([Job(clip, Options())])
     place = places.of_run(out, Shard()) / "0"
     Scorer(composers.quick, 1).compose(job, job.key(), place)  # and here the run ends: not published, not told
     assert run([clip], out, hire=never)["a"].status == DONE
@@ -233,7 +258,7 @@ def test_what_a_worker_finished_before_its_run_was_killed_is_taken_over(clips, t
 
 def test_what_was_published_before_its_run_was_killed_is_told_once(clips, tmp_path):
     (clip,), out = clips(a="one"), tmp_path / "out"
-    (job,) = plan([(clip, Options())])
+    (job,) = plan([Job(clip, Options())])
     place = places.of_run(out, Shard()) / "0"
     outcome = Scorer(composers.quick, 1).compose(job, job.key(), place)
     places.publish(out, place, outcome, overwrite=False)  # and here the run ends: not told
@@ -274,7 +299,7 @@ def test_an_interrupted_run_ends_its_workers_and_goes_on_later(clips, tmp_path):
         if standing.outcome and not interrupt.ident:  # once, although a slow machine may have more to tell by then
             interrupt.start()
 
-    batch = Batch(plan((clip, Options()) for clip in found), out, hire=QUICK, tell=tell)
+    batch = Batch(plan(Job(clip, Options()) for clip in found), out, hire=QUICK, tell=tell)
     with pytest.raises(KeyboardInterrupt):
         batch.run()
     assert [outcome.status for outcome in batch.outcomes] == [DONE, WAITING, WAITING]

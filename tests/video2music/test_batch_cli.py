@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,14 @@ from typer.main import get_command
 
 from emotion.files import PARTIAL
 from tests.video2music.conftest import draw_clip
+from video2music import manifest, styles
+from video2music.batch.jobs import plan
+from video2music.batch.scoring import Scorer
 from video2music.cli import app
-from video2music.cli.batch import WISHES, options_of, read_table
+from video2music.cli.jobs_table import WISHES, options_of, read_table
 from video2music.errors import OptionError
 from video2music.options import Options
+from video2music.pipeline import compose
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = ("--encoder", "color", "--candidates", "1")
@@ -67,26 +72,29 @@ def test_a_row_says_what_the_command_line_does_not(table):
         ["", "", "", "", "", "", "", "", "", ""],
         ["CLIP"],
     )
-    (clip, first), (_, second) = read_table(path, {**AS_IT_COMES, "encoder": "color", "seed": 3})
-    assert clip == path.parent / "a.mp4"
-    assert first == Options(
+    first, second = read_table(path, {**AS_IT_COMES, "encoder": "color", "seed": 3})
+    assert first.clip == path.parent / "a.mp4" and first.earlier is None
+    assert first.options == Options(
         encoder="color", tempo=(80.0, 110.0), beats_per_bar=3, hits=(1.5, 3.0), stems=True, audio_format="flac",
         preview_s=4.5, seed=7,
     )  # fmt: skip
-    assert second == Options(encoder="color", seed=3)
+    assert second.options == Options(encoder="color", seed=3)
 
 
 def test_a_row_s_mood_takes_the_place_of_the_command_line_s(table):
     path = table(["clip", "emotion", "valence", "arousal"], ["CLIP", "sad", "", ""], ["CLIP", "", "0.5", "-0.5"])
-    (_, sad), (_, point) = read_table(path, {**AS_IT_COMES, "emotion": "tense"})
-    assert sad == Options(emotion="sad") and point == Options(valence=0.5, arousal=-0.5)
+    sad, point = read_table(path, {**AS_IT_COMES, "emotion": "tense"})
+    assert sad.options == Options(emotion="sad") and point.options == Options(valence=0.5, arousal=-0.5)
 
 
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
         ([["clip", "stile"], ["CLIP", "piano"]], ["row 1", "'stile'", "no such option", "audio-format"]),
-        ([["clip", "from"], ["CLIP", "x.json"]], ["row 1", "'from'"]),
+        ([["clip", "from"], ["CLIP", "x.json"]], ["row 2", "'from'", "x.json"]),
+        ([["clip", "lock"], ["CLIP", "chords"]], ["row 2", "'lock'", "'from'"]),
+        ([["clip", "redraw"], ["CLIP", "1"]], ["row 2", "'redraw'", "'from'"]),
+        ([["clip", "from", "redraw"], ["CLIP", "x.json", "first"]], ["row 2", "'redraw'", "not a whole number"]),
         ([["clip", "seed", "seed"], ["CLIP", "1", "2"]], ["row 1", "'seed'", "twice"]),
         ([["seed"], ["1"]], ["no column 'clip'"]),
         ([], ["no column 'clip'"]),
@@ -110,6 +118,97 @@ def test_a_table_with_a_mistake_is_refused_by_row_and_column(table, rows, told):
         read_table(table(*rows), AS_IT_COMES)
     assert all(text in str(caught.value) for text in told), caught.value
     assert "\n" not in str(caught.value)
+
+
+def test_paths_in_a_table_are_relative_to_its_folder(tmp_path, monkeypatch):
+    folder, elsewhere = tmp_path / "tables", tmp_path / "elsewhere"
+    (folder / "clips").mkdir(parents=True)
+    elsewhere.mkdir()
+    (folder / "clips" / "a.mp4").write_text("a clip")
+    (folder / "mood.csv").write_text("t_s,valence,arousal\n0,0.5,0.5\n")
+    (folder / "mine.toml").write_text(styles.read("piano"))
+    (folder / "jobs.csv").write_text("clip,curve,style\nclips/a.mp4,mood.csv,mine.toml\nclips/a.mp4,,strings\n")
+    monkeypatch.chdir(elsewhere)
+    one, two = read_table(Path("../tables/jobs.csv"), AS_IT_COMES)
+    assert [job.clip.resolve() for job in (one, two)] == [(folder / "clips" / "a.mp4").resolve()] * 2
+    assert Path(one.options.curve).samefile(folder / "mood.csv") and Path(one.options.curve).is_absolute()
+    assert Path(one.options.style).samefile(folder / "mine.toml") and two.options.style == "strings"
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory):
+    """A scored clip of four seconds."""
+    folder = tmp_path_factory.mktemp("piece")
+    clip = draw_clip(folder / "short.mp4", seconds=4, size=(64, 48))
+    return compose(clip, folder / "out", Options(encoder="color", candidates=1, seed=3))
+
+
+def replayed(tmp_path, piece, head, *lines, **command_line):
+    """The jobs of a table whose column `from` leads to the piece from the table's own folder."""
+    path = tmp_path / "jobs.csv"
+    manifest = os.path.relpath(piece.manifest, tmp_path)
+    path.write_text("\n".join([f"from,{head}", *(f"{manifest},{line}" for line in lines)]) + "\n")
+    return read_table(path, {**AS_IT_COMES, **command_line}, frozenset(command_line))
+
+
+def test_a_row_may_begin_from_an_earlier_piece(tmp_path, piece):
+    before = manifest.read(piece.manifest)
+    plain, loud, locked, anew = replayed(
+        tmp_path, piece, "lock,redraw,style,stems,seed", ",,,,", ",,,yes,", "chords;form,,strings,,7", ",1,,,9"
+    )
+    assert {job.clip for job in (plain, loud, locked, anew)} == {before.clip}
+    assert plain.options == before.options and loud.options == replace(before.options, stems=True)
+    assert locked.options == replace(before.options, style="strings", seed=7)
+    assert locked.earlier.replay().locks == {"chords", "form"}
+    assert anew.earlier.replay().redraw == 1 and anew.options.seed == 9
+    assert len({job.key() for job in (plain, loud, locked, anew)}) == 4
+
+
+def test_an_earlier_piece_takes_from_the_command_line_what_it_leaves_room_for(tmp_path, piece):
+    command_line = {"style": "strings", "key": "C major", "stems": True}
+    plain, locked = replayed(tmp_path, piece, "lock", "", "chords", **command_line)
+    before = manifest.read(piece.manifest).options
+    assert plain.options == replace(before, stems=True)
+    assert locked.options == replace(before, stems=True, style="strings")
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "told"),
+    [
+        ("lock", "rhythm", ["'from'", "rhythm"]),
+        ("redraw", "99", ["'from'", "99"]),
+        ("style", "strings", ["'style'", "--lock"]),
+        ("lock,key", "chords,C minor", ["'key'", "locked chords"]),
+        ("clip", "other.mp4", ["'clip'", "no file"]),
+        ("clip", "jobs.csv", ["'clip'", "not the clip of the manifest"]),
+    ],
+)
+def test_a_row_with_an_earlier_piece_is_refused_by_row_and_column(tmp_path, piece, head, line, told):
+    with pytest.raises(OptionError) as caught:
+        replayed(tmp_path, piece, head, line)
+    assert all(text in str(caught.value) for text in ["row 2", *told]), caught.value
+
+
+def test_a_worker_plays_an_earlier_piece_again_byte_for_byte(tmp_path, piece):
+    (job,) = plan(replayed(tmp_path, piece, "source", "replace"))
+    outcome = Scorer(lambda threads: compose, 1).compose(job, job.key(), tmp_path / "place")
+    assert outcome.status == "done", outcome.sentence
+    assert (tmp_path / "place" / outcome.files["midi"]).read_bytes() == piece.midi.read_bytes()
+
+
+def test_the_program_that_hands_out_the_clips_needs_no_torch(tmp_path):
+    (tmp_path / "a.mp4").write_text("a clip")
+    code = f"""
+import sys
+from video2music.batch import running, local
+from video2music.cli import batch
+jobs = batch._wanted([{str(tmp_path)!r}], None, {tmp_path!r} / "out", {{
+    name: wish.default for name, wish in batch.WISHES.items()}}, set())
+hire, count = batch._crew(None, 2)
+print(len(jobs), count, *{{"torch", "scipy", "transformers"}} & set(sys.modules))
+""".replace(repr(tmp_path), f"__import__('pathlib').Path({str(tmp_path)!r})")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["1", "2"], done.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere.mp4",), ("--jobs", "none.csv"), ("--shard", "3/2", "README.md")])

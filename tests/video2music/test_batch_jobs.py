@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video2music.batch import journal, summary
 from video2music.batch.faults import BatchError
-from video2music.batch.jobs import Shard, find, plan
+from video2music.batch.jobs import Job, Shard, find, plan
 from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
 from video2music.errors import OptionError
 from video2music.options import Options
@@ -39,7 +39,7 @@ def test_links_that_lead_nowhere_or_in_a_circle_are_clips_to_tell_of(tmp_path):
     for link, target in zip(links, ("circle.mp4", "nowhere.mp4"), strict=True):
         link.symlink_to(target)
     assert find(map(str, links), tmp_path / "out") == links
-    for job in plan((link, Options()) for link in links):
+    for job in plan(Job(link, Options()) for link in links):
         with pytest.raises(FileNotFoundError):
             job.key()
 
@@ -54,7 +54,7 @@ def test_what_gives_no_clip_is_refused_by_name(tmp_path, monkeypatch, given_):
 
 def test_the_plan_does_not_depend_on_the_order_of_what_is_wanted(tmp_path):
     touch(tmp_path, "x/a.mp4", "y/a.mp4", "b.mp4")
-    wanted = [(tmp_path / name, Options(seed=seed)) for name in ("x/a.mp4", "y/a.mp4", "b.mp4") for seed in (0, 1)]
+    wanted = [Job(tmp_path / name, Options(seed=seed)) for name in ("x/a.mp4", "y/a.mp4", "b.mp4") for seed in (0, 1)]
     jobs = plan(wanted)
     assert jobs == plan(reversed(wanted)) and len({job.name for job in jobs}) == 6
 
@@ -64,7 +64,7 @@ def test_a_key_follows_content_and_options_and_nothing_else(tmp_path):
     (tmp_path / "b.mp4").write_text("a.mp4")
 
     def key(name, **options):
-        return plan([(tmp_path / name, Options(**options))])[0].key()
+        return plan([Job(tmp_path / name, Options(**options))])[0].key()
 
     assert key("a.mp4") == key("b.mp4")
     curved = key("a.mp4", curve=str(tmp_path / "curve.csv"))
@@ -107,6 +107,7 @@ def test_a_line_says_what_the_outcome_was(outcome):
     assert line.count("\n") == 1 and Outcome.parse(line) == outcome
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(st.lists(outcomes, min_size=1, max_size=4), st.data())
 def test_a_journal_that_was_cut_anywhere_loses_at_most_its_last_line_and_goes_on(tmp_path_factory, told, data):
     out = tmp_path_factory.mktemp("out")

@@ -14,7 +14,7 @@ from tests.video2music import composers
 from tests.video2music.conftest import draw_clip
 from video2music.batch.cluster import RayWorker, connect
 from video2music.batch.faults import BatchError
-from video2music.batch.jobs import plan
+from video2music.batch.jobs import Job, plan
 from video2music.batch.journal import DONE, FAILED
 from video2music.batch.running import Batch
 from video2music.options import Options
@@ -40,7 +40,7 @@ def test_actors_score_and_are_replaced_when_they_are_lost(address, tmp_path):
     for name, text in texts.items():
         (tmp_path / f"{name}.mp4").write_text(text)
     hire = partial(RayWorker, threads=1, load=composers.quick)
-    jobs = plan((clip, Options()) for clip in sorted(tmp_path.glob("*.mp4")))
+    jobs = plan(Job(clip, Options()) for clip in sorted(tmp_path.glob("*.mp4")))
     batch = Batch(jobs, tmp_path / "out", hire=hire, workers=2, timeout_s=3)
     batch.run()
     found = {Path(outcome.clip).stem: outcome for outcome in batch.outcomes}
@@ -54,7 +54,7 @@ def test_an_actor_that_cannot_start_ends_the_batch_in_a_sentence(address, tmp_pa
     (tmp_path / "a.mp4").write_text("one")
     hire = partial(RayWorker, threads=1, load=composers.broken)
     with pytest.raises(BatchError, match="a worker cannot start"):
-        Batch(plan([(tmp_path / "a.mp4", Options())]), tmp_path / "out", hire=hire).run()
+        Batch(plan([Job(tmp_path / "a.mp4", Options())]), tmp_path / "out", hire=hire).run()
 
 
 def test_the_cluster_s_cores_are_counted(address):

@@ -55,7 +55,7 @@ class RayWorker:
         self._await_ready()
         errors = self._ray.exceptions
         try:
-            return self._ray.get(self._actor.compose.remote(job, key, place), timeout=timeout_s)
+            return self._ray.get(self._actor.compose.remote(job, key, place.absolute()), timeout=timeout_s)
         except errors.GetTimeoutError:
             raise WorkerLost(f"{job.clip} took longer than {timeout_s:g} s: give it longer with --timeout") from None
         except errors.RayError as error:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emotion.checkpoint import file_sha256
 from video2music.batch.faults import BatchError
@@ -18,23 +18,45 @@ from video2music.media import VIDEO_NAMES
 from video2music.options import Options
 from video2music.output import names
 
+if TYPE_CHECKING:
+    from video2music.manifest import Replay
+
 log = logging.getLogger(__name__)
 
 _FILES = ("curve", "style")  # options that may name a file, whose content then counts
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """A piece that is to be played again: its manifest, the parts that stay (`locks`), the section that alone goes."""
+
+    manifest: Path
+    locks: tuple[str, ...] = ()
+    redraw: int | None = None
+
+    def replay(self) -> "Replay":
+        """What `pipeline.compose` takes. Raises ManifestError or OptionError."""
+        from video2music import manifest
+
+        return replace(manifest.read(self.manifest), locks=frozenset(self.locks), redraw=self.redraw)
+
+
+@dataclass(frozen=True)
 class Job:
-    """One clip to score: its absolute path, its options and what its folder in OUT is called."""
+    """One clip to score: its absolute path, its options, what its folder in OUT is called, the piece it begins from."""
 
     clip: Path
     options: Options
-    name: str
+    name: str = ""
+    earlier: Earlier | None = None
 
     @property
     def signature(self) -> str:
         """The options as text, the same for the same wishes."""
-        return json.dumps(asdict(self.options), sort_keys=True)
+        wishes = asdict(self.options)
+        if self.earlier:
+            wishes["earlier"] = [str(self.earlier.manifest), sorted(self.earlier.locks), self.earlier.redraw]
+        return json.dumps(wishes, sort_keys=True)
 
     def key(self) -> str:
         """What a journal knows the work by, 32 hex digits: the clip's content and the options. Raises OSError."""
@@ -43,6 +65,8 @@ class Job:
         if not self.clip.is_file():  # a pipe would be read for ever
             raise OSError(22, "it is no file", str(self.clip))
         named = {option: _content(getattr(self.options, option)) for option in _FILES}
+        if self.earlier:
+            named["earlier"] = _content(self.earlier.manifest)
         text = json.dumps([file_sha256(self.clip), self.signature, named], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -121,13 +145,13 @@ def _is_clip(path: Path, folder: Path) -> bool:
     return not hidden and path.suffix.lower() in VIDEO_NAMES and path.is_file()
 
 
-def plan(wanted: Iterable[tuple[Path, Options]]) -> list[Job]:
-    """A job for each clip and its options, in an order that is the same on every machine, each with its own name.
+def plan(wanted: Iterable[Job]) -> list[Job]:
+    """The jobs in an order that is the same on every machine, with absolute paths, each with its own name.
 
     What is wanted twice is done once. A clip that is wanted with several options gets a folder for each, named after
     the clip and its options' hash. Shards are cut from this list, so that all of them give the same names.
     """
-    jobs = [Job(clip.absolute(), options, "") for clip, options in wanted]
+    jobs = [replace(job, clip=job.clip.absolute()) for job in wanted]
     unique = {(os.fsencode(job.clip), job.signature): job for job in jobs}
     if len(unique) < len(jobs):
         log.warning(

@@ -18,7 +18,9 @@ from video2music.options import Result
 log = logging.getLogger(__name__)
 
 STARTING_S = 300.0  # for a worker to import and load what it needs
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# OMP_THREAD_LIMIT is for the detector of speech, which takes four threads whatever the others say; on two cores it is
+# quicker with one.
+THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Composer = Callable[..., Result]
 Load = Callable[[int], Composer]  # is given the number of threads; a function of a module, so that workers find it
@@ -37,15 +39,17 @@ class Worker(Protocol):
 
 
 def pipeline(threads: int) -> Composer:
-    """`pipeline.compose`, with torch and OpenCV on so many threads."""
+    """`pipeline.compose`, with torch, OpenCV and the decoder of pictures on so many threads."""
     import cv2
     import torch
 
+    from video2music import media
     from video2music.draft import load_models
     from video2music.pipeline import compose
 
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
+    media.set_decoder_threads(threads)
     load_models()
     return compose
 
@@ -73,7 +77,8 @@ class Scorer:
         with _warnings() as notes:
             try:
                 place.mkdir(parents=True, exist_ok=True)
-                result = self._compose(job.clip, place, job.options, name=job.name)
+                replay = {"replay": job.earlier.replay()} if job.earlier else {}
+                result = self._compose(job.clip, place, job.options, name=job.name, **replay)
                 seconds = round(time.perf_counter() - started, 2)
                 outcome = _done(job, key, task, place, result, seconds, tuple(notes))
             except Exception as error:  # one bad clip never stops the others

@@ -1,6 +1,5 @@
 """`video2music batch`: score many clips, resumable, on this machine or on a Ray cluster."""
 
-import csv
 import inspect
 import signal
 import sys
@@ -9,32 +8,21 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, NoneType
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emotion.cli.report import JsonOption, failing_plainly, write_json, write_table, write_text
-from emotion.errors import UserError
 from video2music.batch import TIMEOUT_S
-from video2music.cli import generate as single
+from video2music.cli.generate import given_options
+from video2music.cli.jobs_table import WISHES, check, options_of, placed, read_table
 from video2music.errors import OptionError
-from video2music.options import Options, read_metre, read_tempo
 
 if TYPE_CHECKING:
     from video2music.batch.jobs import Job
     from video2music.batch.running import Batch, Standing
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
-
-# What `generate` is told that is no wish for a piece.
-_NO_WISH = frozenset({"context", "clips", "out", "manifest", "lock", "redraw", "overwrite", "json_file"})
-WISHES: Mapping[str, inspect.Parameter] = MappingProxyType({
-    name: wish for name, wish in inspect.signature(single.generate).parameters.items() if name not in _NO_WISH
-})  # fmt: skip
-CLIP = "clip"  # the column that names the video
-LISTED = ";"  # between the values of an option that may repeat
-_YES_NO = MappingProxyType({"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False})
 
 
 def _with_wishes(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,6 +38,7 @@ def _with_wishes(command: Callable[..., None]) -> Callable[..., None]:
 
 @_with_wishes
 def batch(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="IN...", help="Videos, folders of them, or quoted patterns.")
     ] = None,
@@ -58,7 +47,11 @@ def batch(
     ] = Path("out"),
     jobs: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.csv", help="Clips with options of their own: columns clip and long options below."),
+        typer.Option(
+            metavar="FILE.csv",
+            help="Clips with options of their own: columns clip, long options below, and generate's from, lock and "
+            "redraw. Paths in it are relative to its folder.",
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Clips at a time. Default: half the cores, which share them out.")
@@ -87,7 +80,7 @@ def batch(
         from video2music.batch import jobs as planning
 
         part = planning.Shard.parse(shard) if shard else planning.Shard()
-        wanted = planning.plan(_wanted(inputs or [], jobs, out, wishes))
+        wanted = planning.plan(_wanted(inputs or [], jobs, out, wishes, given_options(context)))
         if not wanted:
             raise OptionError("no clip was given: name videos, folders or patterns, or a table with --jobs")
         hire, count = _crew(ray, workers)
@@ -100,134 +93,18 @@ def batch(
         raise typer.Exit(INTERRUPTED if stopped else 1)
 
 
-def _wanted(inputs: list[str], table: Path | None, out: Path, wishes: Mapping[str, Any]) -> list[tuple[Path, Options]]:
-    """Every clip with its options, all of them checked. Raises UserError."""
-    from video2music.batch.jobs import find
+def _wanted(
+    inputs: list[str], table: Path | None, out: Path, wishes: Mapping[str, Any], given: set[str]
+) -> "list[Job]":
+    """What is to be done, all options checked. Raises UserError."""
+    from video2music.batch.jobs import Job, find
 
+    wishes = placed(wishes, Path())
     options = options_of(wishes)
-    wanted = [(clip, options) for clip in find(inputs, out)]
+    wanted = [Job(clip, options) for clip in find(inputs, out)]
     if wanted:
-        _check(options)
-    return wanted + (read_table(table, wishes) if table else [])
-
-
-def _check(options: Options) -> None:
-    """Refuse before anything starts what every clip would be refused for. Raises UserError."""
-    from video2music import pipeline, styles
-
-    pipeline.check(options, styles.read(options.style))
-
-
-def options_of(wishes: Mapping[str, Any]) -> Options:
-    """What the options of `generate` say, under their names there. Raises OptionError, KeyNameError or ChordError."""
-    return Options(**{_field(name): _READ.get(name, _as_is)(value) for name, value in wishes.items()})
-
-
-def _field(name: str) -> str:
-    return single.OPTION_OF.get(name, name)
-
-
-def _as_is(value: Any) -> Any:
-    return tuple(value or ()) if isinstance(value, list) else value
-
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value or ())
-
-
-_READ: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
-    "tempo": read_tempo, "metre": read_metre, "only": _tuple, "without": _tuple, "hit": _tuple,
-})  # fmt: skip
-
-
-def read_table(path: Path, wishes: Mapping[str, Any]) -> list[tuple[Path, Options]]:
-    """The clips of a table with their options; an empty cell leaves what the command line says.
-
-    The columns are `clip` and long options of `generate` without their dashes before. Where an option may repeat, `;`
-    lies between its values. Rows are counted as a spreadsheet does, the head being row 1. Raises OptionError, which
-    names the row and the column.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            lines = list(csv.reader(file, strict=True))
-    except (OSError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OptionError(f"the table {path} cannot be read ({reason}): give a CSV file") from None
-    head = [cell.strip() for cell in lines[0]] if lines else []
-    _refuse_head(path, head)
-    numbered = [(number, line) for number, line in enumerate(lines[1:], 2) if any(cell.strip() for cell in line)]
-    return [_row(f"{path}, row {number}", head, line, wishes) for number, line in numbered]
-
-
-def _refuse_head(path: Path, head: list[str]) -> None:
-    known = [CLIP, *(name.replace("_", "-") for name in WISHES)]
-    for column in head:
-        if column not in known:
-            raise OptionError(f"{path}, row 1, column {column!r}: no such option; choose of {', '.join(known)}")
-        if head.count(column) > 1:
-            raise OptionError(f"{path}, row 1, column {column!r}: it is there twice; leave one out")
-    if CLIP not in head:
-        raise OptionError(f"{path} has no column {CLIP!r}: give one with the paths of the videos")
-
-
-def _row(where: str, head: list[str], line: list[str], wishes: Mapping[str, Any]) -> tuple[Path, Options]:
-    if len(line) > len(head):
-        raise OptionError(
-            f"{where}, column {len(head) + 1}: the head has only {len(head)} columns; quote cells with commas"
-        )
-    cells = {column: cell.strip() for column, cell in zip(head, line, strict=False) if cell.strip()}
-    clip = Path(cells.pop(CLIP, ""))
-    if not clip.is_file():
-        raise OptionError(f"{where}, column {CLIP!r}: there is no file {str(clip)!r}; give the path of a video")
-    given = {
-        column.replace("-", "_"): _cell(f"{where}, column {column!r}", column, text) for column, text in cells.items()
-    }
-    gone = {name for wish in given for name in single.INSTEAD_OF.get(wish, ())} - given.keys()
-    base = {**wishes, **{name: WISHES[name].default for name in gone}}
-    try:
-        options = options_of({**base, **given})
-        _check(options)
-    except UserError as error:
-        raise OptionError(f"{where}, column {_culprit(given, error)}: {error}") from None
-    return clip, options
-
-
-def _culprit(given: Mapping[str, Any], error: UserError) -> str:
-    """The column whose value alone is refused in the same words, or all of them where only together they are."""
-    for name, value in given.items():
-        try:
-            _check(options_of({**{wish: one.default for wish, one in WISHES.items()}, name: value}))
-        except UserError as own:
-            if str(own) == str(error):
-                return repr(name.replace("_", "-"))
-    return " and ".join(repr(name.replace("_", "-")) for name in given) or repr(CLIP)
-
-
-def _cell(where: str, column: str, text: str) -> Any:
-    """A cell as the type of its option. Raises OptionError."""
-    kind = get_args(WISHES[column.replace("-", "_")].annotation)[0]
-    kind = next((one for one in get_args(kind) if one is not NoneType), kind) if get_origin(kind) is not list else kind
-    if get_origin(kind) is list:
-        inner = get_args(kind)[0]
-        return [_value(where, inner, part.strip()) for part in text.split(LISTED) if part.strip()]
-    return _value(where, kind, text)
-
-
-def _value(where: str, kind: type, text: str) -> Any:
-    read, what = _KINDS[kind]
-    try:
-        return read(text)
-    except (ValueError, KeyError):
-        raise OptionError(f"{where}: {text!r} is not {what}") from None
-
-
-def _truth(text: str) -> bool:
-    return _YES_NO[text.lower()]
-
-
-_KINDS: Mapping[type, tuple[Callable[[str], Any], str]] = MappingProxyType({
-    str: (str, "text"), int: (int, "a whole number"), float: (float, "a number"), bool: (_truth, "yes or no"),
-})  # fmt: skip
+        check(options)
+    return wanted + (read_table(table, wishes, frozenset(given)) if table else [])
 
 
 def _crew(ray: str | None, workers: int | None) -> "tuple[Callable[[], Any], int]":

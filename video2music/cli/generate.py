@@ -95,7 +95,7 @@ def generate(
             "preview_s": preview, "variants": variants,
         }  # fmt: skip
         replay = _replay(manifest, lock, redraw)
-        options = _options(wishes, _given(context), replay)
+        options = options_of_replay(wishes, given_options(context), replay)
         clips = clips or ([replay.clip] if replay else [])
         if not clips:
             raise OptionError("no clip was given: name at least one video, or a manifest with --from")
@@ -108,8 +108,8 @@ def generate(
 # The parameters above that stand for an option of another name.
 OPTION_OF = MappingProxyType({"metre": "beats_per_bar", "hit": "hits", "preview": "preview_s"})
 # What a piece that is played again, whole or but for a section, may still be wished for: how it is put to use.
-_OF_A_REPLAY = frozenset({"source", "stems", "audio_format"})
-_OF_A_SECTION = _OF_A_REPLAY | {"seed", "temperature", "variants"}
+OF_A_REPLAY = frozenset({"source", "stems", "audio_format"})
+OF_A_SECTION = OF_A_REPLAY | {"seed", "temperature", "variants"}
 
 
 # Wishes of the earlier piece that a new one takes the place of.
@@ -124,7 +124,7 @@ INSTEAD_OF = MappingProxyType({
 })  # fmt: skip
 
 
-def _given(context: typer.Context) -> set[str]:
+def given_options(context: typer.Context) -> set[str]:
     """The options that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
@@ -143,12 +143,12 @@ def _replay(path: Path | None, lock: str | None, redraw: int | None) -> "Replay 
     return replace(manifest.read(path), locks=locks, redraw=redraw)
 
 
-def _options(wishes: dict[str, Any], given: set[str], replay: "Replay | None") -> Options:
+def options_of_replay(wishes: dict[str, Any], given: set[str], replay: "Replay | None") -> Options:
     """The wishes, or those of a piece that is played again with what may be wished for anew."""
     if replay is None:
         return Options(**wishes)
     if not replay.locks:
-        allowed = _OF_A_REPLAY if replay.redraw is None else _OF_A_SECTION
+        allowed = OF_A_REPLAY if replay.redraw is None else OF_A_SECTION
         if stray := sorted(given - allowed):
             raise OptionError(
                 f"--from plays a piece again as it was, so it takes no {_spelt(stray[0])}: leave that out, or say with "
