@@ -17,7 +17,7 @@ from emotion.threads import wait_quietly
 from video2music import styles
 from video2music.errors import OptionError
 from video2music.options import SOURCES
-from video2music.studio import drawing, serving, uploads, wishes
+from video2music.studio import demonstration, drawing, serving, uploads, wishes
 from video2music.studio.sentences import sentence
 from video2music.studio.visit import EVERYTHING, Piece, Visit, best
 from video2music.studio.way import Way
@@ -75,6 +75,8 @@ STAGES = MappingProxyType({
 LOCKS = (("its chords and key", "chords"), ("its bars and tempo", "form"))
 HOME_IDS = ("video", "music", "midi", "chords", "stems", "manifest")
 TAKEN_HOME = ("Video", "Music (WAV)", "MIDI", "Chord chart (.lab)", "Instruments (ZIP)", "Manifest (.json)")
+NO_CLIP = "There is no clip yet: upload one first, or take the demo clip."
+NO_MUSIC = "There is no music yet: drop a sound or a MIDI file first."
 IDLE = "Nothing is composed yet."
 STOPPED = "Stopped. What was there before stays."
 STOPPED_BATCH = "Stopped. What was not finished is gone."
@@ -83,33 +85,17 @@ SLOTS = 6  # variants that are shown side by side
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 CSS = """
 .gradio-container { max-width: 1280px !important; }
-.players { gap: 12px; } .players > * { min-width: 260px !important; }
-#status { min-height: 5.2em; } #status p { margin: .4em 0; }
-footer { opacity: .6; }
+.players > * { min-width: 280px !important; }
+.home > * { flex: 1 1 140px !important; min-width: 0 !important; }
+#watched:not(:has(svg)) { display: none; }
+#status { min-height: 4.5em; }
+footer .divider { display: none; }
+@media (max-width: 640px) { #clip { height: 220px !important; } }
 """
 
 
-class Job(NamedTuple):
-    """What work is given: a folder of its own, what to call at every step, and what is set when it shall stop."""
-
-    folder: Path
-    tell: Tell
-    stop: Event
-
-
-class Home(NamedTuple):
-    """The files of a piece that may be taken home, in the order of TAKEN_HOME."""
-
-    video: str
-    music: str
-    midi: str
-    chords: str
-    stems: str | None
-    manifest: str
-
-
 class Studio:
-    """What the server does when a visitor asks; each public method stands behind one event of the page."""
+    """What happens when a visitor asks for work; every method but `run` stands behind one event of the page."""
 
     def __init__(self, settings: serving.Settings) -> None:
         self.settings = settings
@@ -122,19 +108,12 @@ class Studio:
         curve: str,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 how gradio hands the bar over
-    ) -> tuple[str, dict[str, Any]]:
+    ) -> tuple[Any, ...]:
         """What there is to see in the clip, as HTML, and the drawing of the curve over its length."""
         if clip is None:
             return "", drawing.redrawn(curve, None)
-
-        def work(job: Job) -> tuple[str, dict[str, Any]]:
-            from video2music.studio import composing, watched
-
-            uploads.clip(clip, self.settings.limits)
-            seen = composing.watch(Path(clip), encoder, job.tell)
-            return watched.view(seen, watched.thumbnails(Path(clip), seen)), drawing.fitted(curve, seen.duration_s)
-
-        return await self._run(work, request, bar(progress, only="watch"), clip=Path(clip), keep=False)
+        work = partial(desk().watch, clip=Path(clip), encoder=encoder, curve=curve)
+        return await self.run(work, bar(progress, only="watch"), upload=Path(clip), request=request, keep=False)
 
     async def compose(
         self,
@@ -158,22 +137,17 @@ class Studio:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, ...]:
-        """Compose for the clip; the files of the best variant, and a sentence."""
+        """Compose for the clip: the files of the best variant, and a sentence on it."""
         if clip is None:
-            raise complaint("There is no clip yet: upload one, or take the demo clip.")
+            raise complaint(NO_CLIP)
         wished = Wishes(
             feeling, valence, arousal, curve, strength, style, key, primer, tempo, source, seed, variants, candidates,
             encoder, stems,
         )  # fmt: skip
-
-        def work(job: Job) -> tuple[Piece, ...]:
-            from video2music.studio import composing
-
-            uploads.clip(clip, self.settings.limits)
-            return composing.compose(Path(clip), job.folder, wished.options(job.folder), job.tell)
-
-        visit.begin(await self._run(work, request, bar(progress, variants=int(variants)), clip=Path(clip)))
-        return await self.take_home(best(visit.pieces) + 1, visit)
+        work = partial(desk().compose, clip=Path(clip), wished=wished)
+        tell = bar(progress, variants=int(variants))
+        visit.begin(await self.run(work, tell, upload=Path(clip), request=request))
+        return await self.variant(best(visit.pieces) + 1, visit)
 
     async def reroll(
         self,
@@ -185,33 +159,21 @@ class Studio:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, ...]:
         """Draw a variant anew, whole but for what is kept, or one section; it comes beside the others."""
-
-        def work(job: Job) -> Piece:
-            from video2music.studio import composing
-
-            self.kept.touch(piece.folder)
-            return composing.roll(
-                piece, job.folder, job.tell, number=visit.next_roll(), section=int(redraw), locks=keep
-            )
-
-        piece = named(visit, which)
-        visit.add(await self._run(work, request, bar(progress), clip=piece.clip), SLOTS)
-        return await self.take_home(len(visit.pieces), visit)
-
-    async def take_home(self, which: int, visit: Visit) -> tuple[Any, ...]:
-        """The files of a variant, and a sentence on it."""
-        return await asyncio.to_thread(self._take_home, named(visit, which), int(which), visit)
-
-    def _take_home(self, piece: Piece, which: int, visit: Visit) -> tuple[Any, ...]:
-        from video2music.studio import composing
-
+        piece = numbered(visit, which)
         self.kept.touch(piece.folder)
-        made, stems = piece.result, composing.stems(piece)
-        home = Home(
-            str(made.video), str(made.audio), str(made.midi), str(made.chords), stems and str(stems),
-            str(composing.told(piece)),
-        )  # fmt: skip
-        return (*home, said(piece, which, len(visit.pieces)))
+        locks = () if redraw else tuple(keep)
+        work = partial(desk().reroll, piece=piece, number=visit.next_roll(), section=int(redraw), locks=locks)
+        visit.add(await self.run(work, bar(progress), upload=piece.clip, request=request), SLOTS)
+        return await self.variant(len(visit.pieces), visit)
+
+    async def variant(self, which: int, visit: Visit) -> tuple[Any, ...]:
+        """The files of a variant, and a sentence on it."""
+        piece = numbered(visit, which)
+        self.kept.touch(piece.folder)
+        try:
+            return (*await asyncio.to_thread(desk().files, piece), said(piece, int(which), len(visit.pieces)))
+        except Exception as error:
+            raise complaint(sentence(error, piece.clip, piece.folder)) from None
 
     async def judge(
         self,
@@ -219,25 +181,12 @@ class Studio:
         who: str,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[dict[str, Any], str, str]:
-        """What a judge hears in a sound or MIDI file: figures, a picture of them as HTML, and the figures as a file."""
+    ) -> tuple[Any, ...]:
+        """What a judge hears in a sound or MIDI file: figures, a view of them as HTML, and the figures as a file."""
         if music is None:
-            raise complaint("There is no music yet: drop a sound or a MIDI file.")
-
-        def work(job: Job) -> tuple[dict[str, Any], str, str]:
-            from video2music.studio import feeling, judging
-
-            path = Path(music)
-            uploads.music(path, self.settings.limits)
-            job.tell("judge", 0.3)
-            report = judging.hear(path, who)
-            return (
-                judging.figures(report, path.name),
-                feeling.view(report),
-                str(judging.written(report, path.name, job.folder)),
-            )
-
-        return await self._run(work, request, bar(progress, only="judge"), clip=Path(music))
+            raise complaint(NO_MUSIC)
+        work = partial(desk().judge, music=Path(music), who=who)
+        return await self.run(work, bar(progress, only="judge"), upload=Path(music), request=request)
 
     async def batch(
         self,
@@ -249,27 +198,17 @@ class Studio:
         seed: float | None,
         candidates: float,
     ) -> AsyncIterator[tuple[Any, ...]]:
-        """Score several clips with the same wishes; a table that fills, and at the end CSV, HTML and a ZIP."""
+        """Score several clips with the same wishes: a table that fills, and at the end CSV, HTML and a ZIP."""
         from video2music.studio import batches
 
-        paths, folder = [Path(clip) for clip in clips or ()], self.kept.new()
-        wished = Wishes(
-            feeling=feeling,
-            strength=strength,
-            style=style,
-            source=source,
-            seed=seed,
-            candidates=candidates,
-            stems=False,
-        )
-        running = None
+        common: Any = {"feeling": feeling, "strength": strength, "style": style, "source": source, "seed": seed}
+        wished, folder, running = Wishes(**common, candidates=candidates, stems=False), self.kept.new(), None
         try:
-            await asyncio.to_thread(uploads.clips, paths, self.settings.limits)
-            running = batches.Running(paths, wished.options(folder), folder / "scored")
+            running = await asyncio.to_thread(batches.begin, clips or (), wished, folder, self.settings.limits)
             while await asyncio.to_thread(running.news):
-                yield batches.rows(running.outcomes), batches.standing(running.outcomes), None, None, None
+                yield *batches.standing(running.outcomes), None, None, None
             papers = await asyncio.to_thread(batches.handed_out, running.outcomes, running.out)
-            yield batches.rows(running.outcomes), batches.standing(running.outcomes), *map(str, papers)
+            yield *batches.standing(running.outcomes), *map(str, papers)
         except Exception as error:
             self.kept.forget(folder)
             raise complaint(sentence(error, None, folder)) from None
@@ -279,35 +218,48 @@ class Studio:
 
     async def demo(self) -> str:
         """The clip that the program draws itself, drawn when it is first asked for."""
-        from video2music.studio import demonstration
-
         try:
             return str(await asyncio.to_thread(demonstration.clip, self.kept))
         except Exception as error:
             raise complaint(sentence(error)) from None
 
-    async def _run(
-        self, work: Callable[[Job], T], request: gr.Request, tell: Tell, *, clip: Path, keep: bool = True
+    async def run(
+        self, work: Callable[..., T], tell: Tell, *, upload: Path, request: gr.Request | None, keep: bool = True
     ) -> T:
-        """What `work` returns; its folder goes when it fails, is stopped, or keeps nothing. Raises gr.Error."""
-        folder = self.kept.new()
-        done = False
+        """What `work(job)` returns; its folder goes when it fails, is stopped, or need not be kept. Raises gr.Error."""
+        folder, done = self.kept.new(), False
         try:
-            found = await serving.stoppable(partial(self._work, work, folder, tell), visitor=session(request))
+            found = await serving.stoppable(
+                lambda stop: work(desk().Job(folder, stopping(tell, stop), self.settings.limits)),
+                visitor=getattr(request, "session_hash", None),
+            )
             done = keep
             return found
         except serving.Stopped:
             raise complaint(STOPPED) from None
         except Exception as error:  # the page's outer edge
-            raise complaint(sentence(error, clip, folder)) from None
+            raise complaint(sentence(error, upload, folder)) from None
         finally:
             if not done:
                 self.kept.forget(folder)
 
-    def _work(self, work: Callable[[Job], T], folder: Path, tell: Tell, stop: Event) -> T:
-        from video2music.studio import composing
 
-        return work(Job(folder, composing.stopping(tell, stop, serving.Stopped), stop))
+def desk() -> Any:
+    """The desk that does the work, imported when it is first needed, because it brings torch."""
+    from video2music.studio import desk
+
+    return desk
+
+
+def stopping(tell: Tell, stop: Event) -> Tell:
+    """The same progress, which ends the work as soon as the visitor asked for that."""
+
+    def told(stage: str, fraction: float) -> None:
+        if stop.is_set():
+            raise serving.Stopped(stage)
+        tell(stage, fraction)
+
+    return told
 
 
 def complaint(told: str) -> gr.Error:
@@ -315,16 +267,11 @@ def complaint(told: str) -> gr.Error:
     return gr.Error(told, title="This did not work", duration=None, print_exception=False)
 
 
-def session(request: gr.Request | None) -> str | None:
-    """Whose request it is, None outside of the page."""
-    return getattr(request, "session_hash", None)
-
-
-def named(visit: Visit, which: int | None) -> Piece:
+def numbered(visit: Visit, which: int | None) -> Piece:
     """A variant by its number. Raises gr.Error."""
     try:
         return visit.piece(int(which or 1))
-    except (OptionError, ValueError) as error:
+    except OptionError as error:
         raise complaint(str(error)) from None
 
 
@@ -348,60 +295,45 @@ def said(piece: Piece, which: int, count: int) -> str:
     )
 
 
-def numbered(pieces: Sequence[Piece]) -> list[tuple[str, int]]:
+def called(pieces: Sequence[Piece]) -> list[tuple[str, int]]:
     """What the variants are called, with their numbers; the judge's favourite is marked."""
-    favourite = best(pieces) if len(pieces) > 1 and pieces[0].match is not None else -1
-    return [
-        (f"Variant {place + 1}" + (" · nearest to the wish" if place == favourite else ""), place + 1)
-        for place in range(len(pieces))
-    ]
+    favourite = best(pieces) + 1 if len(pieces) > 1 and pieces[0].match is not None else None
+    numbers = range(1, len(pieces) + 1)
+    return [(f"Variant {number}" + " · nearest to the wish" * (number == favourite), number) for number in numbers]
 
 
-def parts(piece: Piece) -> list[tuple[str, int]]:
-    """What of a piece can be rolled again."""
-    spans = enumerate(piece.sections, start=1)
-    return [
-        ("everything", EVERYTHING),
-        *((f"section {number} · {clock(start_s)} to {clock(end_s)}", number) for number, (start_s, end_s) in spans),
-    ]
+def sections(piece: Piece) -> list[tuple[str, int]]:
+    """What of a piece can be drawn anew."""
+    spans = [f"{clock(start_s)} to {clock(end_s)}" for start_s, end_s in piece.sections]
+    return [("everything", EVERYTHING), *((f"section {n}, {span}", n) for n, span in enumerate(spans, start=1))]
 
 
 def shown(visit: Visit, which: int | None = None) -> list[Any]:
-    """The players, the choice among them, and all views of the one that is looked at; in the order of `Results`."""
-    pieces = visit.pieces
-    which = which or best(pieces) + 1
-    names = numbered(pieces)
+    """The players, the choice among them, and what there is to see of the chosen one, in the order of Results.all."""
+    which = which or best(visit.pieces) + 1
+    names = called(visit.pieces)
     players: list[Any] = [
-        gr.Video(value=str(piece.result.video), label=name, visible=True)
-        for piece, (name, _) in zip(pieces, names, strict=True)
+        gr.Video(str(piece.result.video), label=name, visible=True)
+        for piece, (name, _) in zip(visit.pieces, names, strict=True)
     ]
-    players += [gr.Video(value=None, visible=False)] * (SLOTS - len(pieces))
+    players += [gr.Video(None, visible=False)] * (SLOTS - len(players))
     return [
-        gr.Group(visible=True),
+        gr.Column(visible=True),
         *players,
-        gr.Radio(names, value=which, visible=len(pieces) > 1),
+        gr.Radio(names, value=which, visible=len(names) > 1),
         *looked(which, visit),
-    ]
-
-
-def looked(which: int, visit: Visit) -> list[Any]:
-    """The views of one variant: comparison, verdict, chords, notes, and what of it can be rolled again."""
-    from video2music.studio import harmony_chart, roll, verdict
-
-    piece = named(visit, which)
-    compared = verdict.table([one.scored for one in visit.pieces]) if len(visit.pieces) > 1 else ""
-    return [
-        compared,
-        verdict.view(piece.scored),
-        harmony_chart.view(piece.replay.composition),
-        roll.view(piece.scored.score),
-        gr.Dropdown(parts(piece), value=EVERYTHING),
     ]
 
 
 def newest(visit: Visit) -> list[Any]:
     """What is shown after a piece was rolled again: the new one."""
     return shown(visit, len(visit.pieces))
+
+
+def looked(which: int, visit: Visit) -> list[Any]:
+    """What there is to see of a variant, in the order of Results.views, and what of it can be drawn anew."""
+    piece = numbered(visit, which)
+    return [*desk().views(piece, visit), gr.Dropdown(sections(piece), value=EVERYTHING)]
 
 
 class Clips(NamedTuple):
@@ -467,9 +399,9 @@ def build(settings: serving.Settings | None = None) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab("Score a clip", elem_id="tab-score"):
                 score_tab(studio)
-            with gr.Tab("Judge music", elem_id="tab-judge"):
+            with gr.Tab("Judge", elem_id="tab-judge"):
                 judge_tab(studio)
-            with gr.Tab("Many clips", elem_id="tab-batch"):
+            with gr.Tab("Batch", elem_id="tab-batch"):
                 batch_tab(studio)
         page.unload(gone)
         page.load(prepare, **PRIVATE)
@@ -499,15 +431,17 @@ def score_tab(studio: Studio) -> None:
             with gr.Row():
                 compose = gr.Button("Compose", variant="primary", elem_id="compose")
                 cancel = gr.Button("Cancel", variant="stop", elem_id="cancel", visible=False)
-            status = gr.Markdown(IDLE, elem_id="status")
+            status = gr.Markdown(IDLE, label="Sentence", elem_id="status")
     results = result_widgets()
     watching(studio, clips, wished, drawn)
     buttons = [compose, cancel, results.reroll]
     work, outputs = serving.work(studio.settings), [*results.home, status]
-    composing = compose.click(busy, None, buttons, **PRIVATE) and compose.click(
+    for button in (compose, results.reroll):
+        button.click(busy, None, buttons, **PRIVATE)
+    composing = compose.click(
         studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **work
     )
-    rolling = results.reroll.click(busy, None, buttons, **PRIVATE) and results.reroll.click(
+    rolling = results.reroll.click(
         studio.reroll, [results.which, results.redraw, results.keep, visit], outputs, api_name="reroll",
         show_progress_on=status, **work,
     )  # fmt: skip
@@ -518,22 +452,21 @@ def score_tab(studio: Studio) -> None:
     cancel.click(stopped, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
     results.which.input(looked, [results.which, visit], results.views, **PRIVATE)
     results.which.input(
-        studio.take_home, [results.which, visit], outputs, api_name="variant", queue=False, show_progress="hidden"
+        studio.variant, [results.which, visit], outputs, api_name="variant", queue=False, show_progress="hidden"
     )
-    results.redraw.change(
-        lambda part: gr.CheckboxGroup(visible=part == EVERYTHING), results.redraw, results.keep, **PRIVATE
-    )
+    results.redraw.change(keepable, results.redraw, results.keep, **PRIVATE)
 
 
 def clip_widgets() -> Clips:
     """Where the clip goes in."""
-    clip = gr.Video(label="Your clip", sources=["upload"], elem_id="clip", height=300)
+    clip = gr.Video(label="Your clip", sources=["upload"], elem_id="clip", height=280)
     demo = gr.Button("No clip at hand? Take the demo clip", size="sm", elem_id="demo")
-    return Clips(clip, demo, gr.HTML(elem_id="watched"))
+    return Clips(clip, demo, gr.HTML(label="Watched", elem_id="watched"))
 
 
 def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
     """What may be wished for, and the drawing of the curve."""
+    style = gr.Dropdown(named_styles(), value=DEFAULT.style, label="Style", elem_id="style")
     feeling = gr.Dropdown(list(FEELINGS), value=PICTURE, label="How it should feel", elem_id="feeling")
     with gr.Row(visible=False) as point:
         valence = gr.Slider(-1, 1, 0, step=0.05, label="Valence", info="-1 unpleasant, 1 pleasant", elem_id="valence")
@@ -549,7 +482,7 @@ def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
                 info="Seconds, valence, arousal: a line for each point",
             )  # fmt: skip
     feeling.change(
-        lambda wished: (gr.Row(visible=wished == POINT), gr.Group(visible=wished == CURVE)),
+        asked,
         feeling, [point, drawing_box], **PRIVATE,
     )  # fmt: skip
     strength = gr.Slider(
@@ -561,7 +494,6 @@ def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
         info="0 leaves the feeling to chance",
         elem_id="strength",
     )
-    style = gr.Dropdown(named_styles(), value=DEFAULT.style, label="Style", elem_id="style")
     with gr.Row():
         variants = gr.Slider(
             1,
@@ -641,14 +573,14 @@ def result_widgets() -> Results:
                 gr.DownloadButton(name, size="sm", elem_id=f"download-{kind}")
                 for name, kind in zip(TAKEN_HOME, HOME_IDS, strict=True)
             ]
-        compared = gr.HTML(elem_id="compared")
-        verdict = gr.HTML(elem_id="verdict")
-        chart = gr.HTML(elem_id="chart")
-        roll = gr.HTML(elem_id="roll")
-        with gr.Accordion("Not quite? Roll again", open=True, elem_id="again"), gr.Row(equal_height=True):
-            redraw = gr.Dropdown([("everything", EVERYTHING)], value=EVERYTHING, label="Draw anew", elem_id="redraw")
-            keep = gr.CheckboxGroup(list(LOCKS), label="But keep", elem_id="keep")
-            reroll = gr.Button("Roll again", elem_id="reroll")
+        with gr.Accordion("Not quite? Roll it again", elem_id="again"):
+            with gr.Row():
+                redraw = gr.Dropdown(
+                    [("everything", EVERYTHING)], value=EVERYTHING, label="Draw anew", elem_id="redraw"
+                )
+                keep = gr.CheckboxGroup(list(LOCKS), label="But keep", elem_id="keep")
+            reroll = gr.Button("Roll again", size="md", elem_id="reroll")
+        compared, verdict, chart, roll = (gr.HTML(elem_id=name) for name in ("compared", "verdict", "chart", "roll"))
     return Results(frame, players, which, compared, verdict, chart, roll, redraw, keep, reroll, home)
 
 
@@ -666,6 +598,11 @@ def watching(studio: Studio, clips: Clips, wished: Wishing, drawn: gr.HTML) -> N
     drawn.input(drawing.text, drawn, wished.curve, **PRIVATE)
     drawn.change(drawing.text, drawn, wished.curve, **PRIVATE)
     wished.curve.blur(drawing.redrawn, [wished.curve, drawn], drawn, **PRIVATE)
+
+
+def asked(feeling: str) -> tuple[gr.Row, gr.Group]:
+    """A point and a curve are asked for where they are wished for."""
+    return gr.Row(visible=feeling == POINT), gr.Group(visible=feeling == CURVE)
 
 
 def keepable(part: int) -> gr.CheckboxGroup:
@@ -701,14 +638,15 @@ def judge_tab(studio: Studio) -> None:
                 elem_id="judge-who",
             )
             go = gr.Button("Listen", variant="primary", elem_id="judge-go")
-            taken = gr.DownloadButton("Figures (.json)", size="sm", elem_id="judge-json")
+            taken = gr.DownloadButton("Figures (.json)", size="sm", interactive=False, elem_id="judge-json")
         with gr.Column(scale=2, min_width=320):
-            judged = gr.HTML("<p>Nothing was heard yet.</p>", elem_id="judged", min_height=120)
-            figures = gr.JSON(visible=False)
-    go.click(
+            judged = gr.HTML("<p>Nothing was heard yet.</p>", label="Judged", elem_id="judged", min_height=120)
+            figures = gr.JSON(visible=False, label="Figures")
+    judging = go.click(
         studio.judge, [music, who], [figures, judged, taken], api_name="judge", show_progress_on=judged,
         **serving.work(studio.settings),
     )  # fmt: skip
+    judging.success(offered, None, taken, **PRIVATE)
 
 
 def batch_tab(studio: Studio) -> None:
@@ -728,7 +666,7 @@ def batch_tab(studio: Studio) -> None:
                 go = gr.Button("Score them all", variant="primary", elem_id="batch-go")
                 cancel = gr.Button("Cancel", variant="stop", elem_id="batch-cancel", visible=False)
         with gr.Column(scale=2, min_width=320):
-            status = gr.Markdown("Nothing is scored yet.", elem_id="batch-status")
+            status = gr.Markdown("Nothing is scored yet.", label="Sentence", elem_id="batch-status")
             table = gr.Dataframe(
                 headers=list(BATCH_COLUMNS),
                 datatype="str",
@@ -739,7 +677,7 @@ def batch_tab(studio: Studio) -> None:
             )
             with gr.Row():
                 taken = [
-                    gr.DownloadButton(name, size="sm", elem_id=f"batch-{kind}")
+                    gr.DownloadButton(name, size="sm", interactive=False, elem_id=f"batch-{kind}")
                     for name, kind in (("Summary (CSV)", "csv"), ("Summary (HTML)", "html"), ("All of it (ZIP)", "zip"))
                 ]
     go.click(waiting, None, [go, cancel], **PRIVATE)
@@ -748,13 +686,13 @@ def batch_tab(studio: Studio) -> None:
         **serving.work(studio.settings),
     )  # fmt: skip
     scoring.then(over, None, [go, cancel], **PRIVATE)
-    cancel.click(
-        lambda: (*over(), "Stopped. Drop the clips again to begin anew."),
-        None,
-        [go, cancel, status],
-        cancels=scoring,
-        **PRIVATE,
-    )
+    scoring.success(lambda: [offered()] * len(taken), None, taken, **PRIVATE)
+    cancel.click(batch_stopped, None, [go, cancel, status], cancels=scoring, **PRIVATE)
+
+
+def offered() -> gr.DownloadButton:
+    """There is something to take home now."""
+    return gr.DownloadButton(interactive=True)
 
 
 def batch_wishes() -> list[Any]:
@@ -764,13 +702,13 @@ def batch_wishes() -> list[Any]:
         gr.Dropdown(offered, value=PICTURE, label="How they should feel", elem_id="batch-feeling"),
         gr.Slider(0, 1, DEFAULT.strength, step=0.05, label="How strongly", elem_id="batch-strength"),
         gr.Dropdown(
-            [(STYLES.get(name, name), name) for name in styles.names()],
+            named_styles(),
             value=DEFAULT.style,
             label="Style",
             elem_id="batch-style",
         ),
         gr.Radio(
-            [(SOUNDS[kind], kind) for kind in reversed(SOURCES)],
+            named_sounds(),
             value=DEFAULT.source,
             label="The clips' own sound is",
             elem_id="batch-source",
@@ -798,12 +736,14 @@ def batch_stopped() -> tuple[Any, ...]:
 
 
 def theme() -> gr.themes.Base:
-    """Plain and quiet, in the fonts of the visitor's machine."""
-    return gr.themes.Default(
-        primary_hue="teal",
-        neutral_hue="slate",
-        font=("system-ui", "sans-serif"),
-        font_mono=("ui-monospace", "monospace"),
+    """Plain and quiet, in the fonts of the visitor's machine; white letters are easy to read on the main button."""
+    fonts: Any = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
+    dark, darker = "*primary_700", "*primary_800"
+    return gr.themes.Default(primary_hue="teal", neutral_hue="slate", **fonts).set(
+        button_primary_background_fill=dark,
+        button_primary_background_fill_dark=dark,
+        button_primary_background_fill_hover=darker,
+        button_primary_background_fill_hover_dark=darker,
     )
 
 

@@ -21,7 +21,10 @@ from video2music.batch.running import Batch
 from video2music.batch.scoring import Worker, shared_out
 from video2music.options import Options
 from video2music.output import files_in
+from video2music.studio import uploads
 from video2music.studio.composing import packed
+from video2music.studio.uploads import Limits
+from video2music.studio.wishes import Wishes
 
 COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
 STATES = {DONE: "done", FAILED: "failed", WAITING: "waiting"}
@@ -49,7 +52,7 @@ class Running:
         self._stopped = threading.Event()
         self._news: queue.SimpleQueue[BaseException | bool] = queue.SimpleQueue()
         self._workers: list[Worker] = []
-        self._batch = Batch(plan((clip, options) for clip in clips), out, hire=self._hired, tell=self._tell)
+        self._batch = Batch(plan(Job(clip, options) for clip in clips), out, hire=self._hired, tell=self._tell)
         self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
         self._thread.start()
 
@@ -96,6 +99,13 @@ class Running:
         return replace(outcome, clip=name, sentence=told[0], notes=tuple(told[1:]))
 
 
+def begin(clips: Sequence[str | Path], wished: Wishes, folder: Path, limits: Limits) -> Running:
+    """Begin to score uploads with common wishes, in a run folder. Raises UserError."""
+    paths = [Path(clip) for clip in clips]
+    uploads.clips(paths, limits)
+    return Running(paths, wished.options(folder), folder / "scored")
+
+
 @dataclass(frozen=True)
 class _Ending:
     """A worker that ends the whole batch, and not one clip of it, when the visitor stops it."""
@@ -115,24 +125,27 @@ class _Ending:
         self.worker.kill()
 
 
-def rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """A row of COLUMNS for each clip."""
+class Standing(NamedTuple):
+    """How far a batch is: a row of COLUMNS for each clip, and a sentence."""
+
+    rows: list[list[str]]
+    sentence: str
+
+
+def standing(outcomes: Sequence[Outcome]) -> Standing:
+    """How far a batch is by what came of its clips."""
+    return Standing([_row(outcome) for outcome in outcomes], f"{summary.counted(outcomes)}.")
+
+
+def _row(outcome: Outcome) -> list[str]:
     return [
-        [
-            outcome.clip,
-            STATES[outcome.status],
-            "{valence:+.2f} / {arousal:+.2f} ({quadrant})".format(**outcome.heard) if outcome.heard else "",
-            _seconds(outcome.duration_s),
-            _seconds(outcome.seconds),
-            "; ".join(filter(None, (outcome.sentence, *outcome.notes))),
-        ]
-        for outcome in outcomes
+        outcome.clip,
+        STATES[outcome.status],
+        "{valence:+.2f} / {arousal:+.2f} ({quadrant})".format(**outcome.heard) if outcome.heard else "",
+        _seconds(outcome.duration_s),
+        _seconds(outcome.seconds),
+        "; ".join(filter(None, (outcome.sentence, *outcome.notes))),
     ]
-
-
-def standing(outcomes: Sequence[Outcome]) -> str:
-    """How many clips came to what, in words."""
-    return summary.counted(outcomes)
 
 
 def _seconds(number: float | None) -> str:

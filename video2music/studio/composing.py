@@ -5,7 +5,6 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 
@@ -84,14 +83,3 @@ def told(piece: Piece) -> Path:
     with whole_file(made) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return made
-
-
-def stopping(progress: pipeline.Progress, stop: Event, error: type[Exception]) -> pipeline.Progress:
-    """The same progress, which raises `error` as soon as `stop` is set."""
-
-    def tell(stage: str, fraction: float) -> None:
-        if stop.is_set():
-            raise error(stage)
-        progress(stage, fraction)
-
-    return tell

@@ -46,7 +46,7 @@ class Piece:
         from emotion import alignment
 
         report = self.result.report
-        return alignment.match(report, self.replay.composition.target).score if report else None
+        return alignment.align(report, self.replay.composition.target).match.score if report else None
 
     @property
     def sections(self) -> tuple[tuple[float, float], ...]:

@@ -1,0 +1,109 @@
+"""The work behind each event of the page, done in a thread; the page itself only asks for it and shows what comes back.
+
+Everything here raises UserError with one sentence, and what the job's own `tell` raises when the visitor stops it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from video2music.pipeline import Progress
+from video2music.studio import composing, drawing, feeling, harmony_chart, judging, roll, uploads, verdict, watched
+from video2music.studio.uploads import Limits
+from video2music.studio.visit import Piece, Visit
+from video2music.studio.wishes import Wishes
+
+
+class Job(NamedTuple):
+    """What work is given: a run folder of its own, whom to tell of every step, and the limits of uploads."""
+
+    folder: Path
+    tell: Progress
+    limits: Limits
+
+
+class Seen(NamedTuple):
+    """What was seen in a clip, as HTML, and the drawing of a curve over its length."""
+
+    view: str
+    curve: dict[str, Any]
+
+
+class Judged(NamedTuple):
+    """What was heard in music: the figures, a view of them as HTML, and the figures as a file."""
+
+    figures: dict[str, Any]
+    view: str
+    file: str
+
+
+class Views(NamedTuple):
+    """The pictures of one variant, each as HTML; `compared` is empty where there is only one."""
+
+    compared: str
+    verdict: str
+    chart: str
+    roll: str
+
+
+class Files(NamedTuple):
+    """The paths of what a visitor may take home of one variant; no stems where none were wished for."""
+
+    video: str
+    music: str
+    midi: str
+    chords: str
+    stems: str | None
+    manifest: str
+
+
+def watch(job: Job, clip: Path, encoder: str, curve: str) -> Seen:
+    """Look at a clip; a curve that was written is drawn over its length."""
+    uploads.clip(clip, job.limits)
+    seen = composing.watch(clip, encoder, job.tell)
+    return Seen(watched.view(seen, watched.thumbnails(clip, seen)), drawing.fitted(curve, seen.duration_s))
+
+
+def compose(job: Job, clip: Path, wished: Wishes) -> tuple[Piece, ...]:
+    """Score a clip: a piece for each variant."""
+    uploads.clip(clip, job.limits)
+    return composing.compose(clip, job.folder, wished.options(job.folder), job.tell)
+
+
+def reroll(job: Job, piece: Piece, number: int, section: int, locks: Iterable[str]) -> Piece:
+    """Draw a piece anew, one section or all but its locks."""
+    return composing.roll(piece, job.folder, job.tell, number=number, section=section, locks=locks)
+
+
+def judge(job: Job, music: Path, who: str) -> Judged:
+    """Hear a sound or a MIDI file."""
+    uploads.music(music, job.limits)
+    job.tell("judge", 0.2)
+    report = judging.hear(music, who)
+    file = judging.written(report, music.name, job.folder)
+    return Judged(judging.figures(report, music.name), feeling.view(report), str(file))
+
+
+def views(piece: Piece, visit: Visit) -> Views:
+    """All pictures of a variant, beside the others of the visit."""
+    others = [replace(one.scored, name=f"Variant {number}") for number, one in enumerate(visit.pieces, start=1)]
+    return Views(
+        verdict.table(others) if len(others) > 1 else "",
+        verdict.view(piece.scored),
+        harmony_chart.view(piece.replay.composition),
+        roll.view(piece.scored.score),
+    )
+
+
+def files(piece: Piece) -> Files:
+    """What there is to take home; now the stems are packed and the manifest told. Raises OSError."""
+    made, stems = piece.result, composing.stems(piece)
+    return Files(
+        str(made.video),
+        str(made.audio),
+        str(made.midi),
+        str(made.chords),
+        str(stems) if stems else None,
+        str(composing.told(piece)),
+    )
