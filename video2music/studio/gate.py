@@ -145,7 +145,7 @@ class Gate:
         paths = [Path(one) for one in left or () if isinstance(one, str)]
         strange = [path for path in paths if path.suffix.lower() not in uploads.NAMES]
         if strange:
-            for path in filter(self.kept.serves, paths):
+            for path in strange:  # not the others: the same clip may be somebody else's, too
                 with suppress(OSError):
                     path.unlink()
             raise Refused(

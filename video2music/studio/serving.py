@@ -142,13 +142,13 @@ def prepare(settings: Settings) -> Runs:
     To be called before any part of a page is made. Raises OptionError.
     """
     kept = Runs(settings.folder, keep_s=settings.keep_s)
-    os.environ.update(_environment(kept.root))
+    os.environ.update(environment(kept.root))
     _share_threads(settings.workers)
     kept.clean_in_background()
     return kept
 
 
-def _environment(root: Path) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
     """What Gradio reads from the environment: where files go, and that nobody is told of anything."""
     return {
         "GRADIO_TEMP_DIR": str(root),
