@@ -1,6 +1,7 @@
 """What every drawing is made of: marks of SVG that take their colours from the page, the plane, times as people write
 them, and text that cannot become markup."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import pairwise
@@ -44,7 +45,8 @@ def exact(time_s: float) -> str:
 
 def ticks_s(lasting_s: float, *, most: int = MOST_TICKS) -> range:
     """Whole seconds to write below a drawing over time, no more than `most` after the first."""
-    step = next((step for step in STEPS_S if lasting_s / step <= most), STEPS_S[-1])
+    hours = math.ceil(lasting_s / most / STEPS_S[-1])
+    step = next((step for step in STEPS_S if lasting_s / step <= most), STEPS_S[-1] * hours)
     return range(0, int(lasting_s) + 1, step)
 
 

@@ -24,7 +24,6 @@ STYLE = (
 .v2m .shares span:nth-child(3n) { text-align: right; font-variant-numeric: tabular-nums; }
 """
 )
-AXIS_LEGEND = (("valence", "valence: unpleasant to pleasant"), ("arousal", "arousal: calm to excited"))
 
 
 def view(report: EmotionReport) -> str:
@@ -38,7 +37,7 @@ def view(report: EmotionReport) -> str:
         "what the music feels like",
         *(timeline.sentence(text) for text in sentences(report)),
         _shares(report),
-        timeline.legend(*AXIS_LEGEND),
+        timeline.legend(*timeline.AXIS_LEGEND),
         f'<div class="pair">{timeline.lanes(lasting_s, lane)}'
         f"{plane.plane('the way of the music through the plane', [Way(places, 'music')])}</div>",
         style=STYLE,
@@ -59,7 +58,7 @@ def wished(target: AffectCurve) -> str:
     return timeline.view(
         "what is wished for",
         timeline.sentence(f"On the whole: {feels(*target.points.mean(0))}."),
-        timeline.legend(*AXIS_LEGEND),
+        timeline.legend(*timeline.AXIS_LEGEND),
         f'<div class="pair">{timeline.lanes(lasting_s, lane)}{plane.plane("the wish on the plane", [way])}</div>',
         style=STYLE,
     )

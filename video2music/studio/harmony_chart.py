@@ -1,5 +1,6 @@
 """The form and the chord chart: sections, bars and chords in the sounding key, and how far cuts miss the bar lines."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -88,7 +89,7 @@ def _met(found: Sequence[Miss]) -> str:
     if not found:
         return "The clip has no cuts to meet."
     met, worst = sum(one.met for one in found), max(found, key=lambda one: abs(one.late_ms))
-    told = f"{met} of {counted(len(found), 'cut')} meet a bar line within {1000 * MET_S:.0f} ms"
+    told = f"Cuts that meet a bar line within {1000 * MET_S:.0f} ms: {met} of {len(found)}"
     if round(abs(worst.late_ms)) == 0:
         return f"{told}."
     return f"{told}; the farthest from one, at {exact(worst.cut_s)}, is {abs(worst.late_ms):.0f} ms off."
@@ -118,7 +119,7 @@ def _missed(found: Sequence[Miss], lasting_s: float) -> str:
     ranked = sorted(found, key=lambda one: -abs(one.late_ms))
     kept = timeline.with_room([one.cut_s / lasting_s for one in ranked])
     labels = "".join(label(ranked[place].cut_s / lasting_s, milliseconds(ranked[place].late_ms)) for place in kept)
-    told = "; ".join(f"cut at {exact(one.cut_s)}: {milliseconds(one.late_ms)}" for one in found)
+    told = timeline.listed([f"cut at {exact(one.cut_s)}: {milliseconds(one.late_ms)}" for one in found])
     return f'<div class="lane misses" role="img" aria-label="{markup(told)}">{labels}</div>'
 
 
@@ -129,8 +130,7 @@ def milliseconds(late_ms: float) -> str:
 
 
 def _lead_sheet(bars: Sequence[Bar], key: Key, found: Sequence[Miss]) -> str:
-    ends_s = [*(bar.start_s for bar in bars[1:]), float("inf")]
-    cells = [_cell(bar, end_s, key, found) for bar, end_s in zip(bars, ends_s, strict=True)]
+    cells = [_cell(bar, key, strokes) for bar, strokes in zip(bars, _strokes(bars, found), strict=True)]
     rows = "".join(_row(bars[start:end], cells[start:end]) for start, end in _lines(bars))
     return f'<div class="chart" role="group" aria-label="chords, bar by bar">{rows}</div>'
 
@@ -151,20 +151,25 @@ def _row(bars: Sequence[Bar], cells: Sequence[str]) -> str:
     return f'<div class="{kind}"><small>{letter}{exact(bars[0].start_s)}</small>{"".join(cells)}</div>'
 
 
-def _cell(bar: Bar, end_s: float, key: Key, found: Sequence[Miss]) -> str:
-    """A bar: each chord as wide as its beats, and a stroke at each cut that falls into it."""
+def _cell(bar: Bar, key: Key, strokes: str) -> str:
+    """A bar: each chord as wide as its beats, and strokes at the cuts that fall into it."""
     beats = [*(beat for beat, _ in bar.chords), bar.beats]
     chords = "".join(
         f'<span style="grid-column:{start + 1}/{end + 1}">{markup(chart.symbol(chord, flats=key.flats))}</span>'
         for (start, end), (_, chord) in zip(pairwise(beats), bar.chords, strict=True)
     )
-    cuts = "".join(_stroke(one, bar, end_s) for one in found if bar.start_s <= one.cut_s < end_s)
     columns = f"grid-template-columns:repeat({bar.beats},minmax(0,1fr))"
     kind = "bar" if bar.number else "bar pickup"
-    return f'<div class="{kind}" style="{columns}">{chords}{cuts}</div>'
+    return f'<div class="{kind}" style="{columns}">{chords}{strokes}</div>'
 
 
-def _stroke(one: Miss, bar: Bar, end_s: float) -> str:
-    share = (one.cut_s - bar.start_s) / (end_s - bar.start_s) if end_s < float("inf") else 0.0
-    told = f"cut at {exact(one.cut_s)}, bar line {milliseconds(one.late_ms)}"
-    return f'<i style="left:{100 * share:.1f}%" title="{markup(told)}"></i>'
+def _strokes(bars: Sequence[Bar], found: Sequence[Miss]) -> list[str]:
+    """For each bar a stroke at each cut that falls into it; the last bar, whose end is open, has them at its start."""
+    edges_s = [*(bar.start_s for bar in bars), float("inf")]
+    strokes = [""] * len(bars)
+    for one in found:
+        place = max(bisect_right(edges_s, one.cut_s) - 1, 0)
+        share = (one.cut_s - edges_s[place]) / (edges_s[place + 1] - edges_s[place])
+        told = f"cut at {exact(one.cut_s)}, bar line {milliseconds(one.late_ms)}"
+        strokes[place] += f'<i style="left:{100 * share:.1f}%" title="{markup(told)}"></i>'
+    return strokes

@@ -2,20 +2,23 @@
 
 The notes of a track are one path of strokes, a stroke as thick as a key. Times are whole columns; notes of one key that
 touch in columns are one stroke. Of a long piece there are more notes than pixels: the columns are then made wider until
-the path is short enough, which shows where something plays, as the eye would see it.
+the strokes are few enough, which shows where something plays, as the eye would see it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from video2music.studio import timeline
 from video2music.studio.timeline import HEIGHT, SPAN, level
+from video2music.studio.wording import counted
 from video2music.svg import MOST_TICKS
 from video2music.values import Note, Score, Track
 
 COLUMNS = 4000  # of the finest drawing
-MOST_LETTERS = 130_000  # of the paths of a lane, of which there are two
+MOST_STROKES = 9000  # of a lane, of up to 14 letters each
+MOST_TRACKS = 40  # anyone's MIDI may have hundreds
 OCTAVE = 12
 FEWEST_KEYS = 24  # a piece of few pitches is not drawn with keys as thick as beams
 WIDTHS = ((90.0, 100), (300.0, 200), (1200.0, 400))  # pieces up to so many s are so many percent of the column wide
@@ -35,17 +38,9 @@ STYLE = f"""
 """
 
 
-class Stroke(NamedTuple):
-    """Columns from start to end, less end itself, in which a key sounds; `row` counts lines from the top."""
-
-    row: int
-    start: int
-    end: int
-
-
 def view(score: Score) -> str:
     """HTML of the notes of a score, which can be scrolled sideways where it is long."""
-    playing = [track for track in score.tracks if track.notes]
+    playing, more = _busiest([track for track in score.tracks if track.notes])
     if not playing:
         return timeline.view("piano roll", timeline.sentence("There are no notes."))
     lasting_s = max(score.duration_s, *(note.end_s for track in playing for note in track.notes))
@@ -58,10 +53,20 @@ def view(score: Score) -> str:
     ]
     return timeline.view(
         "piano roll",
+        timeline.sentence(f"{counted(more, 'track')} with fewer notes {'are' if more > 1 else 'is'} left out.")
+        if more
+        else "",
         timeline.legend(*entries, *([("cut", "cut")] if cuts else [])),
         f'<div class="roll" tabindex="0"><div style="width:{width}%">{lanes}</div></div>',
         style=STYLE,
     )
+
+
+def _busiest(tracks: Sequence[Track]) -> tuple[list[Track], int]:
+    """No more than MOST_TRACKS, those with the most notes, in their order; and how many are left out."""
+    least = sorted((len(track.notes) for track in tracks), reverse=True)[:MOST_TRACKS][-1:]
+    kept = [track for track in tracks if len(track.notes) >= least[0]][:MOST_TRACKS] if least else []
+    return kept, len(tracks) - len(kept)
 
 
 def _style(place: int) -> str:
@@ -97,39 +102,38 @@ def _kit(playing: Sequence[Track], lasting_s: float, cuts: str) -> str:
     return timeline.lane(told, [frame, cuts, *drawn], height_em=0.6 * len(pitches) + 0.8, beside=[level(0.5, "drums")])
 
 
-def _paths(tracks: dict[int, Sequence[Note]], row_of: Callable[[int], int], rows: int, lasting_s: float) -> list[str]:
-    """One path a track, by the track's place, in columns as fine as MOST_LETTERS allows."""
+def _paths(
+    tracks: Mapping[int, Sequence[Note]], row_of: Callable[[int], int], rows: int, lasting_s: float
+) -> list[str]:
+    """One path a track, by the track's place, in columns as fine as MOST_STROKES allows."""
     columns = COLUMNS
     while True:
-        data = {place: _data(strokes(notes, row_of, columns / lasting_s)) for place, notes in tracks.items()}
-        if columns == 1 or sum(map(len, data.values())) <= MOST_LETTERS:
+        found = {place: strokes(notes, row_of, columns / lasting_s) for place, notes in tracks.items()}
+        if columns == 1 or sum(map(len, found.values())) <= MOST_STROKES:
             break
         columns //= 2
     place_in_lane = f"scale({SPAN / columns:g} {HEIGHT / rows:.6g}) translate(0 .5)"
     return [
-        f'<path class="keys {_style(place)}" transform="{place_in_lane}" d="{path}"/>' for place, path in data.items()
+        f'<path class="keys {_style(place)}" transform="{place_in_lane}" d="{_data(drawn)}"/>'
+        for place, drawn in found.items()
     ]
 
 
-def strokes(notes: Iterable[Note], row_of: Callable[[int], int], columns_per_s: float) -> list[Stroke]:
-    """What to draw of notes, row by row in order of time: each takes one column at least."""
-    spans = sorted(
-        Stroke(
-            row_of(note.pitch),
-            start := int(note.start_s * columns_per_s),
-            max(round(note.end_s * columns_per_s), start + 1),
-        )
-        for note in notes
-    )
-    found: list[Stroke] = []
-    for row, group in groupby(spans, lambda span: span.row):
-        for span in group:
-            if found and found[-1].row == row and span.start <= found[-1].end:
-                found[-1] = Stroke(row, found[-1].start, max(found[-1].end, span.end))
-            else:
-                found.append(span)
-    return found
+def strokes(notes: Sequence[Note], row_of: Callable[[int], int], columns_per_s: float) -> NDArray[np.int64]:
+    """What to draw of notes (at least one), (S, 3): row from the top, column, and the column where it ends.
+
+    They are in order of rows and columns; a note takes one column at least, and notes that touch are one stroke.
+    """
+    rows = np.array([row_of(note.pitch) for note in notes], np.int64)
+    starts, ends = np.array([(note.start_s, note.end_s) for note in notes]).T * columns_per_s
+    spans = np.stack([rows, starts.astype(np.int64), ends.round().astype(np.int64)], axis=1)
+    spans[:, 2] = np.maximum(spans[:, 2], spans[:, 1] + 1)
+    spans = spans[np.lexsort((spans[:, 1], spans[:, 0]))]
+    along = spans[:, 1:] + spans[:, :1] * (2 + spans[:, 2].max())  # one row after the other, with a gap between
+    until = np.maximum.accumulate(along[:, 1])
+    heads = np.flatnonzero(np.append(True, along[1:, 0] > until[:-1]))
+    return np.column_stack([spans[heads, :2], np.maximum.reduceat(spans[:, 2], heads)])
 
 
-def _data(found: Iterable[Stroke]) -> str:
-    return "".join(f"M{one.start} {one.row}h{one.end - one.start}" for one in found)
+def _data(found: NDArray[np.int64]) -> str:
+    return "".join(f"M{start} {row}h{end - start}" for row, start, end in found.tolist())

@@ -14,6 +14,7 @@ from video2music.svg import MOST_TICKS, clock, line, markup, ticks_s
 
 SPAN, HEIGHT = 1000, 100
 MOST_POINTS = 400  # of a curve: more would not be seen
+NARROWEST = 0.5  # units between two cuts that are both drawn
 APART = 0.1  # of the width, between labels at least
 
 STYLE = """
@@ -103,6 +104,7 @@ def down(value: float) -> float:
     return HEIGHT * (1 - value) / 2
 
 
+AXIS_LEGEND = (("valence", "valence: unpleasant to pleasant"), ("arousal", "arousal: calm to excited"))
 PLANE_LEVELS = (level(0, "+1"), level(0.5, "0"), level(1, "-1"))
 PLANE_GRID = f'<path class="grid" d="M0 0h{SPAN}M0 {HEIGHT}h{SPAN}"/><path class="axis" d="M0 {HEIGHT // 2}h{SPAN}"/>'
 
@@ -126,9 +128,19 @@ def seconds(rows: NDArray[np.floating], lasting_s: float) -> list[tuple[float, f
 
 
 def cut_marks(times_s: Iterable[float], lasting_s: float) -> str:
-    """A line from top to bottom at every cut."""
-    marks = "".join(f"M{across(time_s, lasting_s):.1f} 0v{HEIGHT}" for time_s in times_s)
+    """A line from top to bottom at every cut; of those that nobody could tell apart, at the first."""
+    places: list[float] = []
+    for place in sorted(across(time_s, lasting_s) for time_s in times_s):
+        if not places or place - places[-1] >= NARROWEST:
+            places.append(place)
+    marks = "".join(f"M{place:.1f} 0v{HEIGHT}" for place in places)
     return f'<path class="cut" d="{marks}"/>' if marks else ""
+
+
+def listed(texts: Sequence[str], *, most: int = 100) -> str:
+    """Texts in a row for screen readers, and how many more there are."""
+    more = [f"and {len(texts) - most} more"] if len(texts) > most else []
+    return ", ".join([*texts[:most], *more])
 
 
 def with_room(shares: Sequence[float]) -> list[int]:
