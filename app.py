@@ -40,7 +40,7 @@ FEELINGS = (
     ("a point on the plane", POINT),
     ("a curve that I draw", CURVE),
 )
-KEYS = (("as mood and seed decide", ANY_KEY), *((key, key) for key in wishes.key_names()))
+KEYS = (("up to the mood", ANY_KEY), *((key, key) for key in wishes.key_names()))
 SOUNDS = MappingProxyType({
     "duck": "kept, and the music steps back while somebody speaks",
     "keep": "kept, with the music beside it",
@@ -61,23 +61,23 @@ JUDGES = MappingProxyType({
     "adff": "adff · sound alone",
     "poolingvq": "poolingvq · sound or MIDI, knows the piano best",
 })  # fmt: skip
-STAGES = MappingProxyType({
-    "watch": "Watching the clip",
-    "form": "Fitting bars to the cuts",
-    "chords": "Writing chords",
-    "dynamics": "Shaping the dynamics",
-    "search": "Listening to other ways to go on",
-    "arrange": "Arranging",
-    "render": "Playing the instruments",
-    "mux": "Putting the music under the picture",
-    "judge": "Listening to the result",
+STAGES = MappingProxyType({  # what each is called, and about how many hundredths of the time a short clip takes in it
+    "watch": ("Watching the clip", 10),
+    "form": ("Fitting bars to the cuts", 1),
+    "chords": ("Writing chords", 10),
+    "dynamics": ("Shaping the dynamics", 5),
+    "search": ("Listening to other ways to go on", 12),
+    "arrange": ("Arranging", 3),
+    "render": ("Playing the instruments", 25),
+    "mux": ("Putting the music under the picture", 12),
+    "judge": ("Listening to the result", 22),
 })  # fmt: skip
 LOCKS = (("its chords and key", "chords"), ("its bars and tempo", "form"))
 HOME_IDS = ("video", "music", "midi", "chords", "stems", "manifest")
 TAKEN_HOME = ("Video", "Music (WAV)", "MIDI", "Chord chart (.lab)", "Instruments (ZIP)", "Manifest (.json)")
 NO_CLIP = "There is no clip yet: upload one first, or take the demo clip."
 NO_MUSIC = "There is no music yet: drop a sound or a MIDI file first."
-IDLE = "Nothing is composed yet."
+IDLE, WORKING = "Nothing is composed yet.", "Composing…"
 STOPPED = "Stopped. What was there before stays."
 STOPPED_BATCH = "Stopped. What was not finished is gone."
 BATCH_COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
@@ -88,6 +88,7 @@ CSS = """
 .players > * { min-width: 280px !important; }
 .home > * { flex: 1 1 140px !important; min-width: 0 !important; }
 #watched:not(:has(svg)) { display: none; }
+#drawing, #drawing .styler { background: transparent; }
 #status { min-height: 4.5em; }
 footer .divider { display: none; }
 @media (max-width: 640px) { #clip { height: 220px !important; } }
@@ -105,14 +106,13 @@ class Studio:
         self,
         clip: str | None,
         encoder: str,
-        curve: str,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 how gradio hands the bar over
     ) -> tuple[Any, ...]:
-        """What there is to see in the clip, as HTML, and the drawing of the curve over its length."""
+        """What there is to see in the clip, as HTML, and the feeling of its picture as a curve to draw on."""
         if clip is None:
-            return "", drawing.redrawn(curve, None)
-        work = partial(desk().watch, clip=Path(clip), encoder=encoder, curve=curve)
+            raise complaint(NO_CLIP)
+        work = partial(desk().watch, clip=Path(clip), encoder=encoder)
         return await self.run(work, bar(progress, only="watch"), upload=Path(clip), request=request, keep=False)
 
     async def compose(
@@ -277,10 +277,10 @@ def numbered(visit: Visit, which: int | None) -> Piece:
 
 def bar(progress: Callable[..., object], *, variants: int = 1, only: str | None = None) -> Tell:
     """The pipeline's stages as one bar that names the stage; `only` one of them is the whole bar."""
-    way = Way(tuple(STAGES), variants=variants)
+    way = Way({name: share for name, (_, share) in STAGES.items()}, variants=variants)
 
     def tell(stage: str, fraction: float) -> None:
-        progress(fraction if only else way.at(stage, fraction), desc=STAGES[stage])
+        progress(fraction if only else way.at(stage, fraction), desc=STAGES[stage][0])
 
     return tell
 
@@ -437,7 +437,7 @@ def score_tab(studio: Studio) -> None:
     buttons = [compose, cancel, results.reroll]
     work, outputs = serving.work(studio.settings), [*results.home, status]
     for button in (compose, results.reroll):
-        button.click(busy, None, buttons, **PRIVATE)
+        button.click(busy, None, [*buttons, status], **PRIVATE)
     composing = compose.click(
         studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **work
     )
@@ -471,7 +471,7 @@ def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
     with gr.Row(visible=False) as point:
         valence = gr.Slider(-1, 1, 0, step=0.05, label="Valence", info="-1 unpleasant, 1 pleasant", elem_id="valence")
         arousal = gr.Slider(-1, 1, 0, step=0.05, label="Arousal", info="-1 calm, 1 excited", elem_id="arousal")
-    with gr.Group(visible=False) as drawing_box:
+    with gr.Group(visible=False, elem_id="drawing") as drawing_box:
         drawn = gr.HTML(
             drawing.blank(), html_template=drawing.source("html"), css_template=drawing.source("css"),
             js_on_load=drawing.source("js"), elem_id="curve", padding=True,
@@ -587,7 +587,7 @@ def result_widgets() -> Results:
 def watching(studio: Studio, clips: Clips, wished: Wishing, drawn: gr.HTML) -> None:
     """A clip is watched as soon as it is there; the curve is drawn over its length, and told as text."""
     look: Any = {
-        "fn": studio.watch, "inputs": [clips.clip, wished.encoder, wished.curve], "outputs": [clips.watched, drawn],
+        "fn": studio.watch, "inputs": [clips.clip, wished.encoder], "outputs": [clips.watched, drawn],
         "concurrency_id": "watch", "concurrency_limit": studio.settings.workers, "show_progress_on": clips.watched,
     }  # fmt: skip
     clips.clip.upload(**look, api_name="watch")
@@ -612,7 +612,7 @@ def keepable(part: int) -> gr.CheckboxGroup:
 
 def busy() -> tuple[Any, ...]:
     """While something is composed it can be cancelled, and nothing else begun."""
-    return gr.Button(interactive=False), gr.Button(visible=True), gr.Button(interactive=False)
+    return gr.Button(interactive=False), gr.Button(visible=True), gr.Button(interactive=False), WORKING
 
 
 def idle() -> tuple[Any, ...]:

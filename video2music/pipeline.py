@@ -186,10 +186,10 @@ def play(
         paths["chords"].write_text(_chord_names(composition))
         paths["chart"].write_text(chart.text(composition), encoding="utf-8")
         chart.musicxml(composition, paths["lead_sheet"], title=clip.stem)
-    with clock.stage("render"):
+    with clock.stage("render") as tell:
         music, under = stem.with_name(f"{stem.name}.music.wav"), stem.with_name(f"{stem.name}.under.wav")
         mixed = mix.mix(
-            synthesis.stems(paths["midi"], duration_s=duration_s),
+            _telling(synthesis.stems(paths["midi"], duration_s=duration_s), duration_s, tell),
             music,
             duration_s=duration_s,
             source=soundtrack(clip),
@@ -220,6 +220,22 @@ def play(
     )
     paths["manifest"].write_text(json.dumps(told, indent=1) + "\n")
     return scored, report
+
+
+def _telling(
+    stems: Mapping[str, Iterator[synthesis.Samples]], duration_s: float, tell: Callable[[float], None]
+) -> dict[str, Iterator[synthesis.Samples]]:
+    """The same stems; `tell` hears with every block how much of all of them was played, so that it may also stop it."""
+    whole, played = max(len(stems) * duration_s * synthesis.SAMPLE_RATE, 1), 0
+
+    def told(blocks: Iterator[synthesis.Samples]) -> Iterator[synthesis.Samples]:
+        nonlocal played
+        for block in blocks:
+            played += len(block)
+            tell(played / whole)
+            yield block
+
+    return {name: told(blocks) for name, blocks in stems.items()}
 
 
 def _tell_missed(options: Options, composition: Composition) -> None:

@@ -13,6 +13,7 @@ from video2music.studio import composing, drawing, feeling, harmony_chart, judgi
 from video2music.studio.uploads import Limits
 from video2music.studio.visit import Piece, Visit
 from video2music.studio.wishes import Wishes
+from video2music.target import from_picture
 
 
 class Job(NamedTuple):
@@ -24,7 +25,7 @@ class Job(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What was seen in a clip, as HTML, and the drawing of a curve over its length."""
+    """What was seen in a clip, as HTML, and a drawing of what its picture feels like."""
 
     view: str
     curve: dict[str, Any]
@@ -58,11 +59,11 @@ class Files(NamedTuple):
     manifest: str
 
 
-def watch(job: Job, clip: Path, encoder: str, curve: str) -> Seen:
-    """Look at a clip; a curve that was written is drawn over its length."""
+def watch(job: Job, clip: Path, encoder: str) -> Seen:
+    """Look at a clip; the feeling of its picture is the curve to begin a drawing with."""
     uploads.clip(clip, job.limits)
     seen = composing.watch(clip, encoder, job.tell)
-    return Seen(watched.view(seen, watched.thumbnails(clip, seen)), drawing.fitted(curve, seen.duration_s))
+    return Seen(watched.view(seen, watched.thumbnails(clip, seen)), drawing.begun(from_picture(seen), seen.duration_s))
 
 
 def compose(job: Job, clip: Path, wished: Wishes) -> tuple[Piece, ...]:

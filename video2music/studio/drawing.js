@@ -1,7 +1,7 @@
 // Points are [time in s, valence, arousal]; props.value is {duration_s, points}. A value is never changed in place,
 // because the page tells two values apart by comparing them.
 const NAMES = ["time", "valence", "arousal"];
-const LEFT = 34, RIGHT = 10, TOP = 10, BOTTOM = 22, STEP = 0.05;
+const LEFT = 34, RIGHT = 18, TOP = 10, BOTTOM = 22, STEP = 0.05;
 const svg = element.querySelector("svg");
 let points = [], duration = 20, width = 0, height = 190, held = null;
 
@@ -37,7 +37,7 @@ function drawGrid() {
     make("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(level), y2: y(level) }, svg);
     make("text", { x: LEFT - 6, y: y(level) + 4, "text-anchor": "end" }, svg, name);
   }
-  const every = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600].find((step) => duration / step <= 10) || 7200;
+  const every = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600].find((step) => duration / step <= Math.max(width / 60, 2)) || 7200;
   for (let time = 0; time <= duration + 1e-6; time += every) {
     make("text", { x: x(time), y: height - 6, "text-anchor": "middle" }, svg, round(time) + " s");
   }

@@ -4,9 +4,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from emotion.values import AffectCurve
+
 FOLDER = Path(__file__).parent
 SECONDS = 20.0  # of the drawing, before there is a clip
-START_POINTS = 5
+FEWEST, MOST = 3, 8  # points to begin with
+EVERY_S = 3.0  # about, from one of them to the next
 
 
 class Point(NamedTuple):
@@ -18,14 +23,30 @@ class Point(NamedTuple):
 
 
 def blank(duration_s: float = SECONDS) -> dict[str, Any]:
-    """A drawing of a flat curve over a clip, with points to drag."""
-    last = START_POINTS - 1
-    return drawing((Point(duration_s * place / last, 0.0, 0.0) for place in range(START_POINTS)), duration_s)
+    """A drawing of a still feeling; valence and arousal lie apart, so that each can be taken hold of."""
+    times_s = _times_s(duration_s)
+    return drawing((Point(time_s, 0.2, -0.2) for time_s in times_s), duration_s)
+
+
+def begun(curve: AffectCurve, duration_s: float) -> dict[str, Any]:
+    """A drawing of a curve by few points, to be bent."""
+    times_s, seconds = _times_s(duration_s), np.arange(len(curve))
+    levels = zip(np.interp(times_s, seconds, curve.valence), np.interp(times_s, seconds, curve.arousal), strict=True)
+    return drawing((Point(time_s, *level) for time_s, level in zip(times_s, levels, strict=True)), duration_s)
+
+
+def _times_s(duration_s: float) -> list[float]:
+    """When there are points to begin with."""
+    count = min(max(round(duration_s / EVERY_S) + 1, FEWEST), MOST)
+    return np.linspace(0, duration_s, count).tolist()
 
 
 def drawing(points: Iterable[Point], duration_s: float) -> dict[str, Any]:
     """What the page's drawing holds: the length in s and (time, valence, arousal) of each point."""
-    return {"duration_s": round(duration_s, 2), "points": [[round(number, 2) for number in point] for point in points]}
+    return {
+        "duration_s": round(duration_s, 2),
+        "points": [[round(float(number), 2) for number in point] for point in points],
+    }
 
 
 def text(drawn: Mapping[str, Any]) -> str:
@@ -39,15 +60,6 @@ def redrawn(written: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
     points = [point for line in written.splitlines() if (point := _point(line))]
     duration_s = float((before or {}).get("duration_s") or SECONDS)
     return drawing(points, max([duration_s, *(point.time_s for point in points)])) if points else blank(duration_s)
-
-
-def fitted(written: str, duration_s: float) -> dict[str, Any]:
-    """The drawing for another clip: a curve that was drawn is stretched to its length."""
-    before = redrawn(written, None) if written.strip() else blank(duration_s)
-    share = duration_s / max(before["points"][-1][0], 0.01)
-    return drawing(
-        (Point(time_s * share, valence, arousal) for time_s, valence, arousal in before["points"]), duration_s
-    )
 
 
 def source(kind: str) -> str:
