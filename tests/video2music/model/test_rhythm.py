@@ -1,6 +1,7 @@
 """The tracker of harmonic rhythm against Bayes' rule in plain loops, and on songs whose bars are known."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -24,19 +25,26 @@ def has_line(period, phase, second):
     return math.floor((second + 1) / period - phase) != math.floor(second / period - phase)
 
 
+@cache
+def lines(second):
+    """Which hypotheses have a line after `second` and up to the next."""
+    return [has_line(period, phase, second) for period, phase in hypotheses()]
+
+
 def by_bayes(changed, on, off, keep):
     """Log odds after each entry of one song, one hypothesis at a time."""
-    grid, found = hypotheses(), []
-    belief = [0.0] * len(grid)
+    found = []
+    belief = [0.0] * len(hypotheses())
     for i, moved in enumerate(changed):
         if i == 0:
             found.append(math.log(UNKNOWN / (1 - UNKNOWN)))
             continue
-        for h, (period, phase) in enumerate(grid) if i >= 2 else ():  # entry i: from second i - 2 to second i - 1
-            chance = on if has_line(period, phase, i - 2) else off
+        for h, line in enumerate(lines(i - 2) if i >= 2 else ()):  # entry i: from second i - 2 to second i - 1
+            chance = on if line else off
             belief[h] = keep * belief[h] + math.log(chance if moved else 1 - chance)
-        weights = [math.exp(value - max(belief)) for value in belief]
-        due = sum(w for w, (period, phase) in zip(weights, grid, strict=True) if has_line(period, phase, i - 1))
+        likeliest = max(belief)
+        weights = [math.exp(value - likeliest) for value in belief]
+        due = sum(weight for weight, line in zip(weights, lines(i - 1), strict=True) if line)
         chance = min(max(off + (on - off) * due / sum(weights), 0.02), 0.98)
         found.append(math.log(chance / (1 - chance)))
     return found
