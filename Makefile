@@ -25,7 +25,7 @@ demo: $(VENV)/.ready  ## score a clip that the program draws itself; the result 
 # The browser's tests share one served page and one composed piece, which as many processes would each make anew.
 test: $(VENV)/.ready  ## run the tests, those of the page in Chromium too where it is installed
 	status=0; \
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/browser || status=$$?; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/browser || status=$$?; \
 	$(BIN)/python -m pytest tests/browser || status=$$?; \
 	exit $$status
 
