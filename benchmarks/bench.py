@@ -8,6 +8,7 @@ Every command runs in a process of its own; ratios compare figures of the same r
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ REPEATS = 3
 HOUR_S = 3600
 CHORDS = 300
 SEARCHED_S = (10, 30, 60)
+BATCH_CLIPS, BATCH_S = 50, 5
 
 Row = dict[str, list[float]]
 
@@ -31,13 +33,19 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("clip", nargs="?", type=Path)
     arguments.add_argument("--quick", action="store_true", help="leave out the hour of video")
+    arguments.add_argument("--only", choices=sorted(ALONE), help="measure this and print it; no file is written")
     given = arguments.parse_args()
+    if given.only:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = {given.only: {name: _summary(values) for name, values in ALONE[given.only](Path(folder)).items()}}
+        print(_table({"machine": f"{os.cpu_count()} cores", "rows": rows}))
+        return
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         os.environ["V2M_CACHE"] = str(work / "cache")
         clip = given.clip or _standard_clip(work)
         rows = {"start-up": start_up(), f"clip {clip.name}": whole_clip(clip, work), f"{CHORDS} chords": chords()}
-        rows |= {"search": searching(), "judging": judging()}
+        rows |= {"search": searching(), "judging": judging(), "batch": batches(work)}
         rows |= {} if given.quick else {"memory": memory(work)}
     report = {
         "task": "speed",
@@ -133,6 +141,38 @@ def _write_wav(path: Path, samples: np.ndarray) -> None:
         file.setsampwidth(2)
         file.setframerate(44_100)
         file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+
+
+def batches(work: Path) -> Row:
+    """Seconds of a batch with one worker and with two, one thread each, in turn, and how many times the rate two have.
+
+    `of a core` is the processor's time, which says on a busy machine whether two workers do more than one in all.
+    """
+    folder, rows = work / "batch", {}
+    folder.mkdir()
+    for number in range(BATCH_CLIPS):
+        _long_clip(folder / f"{number}.mp4", BATCH_S)
+    for repeat in range(REPEATS):
+        for workers in (1, 2):
+            seconds, spent = _batch(folder, work / f"batch-{workers}-{repeat}", workers)
+            rows.setdefault(f"{BATCH_CLIPS} clips of {BATCH_S} s, {workers} workers s", []).append(seconds)
+            rows.setdefault(f"{workers} workers, s of a core", []).append(spent)
+        one, two = (rows[f"{BATCH_CLIPS} clips of {BATCH_S} s, {workers} workers s"][-1] for workers in (1, 2))
+        rows.setdefault("times the rate with two", []).append(one / two)
+    return rows
+
+
+def _batch(folder: Path, out: Path, workers: int) -> tuple[float, float]:
+    """Seconds by the clock and of a core, start-up included, of a batch that has watched nothing before."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "V2M_CACHE": str(out / "cache")}
+    options = ["-o", str(out), "--workers", str(workers), "--encoder", "color"]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "video2music", "batch", str(folder), *options],
+        check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def chords() -> Row:
@@ -265,6 +305,9 @@ def _table(report: dict) -> str:
         lines += [f"| {metric} | {v['median']:.3g} | {v['low']:.3g} | {v['high']:.3g} |" for metric, v in row.items()]
         lines.append("")
     return "\n".join(lines)
+
+
+ALONE = {"batch": batches, "memory": memory}
 
 
 if __name__ == "__main__":
