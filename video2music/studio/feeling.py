@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from emotion import alignment
 from emotion.affect import QUADRANTS
-from emotion.alignment import heard_points
 from emotion.metrics import AXES
 from emotion.values import AffectCurve, EmotionReport
 from video2music.studio import plane, timeline
@@ -12,7 +12,7 @@ from video2music.studio.timeline import across, down
 from video2music.studio.wording import feels, percent
 from video2music.svg import CORNERS, clock, markup
 
-MOST_PLACES = 60  # of a wish on the plane
+MOST_DOTS = 60  # on a curve: of more windows the line alone is drawn
 
 STYLE = (
     plane.STYLE
@@ -29,7 +29,7 @@ STYLE = (
 def view(report: EmotionReport) -> str:
     """HTML of a report on any music."""
     lasting_s = max(report.whole.end_s, 1e-3)
-    places = heard_points(report)
+    places = alignment.heard_points(report)
     curves = [curve(report, axis, lasting_s, style=axis) for axis in AXES]
     told = "valence and arousal of the music over time"
     lane = timeline.lane(told, [timeline.PLANE_GRID, *curves], height_em=11, beside=timeline.PLANE_LEVELS)
@@ -51,8 +51,7 @@ def wished(target: AffectCurve) -> str:
         timeline.curve(timeline.seconds(row, lasting_s), lasting_s, name)
         for name, row in zip(AXES, target.points.T, strict=True)
     ]
-    chosen = np.unique(np.linspace(0, len(target) - 1, min(len(target), MOST_PLACES)).round().astype(int))
-    way = Way(target.points[chosen], "picture")
+    way = Way(target.points, "picture")
     told = "wished valence and arousal over time"
     lane = timeline.lane(told, [timeline.PLANE_GRID, *curves], height_em=11, beside=timeline.PLANE_LEVELS)
     return timeline.view(
@@ -91,8 +90,10 @@ def _shares(report: EmotionReport) -> str:
 
 def curve(report: EmotionReport, axis: str, lasting_s: float, *, style: str) -> str:
     """One axis of what was heard: a point in the middle of each window, the first and last value held to the ends."""
-    points = [((window.start_s + window.end_s) / 2, getattr(window, axis)) for window in report.windows]
-    first, last = report.windows[0], report.windows[-1]
-    held = [(first.start_s, points[0][1]), *points, (last.end_s, points[-1][1])]
+    middles_s = alignment.spans_s(report).mean(1)
+    values = [getattr(window, axis) for window in report.windows]
+    points = timeline.thinned(np.stack([middles_s, values], axis=1)).tolist()
+    held = [(report.windows[0].start_s, points[0][1]), *points, (report.windows[-1].end_s, points[-1][1])]
     dots = "".join(f"M{across(time_s, lasting_s):.1f} {down(value):.1f}h0" for time_s, value in points)
-    return timeline.curve(held, lasting_s, style) + f'<path class="points {style}" d="{dots}"/>'
+    marks = f'<path class="points {style}" d="{dots}"/>' if len(points) <= MOST_DOTS else ""
+    return timeline.curve(held, lasting_s, style) + marks

@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video2music import svg
+from video2music.studio import timeline
+
+MOST_PLACES = 60  # of a way
 
 STYLE = """
 .v2m .plane { max-width: 320px; margin: 0 auto; }
@@ -27,10 +30,10 @@ class Way(NamedTuple):
 
 
 def plane(told: str, ways: Sequence[Way]) -> str:
-    """The plane with ways through it; a large dot is the mean of a way."""
+    """The plane with ways through it, of long ones the means of neighbours; a large dot is the mean of a way."""
     parts = list(svg.plane())
     for places, kind in ways:
-        points = [svg.on_plane(valence, arousal) for valence, arousal in places.tolist()]
+        points = [svg.on_plane(*place) for place in timeline.thinned(places, most=MOST_PLACES).tolist()]
         parts.append(svg.line(points, kind))
         parts += [svg.dot(point, f"dot-{kind}", 2.6) for point in points]
         parts.append(svg.dot(svg.on_plane(*places.mean(0).tolist()), f"dot-{kind}", 7))

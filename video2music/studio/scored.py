@@ -42,14 +42,14 @@ class Scored:
 def load(path: Path) -> Scored:
     """Read a manifest and the .mid beside it. Raises ManifestError, MediaError."""
     composition = manifest.read(path).composition
-    told = json.loads(path.read_text())
+    told, score = json.loads(path.read_text()), midi.read(path.with_suffix(".mid"))
     try:
         report = _report(told["report"]) if told.get("report") else None
         search = told.get("search") or {}
         return Scored(
             path.parent.name,
             composition,
-            midi.read(path.with_suffix(".mid")),
+            score,
             report,
             search["judge"]["name"] if search else None,
             len(search["candidates"]) if search else 1,

@@ -120,11 +120,15 @@ def seconds(rows: NDArray[np.floating], lasting_s: float) -> list[tuple[float, f
     Where there are more than MOST_POINTS, each point is the mean of neighbours.
     """
     edges_s = np.minimum(np.arange(len(rows) + 1.0), max(lasting_s, len(rows) - 1 + 1e-3))
-    bounds = np.unique(np.linspace(0, len(rows), min(len(rows), MOST_POINTS) + 1).round().astype(int))
-    means = np.add.reduceat(np.asarray(rows, float), bounds[:-1]) / np.diff(bounds)
-    middles_s = (edges_s[bounds[:-1]] + edges_s[bounds[1:]]) / 2
-    found = list(zip(middles_s.tolist(), means.tolist(), strict=True))
-    return [(0.0, found[0][1]), *found, (lasting_s, found[-1][1])]
+    middles_s = (edges_s[:-1] + edges_s[1:]) / 2
+    found = thinned(np.stack([middles_s, rows], axis=1))
+    return [(0.0, found[0, 1]), *map(tuple, found.tolist()), (lasting_s, found[-1, 1])]
+
+
+def thinned(rows: NDArray[np.floating], *, most: int = MOST_POINTS) -> NDArray[np.float64]:
+    """Rows (N, K) as no more than `most`, each the mean of neighbours."""
+    bounds = np.linspace(0, len(rows), min(len(rows), most) + 1).round().astype(int)
+    return np.asarray(np.add.reduceat(np.asarray(rows, float), bounds[:-1], axis=0) / np.diff(bounds)[:, None])
 
 
 def cut_marks(times_s: Iterable[float], lasting_s: float) -> str:

@@ -135,17 +135,18 @@ def summary(seen: VideoFeatures) -> str:
 def _strip(pictures: Sequence[Thumbnail], seen: VideoFeatures) -> str:
     if not pictures:
         return ""
-    shown = "".join(_picture(one) for one in pictures)
+    shown = "".join(_picture(one, seen.duration_s) for one in pictures)
     marks = timeline.cut_marks((cut.time_s for cut in seen.cuts), seen.duration_s)
     over = f'<svg viewBox="0 0 {SPAN} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">{marks}</svg>'
     return f'<div class="strip">{shown}{over}</div>'
 
 
-def _picture(one: Thumbnail) -> str:
+def _picture(one: Thumbnail, lasting_s: float) -> str:
     """A picture that is as wide as its time is long."""
     source = f"data:image/jpeg;base64,{base64.b64encode(one.jpeg).decode()}"
+    width = across(one.end_s - one.start_s, lasting_s)
     told = f"at {exact((one.start_s + one.end_s) / 2)}"
-    return f'<img src="{source}" alt="{told}" style="flex-grow:{one.end_s - one.start_s:.4f}"/>'
+    return f'<img src="{source}" alt="{told}" style="flex-grow:{width:.1f}"/>'
 
 
 def _cut_times(cuts: Sequence[Cut], lasting_s: float) -> str:
