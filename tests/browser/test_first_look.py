@@ -1,13 +1,14 @@
 """The page as it is before anything is done: quick, whole at any width, in light and dark, alone with its server."""
 
+import os
+
 import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.conftest import Server
 from tests.browser.visitor import NARROW, WIDE, Visitor
 
-USABLE_S = 3.0
-BUSY = 3.0  # how much longer a machine that runs the other tests beside may take
+USABLE_S = 3.0  # on a machine that has nothing else to do
 
 
 @pytest.fixture(scope="module", params=[(WIDE, False), (NARROW, True)], ids=["wide and light", "narrow and dark"])
@@ -23,7 +24,8 @@ def looked_at(request, browser: Browser, server: Server):
 def test_the_first_page_can_be_used_at_once(looked_at, record_property):
     _, seconds = looked_at
     record_property("usable_s", seconds)
-    assert seconds < USABLE_S * BUSY
+    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)  # programs for each core, this one among them
+    assert seconds < USABLE_S * max(1.0, 2 * waiting)
 
 
 def test_nothing_reaches_out_of_the_window(looked_at):

@@ -8,9 +8,9 @@ WIDE_TABLE = "<div style='width: 900px; height: 20px'>wide</div>"
 
 
 @pytest.fixture(scope="module")
-def reader(browser, server):
+def reader(browser):
     """A visitor with a narrow window who looks at pages of the test's own."""
-    someone = Visitor(browser, server.address, size=NARROW)
+    someone = Visitor(browser, "http://page.invalid/", size=NARROW)
     yield someone
     someone.close()
 

@@ -1,5 +1,6 @@
 """A person before the page: a tab of the browser that notes what it fetches and what goes wrong in it."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
-PATIENCE_MS = 60_000  # for what takes a second or two on a machine that has nothing else to do
+PATIENCE_MS = 120_000  # for what takes a second or two on a machine that has nothing else to do
 WIDE, NARROW = (1280, 900), (390, 844)
 
 
@@ -55,17 +56,27 @@ class Visitor:
         return self.page.locator(f"#{name}")
 
     def tab(self, words: str) -> None:
+        """Open the tab whose name holds these words."""
         self.page.get_by_role("tab", name=words).click()
+
+    def unfold(self, words: str) -> None:
+        """Open what is folded away under these words."""
+        self.page.get_by_role("button", name=words).click()
 
     def give(self, name: str, files: Path | Sequence[Path]) -> None:
         """Hand files to an upload and wait until the server has them."""
         with self.page.expect_response(lambda answer: "/upload?" in answer.url or answer.url.endswith("/upload")):
             self.part(name).locator("input[type=file]").first.set_input_files(files)
 
+    def upload(self, clip: Path) -> None:
+        """Hand over the clip to score, and wait until its pictures are shown."""
+        self.give("clip", clip)
+        self.wait_until(lambda: self.part("watched").locator("img, image").count() > 0, "the watched clip")
+
     def choose(self, name: str, words: str) -> None:
-        """Take what a dropdown offers under these words."""
-        self.part(name).get_by_role("listbox").or_(self.part(name).locator("input")).first.click()
-        self.page.get_by_role("option", name=words, exact=True).click()
+        """Take the first that a dropdown offers that begins with these words."""
+        self.part(name).locator("input").first.click()
+        self.page.get_by_role("option", name=re.compile(f"^{re.escape(words)}")).first.click()
 
     def write(self, name: str, text: str) -> None:
         """Put text or a number into a field, and leave it."""
@@ -85,7 +96,7 @@ class Visitor:
         coming.value.save_as(path)
         return path
 
-    def wait_until(self, true: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    def wait_until(self, true: Callable[[], bool], what: str, seconds: float = PATIENCE_MS / 1000) -> None:
         """Look again and again until something is true."""
         end = time.monotonic() + seconds
         while not true():
