@@ -28,13 +28,12 @@ COLORS = (
 )  # fmt: skip
 """Of tracks in order, each of which reads on light and on dark; the eleventh begins anew, paler."""
 
-STYLE = f"""
-.v2m .roll {{ overflow-x: auto; overflow-y: hidden; margin: .4em 0 .6em; padding-bottom: .3em; }}
-.v2m .roll .lanes {{ margin-bottom: .2em; }}
-.v2m .lane path.keys {{ vector-effect: none; fill: none; stroke-width: .86; }}
-.v2m .roll .cut {{ stroke-opacity: .6; }}
-{"".join(f".v2m .track-{number} {{ color: {color}; stroke: {color}; }}" for number, color in enumerate(COLORS))}
-.v2m .again {{ stroke-opacity: .6; }} .v2m b.again {{ opacity: .6; }}
+STYLE = """
+.v2m .roll { overflow-x: auto; overflow-y: hidden; margin: .4em 0 .6em; padding-bottom: .3em; }
+.v2m .roll .lanes { margin-bottom: .2em; }
+.v2m .lane path.keys { vector-effect: none; fill: none; stroke-width: .86; }
+.v2m .roll .cut { stroke-opacity: .6; }
+.v2m .again { stroke-opacity: .6; } .v2m b.again { opacity: .6; }
 """
 
 
@@ -58,7 +57,7 @@ def view(score: Score) -> str:
         else "",
         timeline.legend(*entries, *([("cut", "cut")] if cuts else [])),
         f'<div class="roll" tabindex="0"><div style="width:{width}%">{lanes}</div></div>',
-        style=STYLE,
+        style=STYLE + "".join(_colour(number) for number in range(len(COLORS))),
     )
 
 
@@ -67,6 +66,10 @@ def _busiest(tracks: Sequence[Track]) -> tuple[list[Track], int]:
     least = sorted((len(track.notes) for track in tracks), reverse=True)[:MOST_TRACKS][-1:]
     kept = [track for track in tracks if len(track.notes) >= least[0]][:MOST_TRACKS] if least else []
     return kept, len(tracks) - len(kept)
+
+
+def _colour(number: int) -> str:
+    return f".v2m .track-{number} {{ color: {COLORS[number]}; stroke: {COLORS[number]}; }}\n"
 
 
 def _style(place: int) -> str:

@@ -94,6 +94,11 @@ def level(share: float, text: str) -> str:
     return f'<i class="level" style="top:{100 * share:.1f}%">{markup(text)}</i>'
 
 
+def plane_levels() -> tuple[str, ...]:
+    """The levels -1, 0 and 1 beside a lane."""
+    return level(0, "+1"), level(0.5, "0"), level(1, "-1")
+
+
 def across(time_s: float, lasting_s: float) -> float:
     """Where a time lies in a lane's drawing."""
     return SPAN * time_s / lasting_s
@@ -105,7 +110,6 @@ def down(value: float) -> float:
 
 
 AXIS_LEGEND = (("valence", "valence: unpleasant to pleasant"), ("arousal", "arousal: calm to excited"))
-PLANE_LEVELS = (level(0, "+1"), level(0.5, "0"), level(1, "-1"))
 PLANE_GRID = f'<path class="grid" d="M0 0h{SPAN}M0 {HEIGHT}h{SPAN}"/><path class="axis" d="M0 {HEIGHT // 2}h{SPAN}"/>'
 
 

@@ -168,7 +168,7 @@ def _feeling(seen: VideoFeatures) -> str:
     ]
     told = "valence and arousal of the picture over time"
     parts = [timeline.PLANE_GRID, timeline.cut_marks((cut.time_s for cut in seen.cuts), lasting_s), *curves]
-    return timeline.lane(told, parts, height_em=7, beside=timeline.PLANE_LEVELS)
+    return timeline.lane(told, parts, height_em=7, beside=timeline.plane_levels())
 
 
 def _movement(seen: VideoFeatures) -> str:
