@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -113,26 +114,33 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """Every module or name a file imports anywhere, as `package.module.name`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    found: list[str] = []
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: line {node.lineno} imports relatively"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(found)
 
 
-def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+@cache
+def calls(path: Path) -> tuple[tuple[str, ast.Call], ...]:
     """Every call in a file with the text of what is called."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+    return tuple((ast.unparse(node.func), node) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call))
 
 
 def at_import(path: Path) -> Iterator[ast.Call]:
     """Every call that importing a file makes by itself: not those in functions, nor under `if __name__ ==`."""
-    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    waiting: list[ast.AST] = [parsed(path)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -146,11 +154,13 @@ def at_import(path: Path) -> Iterator[ast.Call]:
 
 def texts() -> Iterator[Path]:
     """The files of the tree that people write."""
-    for path in sorted(ROOT.rglob("*")):
-        first, *inner = path.relative_to(ROOT).parts
-        hidden = first.startswith(".") and first not in {".ci", ".gitignore"}
-        if path.is_file() and not hidden and GENERATED.isdisjoint((first, *inner)):
-            yield path
+    for top in sorted(ROOT.iterdir()):
+        hidden = top.name.startswith(".") and top.name not in {".ci", ".gitignore"}
+        if not hidden and top.name not in GENERATED:  # an environment or a run holds more files than all the rest
+            inside = [top, *sorted(top.rglob("*"))] if top.is_dir() else [top]
+            yield from (
+                each for each in inside if each.is_file() and GENERATED.isdisjoint(each.relative_to(ROOT).parts)
+            )
 
 
 def room(module: str) -> str:
@@ -264,7 +274,7 @@ for module in {sorted(dotted(path) for path in LIBRARY)!r}:
 
 def test_only_a_main_function_prints():
     for path in LIBRARY:
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         mains = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
         allowed = {id(node) for main in mains for node in ast.walk(main)}
         prints = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"]
