@@ -1,5 +1,6 @@
 """The command line as a user types it."""
 
+import contextlib
 import json
 import os
 import resource
@@ -18,9 +19,19 @@ COLOR = ("--encoder", "color")
 PLAIN = (*COLOR, "--candidates", "1")
 
 
-def run(*arguments, **options):
+def start(*arguments, **options):
+    """In a process of its own, which costs seconds: for what a process alone has."""
     command = [sys.executable, "-m", "video2music", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def run(*arguments, cwd="."):
+    """In this process; an error that nobody caught, which a process would print as a traceback, is raised."""
+    with contextlib.chdir(cwd):
+        done = CliRunner().invoke(app, [str(word) for word in arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def plainly(done):
@@ -33,7 +44,7 @@ def plainly(done):
 
 
 def test_help_lists_every_command():
-    done = run("--help")
+    done = start("--help")
     assert done.returncode == 0
     for command in ("generate", "features", "download", "demo", "train", "doctor"):
         assert command in done.stdout
@@ -60,7 +71,7 @@ def tried(clip, tmp_path_factory):
     (folder / "empty.mp4").touch()
     (folder / "page.mp4").write_text("<html>not found</html>")
     inputs = ["missing.mp4", "empty.mp4", "page.mp4", *(path.name for path in awkward)]
-    done = run("generate", "-o", "out", *PLAIN, "--json", "report.json", "--", *inputs, cwd=folder)
+    done = start("generate", "-o", "out", *PLAIN, "--json", "report.json", "--", *inputs, cwd=folder)
     return folder, done, json.loads((folder / "report.json").read_text())["clips"]
 
 
@@ -140,7 +151,7 @@ def test_a_wish_that_cannot_be_granted_is_told_in_a_sentence(clip, tmp_path, arg
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(clip):
-    assert "/proc/nowhere" in plainly(run("generate", clip, "-o", "/proc/nowhere", *COLOR))
+    assert "/proc/nowhere" in plainly(run("generate", clip, "-o", "/proc/nowhere", *PLAIN))
 
 
 def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(clip, tmp_path):
@@ -149,7 +160,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(clip, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # bytes a file: the WAV does not fit
 
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = run("generate", clip, "-o", tmp_path / "out", *PLAIN, preexec_fn=little_room, env=environment)
+    done = start("generate", clip, "-o", tmp_path / "out", *PLAIN, preexec_fn=little_room, env=environment)
     plainly(done)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -184,7 +195,7 @@ def test_a_report_may_go_into_a_folder_that_is_not_there_yet(tmp_path):
 
 
 def test_a_report_may_go_into_a_pipe():
-    done = run("doctor", "--json", "/dev/stdout")
+    done = start("doctor", "--json", "/dev/stdout")
     assert done.stdout.startswith("{") and json.JSONDecoder().raw_decode(done.stdout)[0]["findings"]
 
 
@@ -198,7 +209,7 @@ def test_a_name_that_is_no_text_is_printed_as_it_is(clip, tmp_path):
         b"caf\xe9 [b].mp4",
         "-o",
         "out",
-        *COLOR,
+        *PLAIN,
         "--json",
         "r.json",
     ]
@@ -223,23 +234,19 @@ def brief(monkeypatch):
     monkeypatch.setattr(demo, "SCENES", tuple((scene, 5) for scene, _ in demo.SCENES))
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(app, [str(word) for word in arguments])
-
-
 def test_the_demo_keeps_its_clip_beside_its_score_and_replaces_only_its_own(brief, tmp_path):
     (tmp_path / "demo.mp4").write_text("mine")
-    done = invoke("demo", "-o", tmp_path, "--json", tmp_path / "report.json")
-    assert done.exit_code == 0, done.output
+    done = run("demo", "-o", tmp_path, "--json", tmp_path / "report.json")
+    assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "report.json").read_text())["clips"]
-    assert row["video"] == str(tmp_path / "demo" / "demo.scored.mp4") and row["video"] in done.output
+    assert row["video"] == str(tmp_path / "demo" / "demo.scored.mp4") and row["video"] in done.stdout
     names = {
         f"demo.{suffix}"
         for suffix in ("mp4", "scored.mp4", "mid", "wav", "chords.lab", "chords.txt", "musicxml", "json")
     }
     assert {path.name for path in (tmp_path / "demo").iterdir()} == names
     first = (tmp_path / "demo" / "demo.mid").read_bytes()
-    assert invoke("demo", "-o", tmp_path, "--seed", 1).exit_code == 0
+    assert run("demo", "-o", tmp_path, "--seed", 1).returncode == 0
     assert (tmp_path / "demo" / "demo.mid").read_bytes() != first
     assert {path.name for path in (tmp_path / "demo").iterdir()} == names
     assert (tmp_path / "demo.mp4").read_text() == "mine"
@@ -249,22 +256,22 @@ def test_the_demo_leaves_anybody_elses_folder_alone(brief, tmp_path):
     mine = tmp_path / "demo" / "demo.mp4"
     mine.parent.mkdir()
     mine.write_text("mine")
-    done = invoke("demo", "-o", tmp_path)
-    assert done.exit_code == 1 and "holds no former demo" in done.output
+    done = run("demo", "-o", tmp_path)
+    assert done.returncode == 1 and "holds no former demo" in done.stderr
     assert mine.read_text() == "mine" and len(list(mine.parent.iterdir())) == 1
 
 
 def test_a_demo_that_broke_can_be_tried_again(brief, tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr("video2music.midi.write", lambda *_: 1 / 0)
-        assert invoke("demo", "-o", tmp_path).exit_code == 1
+        assert run("demo", "-o", tmp_path).returncode == 1
     assert list((tmp_path / "demo").iterdir()) == []
-    assert invoke("demo", "-o", tmp_path).exit_code == 0
+    assert run("demo", "-o", tmp_path).returncode == 0
 
 
 def test_a_download_reports_where_the_weights_are(monkeypatch, tmp_path):
     monkeypatch.setattr("video2music.features.semantic.download", lambda name, on_progress: tmp_path / f"{name}.pt")
-    done = invoke("download", "clip-small", "--json", "-")
+    done = run("download", "clip-small", "--json", "-")
     assert json.loads(done.stdout) == {"encoder": "clip-small", "weights": str(tmp_path / "clip-small.pt")}
 
 

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from video2music import doctor
+from video2music.cli import app
 
 
 def named(name):
@@ -127,10 +129,9 @@ def test_a_cache_that_cannot_be_written_is_told(monkeypatch, tmp_path):
 
 def test_the_command_prints_every_finding_and_succeeds_when_nothing_required_is_missing(tmp_path):
     report = tmp_path / "doctor.json"
-    command = [sys.executable, "-m", "video2music", "doctor", "--json", str(report)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = CliRunner().invoke(app, ["doctor", "--json", str(report)])
     findings = json.loads(report.read_text())["findings"]
-    assert done.returncode == 0, done.stdout
+    assert done.exit_code == 0, done.output
     assert {"torch", "soundfont", "weights amt"} <= {finding["name"] for finding in findings}
     assert all(finding["name"] in done.stdout for finding in findings)
 

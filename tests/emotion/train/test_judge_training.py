@@ -71,7 +71,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ratings.append({"midi": f"{name}.mid", "valence": [0.3 * sign[0]] * 2, "arousal": [0.2 * sign[1]] * 2})
         folds["vgmidi"].append((name, number % 5))
     (folder / "vgmidi" / vgmidi.RATINGS).write_text(json.dumps(ratings))
-    for number in range(40):
+    for number in range(16):
         write(folder / "pop909" / f"{number:03}.mid", 1 + number % 4, 50 + number % 12)
     for name, rows in folds.items():
         write_csv(folder / "cards" / name / "splits" / "folds.csv", ("piece", "fold"), rows)

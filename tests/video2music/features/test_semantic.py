@@ -145,8 +145,13 @@ def test_only_the_large_clip_gives_semantic_rows(archives, picture):
     assert small.read(rows, np.zeros(1), np.zeros(1)).semantic is None
 
 
-def test_the_self_test_passes_weights_that_know_colours(archives):
-    semantic.load(archives["clip-small"], semantic=False).self_test()
+def test_the_self_test_tells_weights_that_know_colours_from_the_same_with_pictures_turned_round(archives):
+    clip = semantic.load(archives["clip-small"], semantic=False)
+    assert clip.self_test() is None
+    with torch.no_grad():
+        clip._model.visual.proj.neg_()
+    with pytest.raises(EncoderError, match="name [0-3] of"):
+        clip.self_test()
 
 
 def test_the_self_test_refuses_random_weights(archives):
