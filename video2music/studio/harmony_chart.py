@@ -1,7 +1,7 @@
 """The form and the chord chart: sections, bars and chords in the sounding key, and how far cuts miss the bar lines."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,22 +23,14 @@ STYLE = """
 .v2m .bars { stroke: var(--soft); stroke-width: 1; stroke-opacity: .6; fill: none; }
 .v2m .lane i.letter { top: .35em; padding-left: 6px; font-size: 12px; font-weight: 600; }
 .v2m .misses { height: 1em; } .v2m .misses i { color: var(--cut); }
-.v2m .chart { max-height: 30em; overflow-y: auto; margin-right: 2px; }
-.v2m .row { display: grid; grid-template-columns: 4.2em repeat(4, minmax(0, 1fr)); align-items: stretch; }
-.v2m .row + .row.opens { margin-top: .7em; }
-.v2m .row > small { font-size: 11px; opacity: .72; align-self: center; line-height: 1.25; }
-.v2m .row > small b { font-size: 13px; }
-.v2m .bar { position: relative; display: grid; gap: 2px; align-items: center; min-height: 2.5em; padding: 0 4px 0 7px;
+.v2m .chart { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.4em, 1fr)); gap: .6em 0;
+  max-height: 32em; overflow-y: auto; }
+.v2m .bar { position: relative; display: grid; align-content: start; gap: 1px 2px; padding: 0 4px .35em 8px;
   border-left: 1.5px solid var(--soft); overflow: hidden; }
-.v2m .bar.pickup { border-left-style: dotted; }
-.v2m .row .bar:last-child { border-right: 1.5px solid var(--soft); }
+.v2m .bar.pickup { border-left-style: dotted; } .v2m .bar.opens { border-left: 4px double currentColor; }
+.v2m .bar small { grid-column: 1 / -1; font-size: 11px; color: var(--soft); } .v2m .bar small b { margin-right: 4px; }
 .v2m .bar span { font-weight: 600; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .v2m .bar i { position: absolute; top: 0; bottom: 0; width: 2px; background: var(--cut); }
-@container (max-width: 480px) {
-  .v2m .row { grid-template-columns: 3.1em repeat(2, minmax(0, 1fr)); }
-  .v2m .row > small { grid-row: span 2; }
-  .v2m .bar span { font-size: 13px; }
-}
 """
 
 
@@ -131,36 +123,21 @@ def milliseconds(late_ms: float) -> str:
 
 def _lead_sheet(bars: Sequence[Bar], key: Key, found: Sequence[Miss]) -> str:
     cells = [_cell(bar, key, strokes) for bar, strokes in zip(bars, _strokes(bars, found), strict=True)]
-    rows = "".join(_row(bars[start:end], cells[start:end]) for start, end in _lines(bars))
-    return f'<div class="chart" role="group" aria-label="chords, bar by bar">{rows}</div>'
-
-
-def _lines(bars: Sequence[Bar]) -> Iterator[tuple[int, int]]:
-    """From which bar to which each row goes: four at most, and a section begins a row."""
-    heads = [0]
-    for place, bar in enumerate(bars):
-        if place - heads[-1] == chart.LINE_BARS or (bar.opens and place > heads[-1]):
-            heads.append(place)
-    return pairwise([*heads, len(bars)])
-
-
-def _row(bars: Sequence[Bar], cells: Sequence[str]) -> str:
-    opens = next((bar.opens for bar in bars if bar.opens is not None), None)  # a pickup stands before what opens
-    letter = "" if opens is None else f"<b>{chart.letter(opens)}</b> "
-    kind = "row" if opens is None else "row opens"
-    return f'<div class="{kind}"><small>{letter}{exact(bars[0].start_s)}</small>{"".join(cells)}</div>'
+    return f'<div class="chart" role="group" aria-label="chords, bar by bar">{"".join(cells)}</div>'
 
 
 def _cell(bar: Bar, key: Key, strokes: str) -> str:
-    """A bar: each chord as wide as its beats, and strokes at the cuts that fall into it."""
+    """A bar: when it begins, each chord as wide as its beats, and strokes at the cuts that fall into it."""
     beats = [*(beat for beat, _ in bar.chords), bar.beats]
     chords = "".join(
         f'<span style="grid-column:{start + 1}/{end + 1}">{markup(chart.symbol(chord, flats=key.flats))}</span>'
         for (start, end), (_, chord) in zip(pairwise(beats), bar.chords, strict=True)
     )
+    kind = "bar pickup" if not bar.number else "bar" if bar.opens is None else "bar opens"
+    letter = "" if bar.opens is None else f"<b>{chart.letter(bar.opens)}</b>"
     columns = f"grid-template-columns:repeat({bar.beats},minmax(0,1fr))"
-    kind = "bar" if bar.number else "bar pickup"
-    return f'<div class="{kind}" style="{columns}">{chords}{strokes}</div>'
+    head = f"<small>{letter}{exact(bar.start_s)}</small>"
+    return f'<div class="{kind}" style="{columns}">{head}{chords}{strokes}</div>'
 
 
 def _strokes(bars: Sequence[Bar], found: Sequence[Miss]) -> list[str]:

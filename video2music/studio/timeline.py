@@ -24,7 +24,7 @@ STYLE = """
   container-type: inline-size; width: 100%; font: 14px/1.45 system-ui, "DejaVu Sans", sans-serif; }
 .v2m * { box-sizing: border-box; }
 .v2m p { margin: 0 0 .5em; max-width: 70ch; overflow-wrap: anywhere; }
-.v2m .lanes { margin: .3em 1.4em .9em 2.5em; }
+.v2m .lanes { margin: .3em 1.4em .9em 3em; }
 .v2m .lane { position: relative; margin-bottom: .6em; }
 .v2m .lane svg { display: block; width: 100%; height: 100%; overflow: visible; }
 .v2m .lane path, .v2m .lane line, .v2m .lane polyline { vector-effect: non-scaling-stroke; }

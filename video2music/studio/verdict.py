@@ -21,14 +21,19 @@ STYLE = (
 .v2m .lane i.name { bottom: 100%; left: 0; margin-bottom: 4px; font-weight: 600; }
 .v2m .wide { overflow-x: auto; }
 .v2m table { border-collapse: collapse; font-size: 13px; width: 100%; font-variant-numeric: tabular-nums; margin: 0; }
-.v2m th, .v2m td { text-align: left; padding: 6px 14px 6px 0; border: 0; border-bottom: 1px solid var(--faint);
-  white-space: nowrap; background: none; }
+.v2m table, .v2m tr, .v2m th, .v2m td { border: 0 !important; background: none !important; }
+.v2m th, .v2m td { text-align: left; padding: 6px 14px 6px 0; white-space: nowrap;
+  border-bottom: 1px solid var(--border-color-primary, var(--faint)) !important; }
+@container (max-width: 480px) {
+  .v2m th, .v2m td { font-size: 12px; padding-right: 8px; white-space: normal; }
+  .v2m .wide :is(th, td):nth-child(n + 6) { display: none; }
+}
 .v2m thead th { font-weight: 600; opacity: .72; }
 .v2m tr.best td, .v2m tr.best th { font-weight: 700; }
 """
 )
 UNHEARD = "No judge has heard the music, for the weights of the one that reports are missing."
-HEADS = ("", "heard as", "match", "windows as wanted", "key", "tempo", "bars")
+HEADS = ("", "heard as", "match", "time as wanted", "key", "tempo", "bars")
 
 
 def view(scored: Scored) -> str:
@@ -84,12 +89,17 @@ def _heard(scored: Scored, report: EmotionReport) -> str:
 def _nearness(scored: Scored, report: EmotionReport, found: Alignment) -> str:
     target = scored.target
     wanted = "The picture is" if target.source == "picture" else "The wish is"
-    same = sum(one == other for one, other in zip(found.wanted, found.heard, strict=True))
     return (
         f"{wanted} {feels(*target.points.mean(0))}. Their match is {found.match.score:.2f}: 1 is full agreement, and "
-        f"music that is neutral throughout would have {neutral(report, scored):.2f}. "
-        f"{same} of {counted(found.windows, 'window')} lie{'s' * (same == 1)} in the wanted quadrant."
+        f"music that is neutral throughout would have {neutral(report, scored):.2f}. {_agreement(found)}"
     )
+
+
+def _agreement(found: Alignment) -> str:
+    how_long = {0.0: "At no time", 1.0: "All the time"}.get(
+        found.quadrant, f"For {percent(found.quadrant)} of the time"
+    )
+    return f"{how_long} the music lies in the quarter of the plane that is wanted just then."
 
 
 def neutral(report: EmotionReport, scored: Scored) -> float:
@@ -135,9 +145,8 @@ def _row(scored: Scored, best: bool) -> str:
 
 
 def _hearing(scored: Scored) -> tuple[str, str, str]:
-    """What was heard, the match and the windows in the wanted quadrant, as the table has them."""
+    """What was heard, the match, and for how much of the time in the wanted quadrant, as the table has them."""
     if scored.report is None:
         return "not heard", "–", "–"
     found, whole = alignment.align(scored.report, scored.target), scored.report.whole
-    same = round(found.quadrant * found.windows)
-    return feels(whole.valence, whole.arousal), f"{found.match.score:.2f}", f"{same} of {found.windows}"
+    return feels(whole.valence, whole.arousal), f"{found.match.score:.2f}", percent(found.quadrant)

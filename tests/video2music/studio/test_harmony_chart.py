@@ -56,18 +56,16 @@ def test_every_beat_has_the_chord_that_sounds(duration_s, cuts, beats, key, seed
     assert set(map(str, shown[len(wanted) :])) <= {str(wanted[-1])}  # the last bar is shown whole
 
 
-def test_rows_hold_four_bars_and_sections_begin_one():
-    composition = composed(drawn_form([4] * 10, pickup=2))
+def test_every_bar_says_when_it_begins_and_which_section_opens():
+    composition = composed(drawn_form([4] * 5, pickup=2))  # beats of half a second
     form = composition.form
-    middle = (
-        replace(form.sections[0], end_s=float(form.bars_s[6])),
-        replace(form.sections[0], start_s=float(form.bars_s[6])),
-    )
-    tree = read(harmony_chart.view(replace(composition, form=replace(form, sections=middle, tempi=()))))
-    rows = styled(tree, "row")
-    assert [len(styled(row, "bar")) for row in rows] == [4, 3, 4]
-    assert [row[0].findtext("b") for row in rows] == ["A", None, "B"]
-    assert len(styled(rows[0], "pickup")) == 1 and len(styled(tree, "pickup")) == 1
+    (section,) = form.sections
+    parts = replace(section, end_s=float(form.bars_s[3])), replace(section, start_s=float(form.bars_s[3]))
+    tree = read(harmony_chart.view(replace(composition, form=replace(form, sections=parts, tempi=()))))
+    heads = [said(bar.find("small")) for bar in styled(tree, "bar")]
+    assert heads == ["0:00.0", "A 0:01.0", "0:03.0", "0:05.0", "B 0:07.0", "0:09.0"]
+    assert [each.get("class") for each in styled(tree, "bar")].count("bar opens") == 2
+    assert styled(tree, "pickup") == styled(tree, "bar")[:1]
 
 
 def test_sections_bars_and_cuts_stand_at_their_times():

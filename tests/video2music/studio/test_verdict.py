@@ -64,7 +64,7 @@ def test_the_verdict_says_who_heard_what():
         "The judge adff, which took no part in composing, hears music that is pleasant and excited; the likeliest "
         "quadrant is pleasant, excited, with 70 %. The wish is pleasant and excited. Their match is 0."
     )
-    assert told.endswith("2 of 3 windows lie in the wanted quadrant.")
+    assert told.endswith("For 67 % of the time the music lies in the quarter of the plane that is wanted just then.")
     assert chosen == ("Of 8 beginnings the judge poolingvq kept the one that it heard nearest to what was wanted.")
 
 
@@ -77,6 +77,11 @@ def test_the_picture_is_named_where_it_decided():
     made = scored([(0.6, 0.6)], source="picture")
     assert "The picture is pleasant and excited." in verdict.sentences(made)[0]
     assert "the picture: wanted" in said(read(verdict.view(made)))
+
+
+@pytest.mark.parametrize(("place", "told"), [((0.5, 0.5), "All the time the"), ((-0.5, 0.5), "At no time the")])
+def test_music_that_always_or_never_does_what_was_wanted(place, told):
+    assert told in verdict.sentences(scored([place] * 3))[0]
 
 
 def test_remarks_are_told():
@@ -103,7 +108,11 @@ def test_the_table_marks_the_variant_that_is_nearest_to_the_wish():
     (best,) = styled(tree, "best")
     assert said(best).startswith("v2 · best match pleasant and excited 0.")
     assert [row[0].text.split()[0] for row in tree.find(".//tbody")] == ["v1", "v2", "v3"]
-    assert [row[3].text for row in tree.find(".//tbody")] == ["2 of 2", "2 of 2", "0 of 2"]
+    assert [row[3].text for row in tree.find(".//tbody")] == [
+        "100 % of the time",
+        "100 % of the time",
+        "0 % of the time",
+    ]
     assert styled(read(verdict.table([near])), "best") == []
 
 
