@@ -5,6 +5,7 @@ Each page has a folder of its own, in which its commands and programs are run on
 
 import re
 import shlex
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -264,10 +265,12 @@ def served(text: str) -> Iterator[str]:
     import app
     from video2music.studio import serving
 
-    settings = serving.Settings(root=Path("served"), port=0)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings = serving.Settings(root=Path("served"), port=probe.getsockname()[1])
     page = app.build(settings)
     with closing(page):
-        serving.serve(page, settings, prevent_thread_lock=True, quiet=True)
+        app.serve(page, settings, prevent_thread_lock=True, quiet=True)
         yield text.replace("http://127.0.0.1:7860", page.local_url)
 
 
