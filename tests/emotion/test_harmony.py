@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import mir_eval.chord
@@ -27,6 +28,7 @@ SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}
 TO_MODE = {"major": ("maj", "min", "min", "maj", "maj", "min", "dim"), "minor": ("min", "dim", "aug", "min", "maj")}
 
 
+@lru_cache(maxsize=512)
 def tone(pitch: float, seconds: float, partials=TIMBRES["strings"]) -> np.ndarray:
     """Partials in random phases, which the pitch alone decides, with soft ends."""
     times, phases = np.arange(round(seconds * RATE)) / RATE, np.random.default_rng(round(100 * pitch)).uniform(0, 6, 20)

@@ -185,7 +185,7 @@ def test_whatever_the_damage_a_cached_file_is_absent_or_whole(tmp_path):
     cache.save(seen, path)
     whole = path.read_bytes()
     absent = 0
-    for _ in range(1500):
+    for _ in range(400):
         damaged = bytearray(whole)
         for at in rng.integers(0, len(whole), rng.integers(1, 9)):
             damaged[at] ^= int(rng.integers(1, 256))
@@ -193,7 +193,7 @@ def test_whatever_the_damage_a_cached_file_is_absent_or_whole(tmp_path):
         found = cache.recall(path)
         absent += found is None
         assert found is None or (same(found, seen) and np.array_equal(found.semantic, seen.semantic))
-    assert absent > 1000
+    assert absent > 270
 
 
 @pytest.mark.parametrize("broken", [{"emotion": np.ones((3, 6))}, {"motion": np.zeros(2)}, {"cuts": np.zeros((1, 3))}])
