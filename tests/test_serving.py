@@ -4,6 +4,8 @@ import http.client
 import json
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +14,8 @@ from urllib.parse import quote
 import pytest
 
 import app
-from tests.video2music.conftest import draw_clip
+from tests.video2music.conftest import draw_clip, picture_packets
+from video2music import Options, compose
 from video2music.studio import serving
 from video2music.studio.uploads import Limits
 
@@ -346,7 +349,7 @@ def test_what_is_uploaded_is_looked_at_before_any_work(server, tmp_path):
     assert ended == "error" and "lasts 31 seconds, and 30 seconds is the most" in told["error"]
 
 
-def test_every_answer_forbids_guessing_types_and_telling_addresses_on(server, run):
+def test_every_answer_forbids_guessing_types_telling_addresses_on_and_fetching_elsewhere(server, run):
     wire = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     for path in ("/", f"/gradio_api/file={run}/clip.scored.mp4", "/gradio_api/file=/etc/passwd"):
         wire.request("GET", path)
@@ -355,3 +358,112 @@ def test_every_answer_forbids_guessing_types_and_telling_addresses_on(server, ru
         assert (
             answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "same-origin"
         )
+
+
+def wishes(server, clip: Path, **more: object) -> dict[str, object]:
+    """A request for a piece, quick to make unless `more` says otherwise."""
+    given = {"path": server.put(clip), "meta": FILE_DATA}
+    return {"clip": given, "candidates": 1, "encoder": "color", "stems": False, **more}
+
+
+def wished(server, asked: dict[str, object]) -> Answer:
+    return server.ask("POST", "/gradio_api/call/v2/compose", asked)
+
+
+def runs_of(server) -> set[Path]:
+    return set(server.root.glob("run-*"))
+
+
+def wait_for(happened, seconds: float = 240.0) -> float:
+    """Seconds until something has happened."""
+    began_s = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began_s < seconds, "it never happened"
+        time.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """A page that works on two requests at a time while eight wait."""
+    yield from served(tmp_path_factory.mktemp("busy"), queue=8, workers=2)
+
+
+@pytest.mark.slow
+def test_forty_requests_at_once_are_each_answered_with_their_own_or_told_to_wait(busy, tmp_path):
+    clips = [draw_clip(tmp_path / f"clip {n}.mp4", seconds=2 + n / 12, size=(64, 48)) for n in range(40)]
+    asked = [wishes(busy, clip, seed=100 + n) for n, clip in enumerate(clips)]
+    together = threading.Barrier(len(asked))
+
+    def ask(number: int) -> tuple[int, Answer, tuple[str, object] | None]:
+        together.wait()
+        answer = wished(busy, asked[number])
+        return number, answer, busy.outcome("compose", answer) if answer.status == 200 else None
+
+    with ThreadPoolExecutor(len(asked)) as visitors:
+        answers = list(visitors.map(ask, range(len(asked))))
+    refused = [answer for _, answer, _ in answers if answer.status != 200]
+    served_ = [(number, outcome) for number, _, outcome in answers if outcome]
+    assert all(answer.status == 503 and "8 requests are waiting already" in answer.sentence for answer in refused)
+    assert len(refused) + len(served_) == 40 and 8 <= len(served_) <= 20
+    for number, (ended, files) in served_:
+        assert ended == "complete", files
+        video, _, midi, _, _, manifest, _ = files
+        told = json.loads(busy.fetch(quote(manifest["path"])).body)
+        assert told["options"]["seed"] == 100 + number and Path(told["input"]["path"]).name == f"clip {number}.mp4"
+        assert picture_packets(Path(video["path"])) == picture_packets(clips[number])
+        if number in (served_[0][0], served_[-1][0]):
+            alone = compose(
+                clips[number], tmp_path / "alone", Options(seed=100 + number, candidates=1, encoder="color")
+            )
+            assert busy.fetch(quote(midi["path"])).body == alone.midi.read_bytes()
+    assert busy.ask("GET", "/").status == 200
+    assert busy.outcome("compose", wished(busy, asked[0]))[0] == "complete"  # and it goes on
+    print(f"{len(served_)} served, {len(refused)} told to come again")
+
+
+@pytest.mark.slow
+def test_cancelling_stops_the_work_and_frees_the_worker(server, tmp_path):
+    long, short = draw_clip(tmp_path / "long.mp4", seconds=28), draw_clip(tmp_path / "short.mp4", seconds=2)
+    config = json.loads(server.ask("GET", "/config").body)
+    (number,) = [one["id"] for one in config["dependencies"] if one["api_name"] == "compose"]
+    before = runs_of(server)
+    event = json.loads(wished(server, wishes(server, long, candidates=16)).body)["event_id"]
+    wait_for(lambda: runs_of(server) - before)
+    (given_up,) = runs_of(server) - before
+    after = wished(server, wishes(server, short))
+    time.sleep(3)
+    assert runs_of(server) - before == {given_up}  # one worker: the other waits
+    began_s = time.monotonic()
+    cancelled = server.ask("POST", "/gradio_api/cancel", {"session_hash": event, "fn_index": number, "event_id": event})
+    assert cancelled.status == 200
+    wait_for(lambda: runs_of(server) - before - {given_up})
+    freed_s = time.monotonic() - began_s
+    assert not given_up.exists()  # the work came back and its folder went before the next began
+    print(f"freed after {freed_s:.1f} s")
+    assert freed_s < 30  # a stretch of work between two looks, on a machine that is busy with other things
+    assert server.outcome("compose", after)[0] == "complete"
+
+
+@pytest.mark.slow
+def test_closing_the_page_stops_what_runs_for_it(server, tmp_path):
+    long = draw_clip(tmp_path / "long.mp4", seconds=28)
+    config = json.loads(server.ask("GET", "/config").body)
+    (one,) = [one for one in config["dependencies"] if one["api_name"] == "compose"]
+    told = json.loads(server.ask("GET", "/gradio_api/info").body)["named_endpoints"]["/compose"]["parameters"]
+    asked = wishes(server, long, candidates=16)
+    values = [asked.get(given["parameter_name"], given.get("parameter_default")) for given in told]
+    data = [*values, *[None] * (len(one["inputs"]) - len(values))]  # the last is the visit, which the server keeps
+    before = runs_of(server)
+    page = http.client.HTTPConnection("127.0.0.1", server.port)
+    page.request("GET", "/gradio_api/heartbeat/visitor")
+    page.getresponse()
+    joined = server.ask(
+        "POST", "/gradio_api/queue/join", {"data": data, "fn_index": one["id"], "session_hash": "visitor"}
+    )
+    assert joined.status == 200, joined
+    wait_for(lambda: runs_of(server) - before)
+    time.sleep(2)
+    assert runs_of(server) - before  # it is still at work
+    page.close()
+    assert wait_for(lambda: not runs_of(server) - before) < 45

@@ -36,7 +36,10 @@ _READ = (
     rf"{API}/heartbeat/\w+",
 )
 _READ_BY_PROGRAMS = (rf"{API}/call/(v2/)?[\w-]+/\w+", rf"{API}/openapi\.json")
+# What a browser may fetch for the page: the server's own, and what the page makes itself. Gradio's scripts are inline.
+_OWN = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'"
 _HEADERS = (
+    (b"content-security-policy", _OWN),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # the address of a file is all that it takes to fetch it
 )
