@@ -77,16 +77,21 @@ HOME_IDS = ("video", "music", "midi", "chords", "stems", "manifest")
 TAKEN_HOME = ("Video", "Music (WAV)", "MIDI", "Chord chart (.lab)", "Instruments (ZIP)", "Manifest (.json)")
 NO_CLIP = "There is no clip yet: upload one first, or take the demo clip."
 NO_MUSIC = "There is no music yet: drop a sound or a MIDI file first."
+VIEWS = MappingProxyType({"compared": "", "verdict": "Verdict", "chart": "Bars and chords", "roll": "Notes"})
 IDLE, WORKING = "Nothing is composed yet.", "Composing…"
 STOPPED = "Stopped. What was there before stays."
 STOPPED_BATCH = "Stopped. What was not finished is gone."
 BATCH_COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
 SLOTS = 6  # variants that are shown side by side
+MOST_SECTIONS = 200  # that can be drawn anew; ten minutes have fewer
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+SCROLL = "() => document.getElementById('results')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
 CSS = """
 .gradio-container { max-width: 1280px !important; }
 .players > * { min-width: 280px !important; }
 .home > * { flex: 1 1 140px !important; min-width: 0 !important; }
+#clip button[aria-label^="Trim"], #clip button[aria-label^="Reset"] { display: none; }
+#clip button.icon-button.padded:not(:last-of-type) { display: none; }
 #watched:not(:has(svg)) { display: none; }
 #drawing, #drawing .styler { background: transparent; }
 #status { min-height: 4.5em; }
@@ -299,13 +304,16 @@ def called(pieces: Sequence[Piece]) -> list[tuple[str, int]]:
     """What the variants are called, with their numbers; the judge's favourite is marked."""
     favourite = best(pieces) + 1 if len(pieces) > 1 and pieces[0].match is not None else None
     numbers = range(1, len(pieces) + 1)
-    return [(f"Variant {number}" + " · nearest to the wish" * (number == favourite), number) for number in numbers]
+    return [(f"Variant {number}" + " · best match" * (number == favourite), number) for number in numbers]
 
 
-def sections(piece: Piece) -> list[tuple[str, int]]:
-    """What of a piece can be drawn anew."""
-    spans = [f"{clock(start_s)} to {clock(end_s)}" for start_s, end_s in piece.sections]
-    return [("everything", EVERYTHING), *((f"section {n}, {span}", n) for n, span in enumerate(spans, start=1))]
+def choices(spans_s: Sequence[tuple[float, float]] | None = None) -> list[tuple[str, int]]:
+    """What of a piece can be drawn anew, given from where to where its sections reach; as many as one may have."""
+    names = [f"section {number}" for number in range(1, MOST_SECTIONS + 1)]
+    if spans_s is not None:
+        spans = (f"{clock(start_s)} to {clock(end_s)}" for start_s, end_s in spans_s)
+        names = [f"{name}, {span}" for name, span in zip(names, spans, strict=False)]
+    return [("everything", EVERYTHING), *((name, number) for number, name in enumerate(names, start=1))]
 
 
 def shown(visit: Visit, which: int | None = None) -> list[Any]:
@@ -333,7 +341,7 @@ def newest(visit: Visit) -> list[Any]:
 def looked(which: int, visit: Visit) -> list[Any]:
     """What there is to see of a variant, in the order of Results.views, and what of it can be drawn anew."""
     piece = numbered(visit, which)
-    return [*desk().views(piece, visit), gr.Dropdown(sections(piece), value=EVERYTHING)]
+    return [*desk().views(piece, visit), gr.Dropdown(choices(piece.sections), value=EVERYTHING)]
 
 
 class Clips(NamedTuple):
@@ -445,8 +453,8 @@ def score_tab(studio: Studio) -> None:
         studio.reroll, [results.which, results.redraw, results.keep, visit], outputs, api_name="reroll",
         show_progress_on=status, **work,
     )  # fmt: skip
-    composing.success(shown, visit, results.all, **PRIVATE)
-    rolling.success(newest, visit, results.all, **PRIVATE)
+    for event, show in ((composing, shown), (rolling, newest)):
+        event.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
     for event in (composing, rolling):
         event.then(idle, None, buttons, **PRIVATE)
     cancel.click(stopped, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
@@ -567,7 +575,8 @@ def result_widgets() -> Results:
                 gr.Video(interactive=False, visible=False, elem_id=f"variant-{number + 1}", height=260)
                 for number in range(SLOTS)
             ]
-        which = gr.Radio([], label="Look at", visible=False, elem_id="which")
+        numbers = [(f"Variant {number}", number) for number in range(1, SLOTS + 1)]
+        which = gr.Radio(numbers, value=1, label="Look at", visible=False, elem_id="which")
         with gr.Row(elem_classes="home"):
             home = [
                 gr.DownloadButton(name, size="sm", elem_id=f"download-{kind}")
@@ -575,13 +584,18 @@ def result_widgets() -> Results:
             ]
         with gr.Accordion("Not quite? Roll it again", elem_id="again"):
             with gr.Row():
-                redraw = gr.Dropdown(
-                    [("everything", EVERYTHING)], value=EVERYTHING, label="Draw anew", elem_id="redraw"
-                )
+                redraw = gr.Dropdown(choices(), value=EVERYTHING, label="Draw anew", elem_id="redraw")
                 keep = gr.CheckboxGroup(list(LOCKS), label="But keep", elem_id="keep")
             reroll = gr.Button("Roll again", size="md", elem_id="reroll")
-        compared, verdict, chart, roll = (gr.HTML(elem_id=name) for name in ("compared", "verdict", "chart", "roll"))
+        compared, verdict, chart, roll = (view(name, heading) for name, heading in VIEWS.items())
     return Results(frame, players, which, compared, verdict, chart, roll, redraw, keep, reroll, home)
+
+
+def view(name: str, heading: str) -> gr.HTML:
+    """A picture of the variant that is looked at, under its heading."""
+    if heading:
+        gr.Markdown(f"### {heading}")
+    return gr.HTML(label=name, elem_id=name)
 
 
 def watching(studio: Studio, clips: Clips, wished: Wishing, drawn: gr.HTML) -> None:
