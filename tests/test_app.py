@@ -1,23 +1,31 @@
-"""The page, driven over the wire as a visitor's browser does."""
+"""The page, driven over the wire as a visitor's browser does. One composition serves most tests."""
 
+import json
 import re
 import socket
-import tempfile
 import urllib.request
+import zipfile
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
+import mido
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
-import video2music
 from emotion.affect import PLACES
 from tests.video2music.conftest import decoded_sound, draw_clip, picture_packets
-from video2music import Options, UserError, compose, pipeline
+from tests.video2music.studio.clerk import Clerk
+from video2music import Options, compose, pipeline, styles
+from video2music.studio import batches, judging
+from video2music.studio.serving import Settings
+from video2music.studio.visit import Visit
+from video2music.studio.wishes import CURVE, FEELINGS, PICTURE, POINT, Wishes
 
-WISH = ("sad", 0.8, "A minor", 7)
+WISH = {"feeling": "sad", "strength": 0.8, "key": "A minor", "seed": 7, "candidates": 1, "encoder": "color"}
 
 
 @pytest.fixture(scope="module")
@@ -27,30 +35,32 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def visitor(tmp_path_factory):
-    """A client of the page, served on a free port; everything it makes lies in a folder of the test's."""
-    patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("page")
-    patch.setenv("GRADIO_TEMP_DIR", str(folder))
-    patch.setenv("V2M_CACHE", str(folder / "cache"))
-    patch.setattr(tempfile, "tempdir", str(folder))
-    page = app.build()
-    app.serve(page, server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True)
-    yield Client(page.local_url, verbose=False, download_files=str(folder / "downloads"))
-    page.close()
-    patch.undo()
-
-
-def free_port():
+def address(tmp_path_factory):
+    """Where the page is served: on a free port, with all that it makes in a folder of the test's."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port = probe.getsockname()[1]
+    settings = Settings(port=port, root=tmp_path_factory.mktemp("page") / "root")
+    page = app.build(settings)
+    app.serve(page, settings, prevent_thread_lock=True, quiet=True)
+    yield page.local_url
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def visitor(address, tmp_path_factory):
+    return Client(address, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+@pytest.fixture(scope="module")
+def stranger(address, tmp_path_factory):
+    return Client(address, verbose=False, download_files=str(tmp_path_factory.mktemp("other downloads")))
 
 
 @pytest.fixture(scope="module")
 def visit(visitor, clip):
     """What a visitor gets for the clip and the wish, and what the bar said meanwhile."""
-    job = visitor.submit(handle_file(clip), *WISH, api_name="/score")
+    job = visitor.submit(handle_file(clip), **WISH, api_name="/compose")
     said = []
     while not job.done():
         said += [unit.desc for unit in job.status().progress_data or ()]
@@ -58,115 +68,157 @@ def visit(visitor, clip):
 
 
 @pytest.fixture(scope="module")
-def directly(clip, tmp_path_factory):
-    """The same wish without the page."""
-    feeling, strength, key, seed = WISH
-    options = Options(emotion=feeling, strength=strength, key=key, seed=seed)
-    return compose(clip, tmp_path_factory.mktemp("direct"), options)
+def home(visit):
+    """The files of the visit by what they are."""
+    *files, _ = visit[0]
+    return SimpleNamespace(**dict(zip(app.HOME_IDS, map(Path, files), strict=True)))
 
 
-def path_of(answer):
-    """Where the client put a file; a video comes in a wrapping."""
-    return Path(answer["video"] if isinstance(answer, dict) else answer)
-
-
-def test_an_uploaded_clip_comes_back_with_music_under_its_picture(visit, clip):
-    (scored, *_), _ = visit
-    assert picture_packets(path_of(scored)) == picture_packets(clip)
-    sound, rate = decoded_sound(path_of(scored))
+def test_an_uploaded_clip_comes_back_with_music_under_its_picture(home, clip):
+    assert home.video.name == "my holiday.scored.mp4"
+    assert picture_packets(home.video) == picture_packets(clip)
+    sound, rate = decoded_sound(home.video)
     assert len(sound) / rate == pytest.approx(4, abs=0.05)
     assert abs(sound).max() > 0.01
 
 
-def test_video_midi_and_wav_can_be_downloaded(visit):
-    (scored, video, midi, wav), _ = visit
-    assert path_of(video).read_bytes() == path_of(scored).read_bytes()
-    assert path_of(midi).read_bytes()[:4] == b"MThd"
-    assert path_of(wav).read_bytes()[:4] == b"RIFF"
-    assert path_of(video).name == "my holiday.scored.mp4"
+def test_everything_can_be_taken_home(home):
+    assert home.music.read_bytes()[:4] == b"RIFF"
+    assert {track.name for track in mido.MidiFile(home.midi).tracks}
+    assert len(home.chords.read_text().splitlines()) >= 2
+    assert zipfile.ZipFile(home.stems).testzip() is None and zipfile.ZipFile(home.stems).namelist()
+    assert json.loads(home.manifest.read_text())["input"]["path"] == "my holiday.mp4"
 
 
-def test_the_wishes_on_the_page_reach_the_music(visit, directly):
-    (_, _, midi, _), _ = visit
-    assert path_of(midi).read_bytes() == directly.midi.read_bytes()
+def test_the_wishes_on_the_page_reach_the_music(home, clip, tmp_path):
+    wish = {**WISH, "emotion": WISH["feeling"]}
+    del wish["feeling"]
+    assert home.midi.read_bytes() == compose(clip, tmp_path, Options(**wish)).midi.read_bytes()
+
+
+def test_the_visitor_is_told_of_key_and_length(visit):
+    assert "4 s of music in A minor" in visit[0][-1]
 
 
 def test_the_bar_names_stages(visit):
-    _, said = visit
-    assert said & set(app.STAGES.values())
+    assert visit[1] & {said for said, _ in app.STAGES.values()}
 
 
-def test_the_bar_rises_from_nothing_to_all_and_knows_every_stage():
-    heard = []
-    tell = app.bar(lambda share, desc: heard.append((share, desc)))
-    for stage in pipeline.STAGES:
-        tell(stage, 0.0)
-        tell(stage, 1.0)
-    shares = [share for share, _ in heard]
-    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
-    assert list(app.STAGES) == list(pipeline.STAGES)
+def test_a_visitor_rolls_again_and_may_go_back_to_what_was_before(visit, visitor, home):
+    *again, said = visitor.predict(1, 0, ["form"], api_name="/reroll")
+    assert "Variant 2 of 2" in said
+    assert Path(again[2]).read_bytes() != home.midi.read_bytes()
+    *before, said = visitor.predict(1, api_name="/variant")
+    assert "Variant 1 of 2" in said and Path(before[2]).read_bytes() == home.midi.read_bytes()
 
 
-def test_a_file_that_is_no_video_is_refused_in_the_programs_own_sentence(visitor, tmp_path):
-    (tmp_path / "letter.mp4").write_text("Dear film,\n" * 100)
-    with pytest.raises(AppError, match=r"^letter\.mp4 is not a video") as told:
-        visitor.predict(handle_file(tmp_path / "letter.mp4"), *WISH, api_name="/score")
-    assert "\n" not in str(told.value) and "Traceback" not in str(told.value)
+def test_another_visitor_has_none_of_it(visit, stranger):
+    for name, wish in (("/variant", (1,)), ("/reroll", (1, 0, []))):
+        with pytest.raises(AppError, match="no variant 1"):
+            stranger.predict(*wish, api_name=name)
 
 
-def test_without_a_clip_the_page_asks_for_one(visitor):
-    with pytest.raises(AppError, match="upload one first"):
-        visitor.predict(None, *WISH, api_name="/score")
+def test_a_clip_is_watched_before_anything_is_composed(stranger, clip):
+    view, drawn = stranger.predict(handle_file(clip), "color", api_name="/watch")
+    assert view.count("<img") >= 3 and "2 cuts" in view
+    assert drawn["duration_s"] == pytest.approx(4, abs=0.1) and len(drawn["points"]) >= 3
 
 
-def test_what_nobody_foresaw_is_a_sentence_too(monkeypatch, clip, tmp_path):
-    def broken(*_arguments, **_options):
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(video2music, "compose", broken, raising=False)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(gr.Error, match="ZeroDivisionError"):
-        app.score(str(clip), *WISH, None)
-    assert list(tmp_path.iterdir()) == []
+def test_a_judge_hears_what_was_composed(home, stranger, tmp_path):
+    figures, view, file = stranger.predict(handle_file(home.midi), "poolingvq", api_name="/judge")
+    alone = judging.hear(home.midi, "poolingvq").whole
+    assert (figures["valence"], figures["arousal"]) == pytest.approx((alone.valence, alone.arousal), abs=1e-3)
+    assert "<svg" in view and json.loads(Path(file).read_text()) == figures
 
 
-RUN = Path("/tmp/video2music-x1")
+def test_several_clips_fill_a_table_and_come_back_in_a_zip(stranger, clip, monkeypatch, tmp_path):
+    monkeypatch.setattr(batches, "LocalWorker", lambda threads: Clerk())
+    bad = tmp_path / "bad taste.mp4"
+    bad.write_bytes(clip.read_bytes())
+    job = stranger.submit([handle_file(clip), handle_file(bad)], api_name="/batch")
+    table, said, *papers = job.result()
+    assert len(job.outputs()) >= 3
+    assert sorted(row[:2] for row in table["data"]) == [["bad taste.mp4", "failed"], ["my holiday.mp4", "done"]]
+    assert said == "1 of 2 clips scored, 1 failed."
+    assert [Path(paper).suffix for paper in papers] == [".csv", ".html", ".zip"]
 
 
 @pytest.mark.parametrize(
-    ("sentence", "told"),
+    ("name", "given", "told"),
     [
-        ("{clip} is empty (0 bytes): copy it again", "my -o clip.mp4 is empty (0 bytes): copy it again"),
-        ("{run}/my -o clip cannot be written (No space left on device): make room on the disk",
-         "my -o clip cannot be written (No space left on device): make room on the disk"),
-        ("{run}/a is there already: say --overwrite to replace it, or choose another -o", "a is there already"),
-        ("{run} is in the way: it is a file; choose another -o", "the result is in the way"),
-        ("no CLIP (host: gone): check the connection or use --encoder color", "no CLIP (host: gone)"),
-        ("a well-lit clip: not 3-d at all", "a well-lit clip: not 3-d at all"),
+        ("/compose", {"clip": None}, "no clip yet"),
+        ("/watch", {"clip": None, "encoder": "color"}, "no clip yet"),
+        ("/judge", {"music": None}, "no music yet"),
+        ("/batch", {"clips": []}, "no clip"),
     ],
 )  # fmt: skip
-def test_the_visitor_is_told_neither_folders_of_the_server_nor_options(sentence, told):
-    clip = Path("/tmp/gradio/9f/my -o clip.mp4")
-    assert app._sentence(UserError(sentence.format(clip=clip, run=RUN)), clip, RUN) == told
+def test_the_page_asks_for_what_is_missing(stranger, name, given, told):
+    with pytest.raises(AppError, match=told):
+        stranger.predict(**given, api_name=name)
 
 
-def test_a_visitors_next_run_throws_the_former_away(monkeypatch, tmp_path):
-    former = tmp_path / "former"
-    former.mkdir()
-    (former / "clip.wav").touch()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(gr.Error):
-        app.score(str(tmp_path / "no such clip.mp4"), *WISH, str(former))
-    assert not former.exists()
+@pytest.mark.parametrize("name", ["/compose", "/watch"])
+def test_a_file_that_is_no_video_is_refused_in_the_programs_own_sentence(stranger, tmp_path, name):
+    (tmp_path / "letter.mp4").write_text("Dear film,\n" * 100)
+    with pytest.raises(AppError, match=r"^letter\.mp4 is not a video") as told:
+        stranger.predict(handle_file(tmp_path / "letter.mp4"), encoder="color", api_name=name)
+    assert "\n" not in str(told.value) and "Traceback" not in str(told.value)
 
 
-def test_every_feeling_and_key_offered_can_be_wished_for():
-    wishes = {value for _, value in app.FEELINGS} - {app.FROM_PICTURE}
-    assert wishes == set(PLACES)
-    keys = [value for _, value in app.KEYS if value != app.ANY_KEY]
-    assert len(set(keys)) == 24
-    for key in keys:
-        assert str(app.Key.parse(key)) == key
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [({"tempo": "quick"}, "tempo 'quick'"), ({"primer": "Am Xy"}, "Xy"), ({"feeling": CURVE, "curve": ""}, "empty")],
+)
+def test_a_wish_that_cannot_be_granted_is_told_and_leaves_no_folder(stranger, clip, address, wish, told):
+    with pytest.raises(AppError, match=told):
+        stranger.predict(handle_file(clip), **wish, api_name="/compose")
+
+
+def test_a_style_of_the_visitors_own_would_be_a_path_and_is_refused(stranger, clip):
+    with pytest.raises(AppError):
+        stranger.predict(handle_file(clip), style="/etc/hostname", api_name="/compose")
+
+
+def test_what_nobody_foresaw_is_a_sentence_too(tmp_path):
+    import asyncio
+
+    def broken(job):
+        raise ZeroDivisionError
+
+    studio = app.Studio(Settings(root=tmp_path / "root"))
+    with pytest.raises(gr.Error, match="ZeroDivisionError"):
+        asyncio.run(studio.run(broken, lambda stage, share: None, upload=tmp_path, request=None))
+    assert list(studio.kept.root.glob("run-*")) == []
+
+
+def test_the_bar_knows_every_stage_and_rises_to_its_end():
+    heard = []
+    tell = app.bar(lambda share, desc: heard.append(share))
+    for stage in pipeline.STAGES:
+        tell(stage, 0.0)
+        tell(stage, 1.0)
+    assert heard == sorted(heard) and heard[0] == 0 and heard[-1] == pytest.approx(1)
+    assert list(app.STAGES) == list(pipeline.STAGES)
+
+
+def test_everything_that_can_be_wished_for_has_words():
+    assert [value for _, value in app.FEELINGS] == [PICTURE, *PLACES, POINT, CURVE] == list(FEELINGS)
+    assert set(app.STYLES) == set(styles.names())
+    assert set(app.JUDGES) == set(judging.JUDGES) and next(iter(app.JUDGES)) == judging.DEFAULT
+    assert app.BATCH_COLUMNS == batches.COLUMNS
+
+
+def test_widgets_of_wishes_stand_in_the_order_of_the_wishes():
+    assert list(app.Wishing._fields) == [field.name for field in fields(Wishes)]
+
+
+def test_what_is_shown_fits_the_widgets():
+    with gr.Blocks():
+        results = app.result_widgets()
+    assert len(results.all) == 2 + app.SLOTS + len(results.views)
+    assert len(results.home) == len(app.HOME_IDS) == len(app.TAKEN_HOME)
+    with pytest.raises(gr.Error, match="no variant 1"):
+        app.looked(1, Visit())
 
 
 def test_the_page_fetches_no_font_and_reports_to_nobody(visitor):
