@@ -27,7 +27,7 @@ ENCODED_ANEW = {"anim.gif"}  # no container takes GIF's pictures beside music
 @pytest.mark.parametrize("clip", [*CLIPS, *EDGE] or [None], ids=lambda clip: clip.name if clip else "none")
 def test_a_real_clip_is_scored_or_refused_in_a_sentence(shared, clip, tmp_path):
     try:
-        result = compose(clip, tmp_path, Options(encoder="color"))
+        result = compose(clip, tmp_path, Options(encoder="color", candidates=1))
     except UserError as error:
         assert clip.name in str(error) and "\n" not in str(error)
         assert list(tmp_path.rglob("*")) == []
