@@ -133,7 +133,10 @@ def best(
     alive, told = list(range(len(drafts))), ("", "")
     times_s = [*rungs(drafts[0].form, len(drafts)), math.inf]
     for number, until_s in enumerate(times_s):
-        began = {place: _begun(drafts[place], heard.get(place), until_s) for place in alive}
+        began = {}
+        for place in alive:
+            began[place] = _begun(drafts[place], heard.get(place), until_s)
+            tell((number + len(began) / (len(alive) + 1)) / len(times_s))  # whoever wants to stop it raises here
         told = _hear(began, judge, curve) or told
         heard |= began
         alive = _survivors(alive, heard)

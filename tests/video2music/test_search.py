@@ -170,6 +170,22 @@ def test_when_all_are_degenerate_the_least_bad_is_kept_and_that_is_told(monkeypa
     assert found.to_json()["remark"] == found.remark
 
 
+def test_the_search_tells_of_every_draft_so_that_it_can_be_stopped_at_each():
+    told = []
+    pipeline.write(
+        SEEN, Options(candidates=3, **WISH), judge=RuleJudge(),
+        clock=pipeline.Clock(lambda stage, fraction: told.append(fraction) if stage == "search" else None),
+    )  # fmt: skip
+    assert told == sorted(told) and told[0] == 0 and told[-1] == 1 and len(set(told)) >= 5
+
+    def stop(stage, fraction):
+        if stage == "search" and fraction:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        pipeline.write(SEEN, Options(candidates=3, **WISH), judge=RuleJudge(), clock=pipeline.Clock(stop))
+
+
 def test_the_manifest_tells_every_candidates_story(eight):
     told = eight[1].found.to_json()
     assert told["judge"] == {"name": "rules", "sha256": "5" * 64}
