@@ -169,7 +169,7 @@ def handed_out(outcomes: Sequence[Outcome], out: Path) -> Papers:
         with whole_file(path) as partial_file:
             partial_file.write_text(content, encoding="utf-8", errors="surrogateescape")
     made = packed([*tables, *_made(outcomes, out)], out.parent / "scored clips.zip", root=out)
-    return Papers(*tables, made)
+    return Papers(out / "summary.csv", out / "summary.html", made)
 
 
 def _made(outcomes: Sequence[Outcome], out: Path) -> Iterator[Path]:

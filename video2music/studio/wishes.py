@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emotion.affect import PLACES
 from emotion.files import failure, whole_file
@@ -79,7 +80,7 @@ class Wishes:
                     f"{getattr(self, name):g} {name} are more than this page makes: ask for {most} or fewer"
                 )
 
-    def _feeling(self, folder: Path) -> dict[str, str | float]:
+    def _feeling(self, folder: Path) -> dict[str, Any]:
         """The options that say what to aim at."""
         if self.feeling == POINT:
             return {"valence": self.valence, "arousal": self.arousal}
