@@ -6,6 +6,7 @@ the strokes are few enough, which shows where something plays, as the eye would 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,12 @@ COLUMNS = 4000  # of the finest drawing
 MOST_STROKES = 9000  # of a lane, of up to 14 letters each
 MOST_TRACKS = 40  # anyone's MIDI may have hundreds
 OCTAVE = 12
+STROKE_S = 0.1  # of a drum: how long it rings is not what was played
 FEWEST_KEYS = 24  # a piece of few pitches is not drawn with keys as thick as beams
 WIDTHS = ((90.0, 100), (300.0, 200), (1200.0, 400))  # pieces up to so many s are so many percent of the column wide
 WIDEST = 800
 COLORS = (
-    "#2b83cf", "#d9612a", "#14968a", "#b656c8", "#5a9e2f", "#e0457b", "#a5713c", "#7a6ff0", "#8d8d2a", "#8a93a1",
+    "#2b83cf", "#d9612a", "#14968a", "#b656c8", "#5a9e2f", "#b07d00", "#7a6ff0", "#8a93a1", "#8d8d2a", "#a5713c",
 )  # fmt: skip
 """Of tracks in order, each of which reads on light and on dark; the eleventh begins anew, paler."""
 
@@ -95,7 +97,11 @@ def _keys(playing: Sequence[Track], lasting_s: float, cuts: str) -> str:
 
 def _kit(playing: Sequence[Track], lasting_s: float, cuts: str) -> str:
     """The lane of the drums, a line for each instrument of the kit."""
-    tracks = {place: track.notes for place, track in enumerate(playing) if track.drums}
+    tracks = {
+        place: [replace(note, end_s=note.start_s + STROKE_S) for note in track.notes]
+        for place, track in enumerate(playing)
+        if track.drums
+    }
     pitches = sorted({note.pitch for notes in tracks.values() for note in notes}, reverse=True)
     if not pitches:
         return ""

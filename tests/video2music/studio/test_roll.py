@@ -57,7 +57,7 @@ def test_octaves_are_lines_below_their_c_with_its_name():
 
 def test_tracks_have_colours_of_their_own_and_drums_a_lane():
     tracks = [track([(n, n + 1, 50 + n)], name=f"track {n}") for n in range(4)]
-    kit = track([(0, 0.1, 36), (1, 1.1, 42), (2, 2.1, 36)], name="drums", drums=True)
+    kit = track([(0, 0.1, 36), (1, 4.0, 42), (2, 2.1, 36)], name="drums", drums=True)
     tree = read(roll.view(score(*tracks, kit)))
     kinds = [path.get("class") for path in styled(tree, "keys")]
     assert len(set(kinds)) == 5 and len(set(roll.COLORS)) == len(roll.COLORS)
@@ -65,9 +65,24 @@ def test_tracks_have_colours_of_their_own_and_drums_a_lane():
     (path,) = styled(lane, "keys")
     found = sorted(strokes(path, 10.0))
     assert [round(start) for start, _, _ in found] == [0, 1, 2]
+    assert all(end - start < 0.11 for start, end, _ in found)  # however long it rings
     assert [height for _, _, height in found] == pytest.approx([0.75, 0.25, 0.75])
     (shown,) = styled(tree, "legend")
     assert said(shown) == "track 0 track 1 track 2 track 3 drums"
+
+
+def luminance(color):
+    """Of #rrggbb, as WCAG 2.2 defines it."""
+    shares = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return float(np.dot((0.2126, 0.7152, 0.0722), linear))
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#1f2937"])
+@pytest.mark.parametrize("color", roll.COLORS)
+def test_every_colour_stands_out_from_light_and_from_dark(color, ground):
+    low, high = sorted((luminance(color), luminance(ground)))
+    assert (high + 0.05) / (low + 0.05) >= 3  # what WCAG asks of graphics
 
 
 def test_cuts_are_drawn_where_the_score_marks_them():

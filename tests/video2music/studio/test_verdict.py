@@ -108,11 +108,7 @@ def test_the_table_marks_the_variant_that_is_nearest_to_the_wish():
     (best,) = styled(tree, "best")
     assert said(best).startswith("v2 · best match pleasant and excited 0.")
     assert [row[0].text.split()[0] for row in tree.find(".//tbody")] == ["v1", "v2", "v3"]
-    assert [row[3].text for row in tree.find(".//tbody")] == [
-        "100 % of the time",
-        "100 % of the time",
-        "0 % of the time",
-    ]
+    assert [row[3].text for row in tree.find(".//tbody")] == ["100 %", "100 %", "0 %"]
     assert styled(read(verdict.table([near])), "best") == []
 
 
