@@ -91,7 +91,7 @@ AT_IMPORT = {
     },
     "rows of tables, made by a short function beside the table": {
         "_at_least", "_at_most", "_clip", "_features_of_lengths", "_numbered", "_on_circle",
-        "_rows", "_shape", "_within", "_DRAWS.uniform", "_MEASURES.values", "FIGURES.items",
+        "_rows", "_shape", "_within", "_DRAWS.uniform", "_MEASURES.values", "FIGURES.items", "TYPES.values",
         "reading.many", "reading.number", "reading.one_of", "reading.span", "reading.whole",
     },
 }  # fmt: skip
