@@ -108,6 +108,14 @@ def test_the_tuning_is_that_of_the_notes(cents):
     assert spectra.tuning(power) == pytest.approx(cents / 100, abs=0.03)
 
 
+@pytest.mark.parametrize(("level", "tuned"), [(0.8, 0.3), (0.25, 0.0)])
+def test_three_notes_outvote_one_unless_they_are_too_faint_to_count(level, tuned):
+    notes = sine(2.0, SAMPLE_RATE, 440 * 2 ** (26 / 12), 0.2)
+    notes += sum(sine(2.0, SAMPLE_RATE, 440 * 2 ** ((step + 0.3) / 12), 0.2 * level) for step in (13, 20, 31))
+    power = spectra._magnitude(spectra._framed(notes.astype(np.float32), "constant")) ** 2
+    assert spectra.tuning(power) == pytest.approx(tuned, abs=0.03)
+
+
 def test_what_has_no_pitch_is_in_tune():
     assert spectra.tuning(np.zeros((1025, 4), np.float32)) == 0
     assert spectra.tuning(lines(500)) == 0  # 5.9 kHz: beyond the notes
@@ -172,6 +180,31 @@ def test_the_tempo_is_that_of_onsets_a_lag_apart(lag):
     near = [lag * times for times in range(1, 9)]
     theirs = min(near, key=lambda frames: abs(np.log2(60 * SAMPLE_RATE / 512 / frames / 120)))
     np.testing.assert_allclose(found[300:700], 60 * SAMPLE_RATE / 512 / theirs)
+
+
+def test_the_tempo_of_a_frame_is_that_of_its_eight_seconds_written_out():
+    """Onsets fade in and out beyond the ends; no lag of less than nine frames, 312 a minute, counts."""
+    onsets = np.random.default_rng(0).gamma(0.3, 1, 400)
+    onsets[[0, -1]] = 5
+    ends = np.linspace(0, onsets[0], 187, endpoint=False), np.linspace(0, onsets[-1], 187, endpoint=False)[::-1]
+    heard, found = np.concatenate([ends[0], onsets, ends[1]]), spectra._tempo(onsets)
+    for frame in (0, 1, 20, 200, 380, 399):
+        window = heard[frame : frame + 375] * np.sin(np.pi * np.arange(375) / 375) ** 2
+        scores = {}
+        for lag in range(9, 375):
+            likeness = (window[lag:] * window[:-lag]).sum() / (window**2).sum()
+            scores[lag] = np.log(1 + 1e6 * likeness) - np.log2(2812.5 / lag / 120) ** 2 / 2
+        assert found[frame] == pytest.approx(2812.5 / max(scores, key=scores.get))
+
+
+@pytest.mark.parametrize(("lag", "heard"), [(8, False), (10, True)])
+def test_a_lag_of_more_than_320_a_minute_is_none(lag, heard):
+    """Pairs of onsets that far apart, at chance distances."""
+    onsets = np.zeros(1200)
+    starts = np.cumsum(np.random.default_rng(0).integers(25, 60, 25))
+    onsets[starts] = onsets[starts + lag] = 1
+    found = spectra._tempo(onsets)[200:900]
+    assert (found < 320).all() and heard == np.isclose(np.median(found), 2812.5 / lag)
 
 
 def test_no_onsets_have_the_likeliest_tempo():
