@@ -271,7 +271,7 @@ def served(text: str) -> Iterator[str]:
     page = app.build(settings)
     with closing(page):
         app.serve(page, settings, prevent_thread_lock=True, quiet=True)
-        yield text.replace("http://127.0.0.1:7860", page.local_url)
+        yield text.replace("http://127.0.0.1:7860", page.local_url.rstrip("/"))
 
 
 def follow(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
