@@ -32,7 +32,7 @@ def view(report: EmotionReport) -> str:
     places = alignment.heard_points(report)
     curves = [curve(report, axis, lasting_s, style=axis) for axis in AXES]
     told = "valence and arousal of the music over time"
-    lane = timeline.lane(told, [timeline.PLANE_GRID, *curves], height_em=11, beside=timeline.plane_levels())
+    lane = timeline.plane_lane(told, curves, height_em=11)
     return timeline.view(
         "what the music feels like",
         *(timeline.sentence(text) for text in sentences(report)),
@@ -53,7 +53,7 @@ def wished(target: AffectCurve) -> str:
     ]
     way = Way(target.points, "picture")
     told = "wished valence and arousal over time"
-    lane = timeline.lane(told, [timeline.PLANE_GRID, *curves], height_em=11, beside=timeline.plane_levels())
+    lane = timeline.plane_lane(told, curves, height_em=11)
     return timeline.view(
         "what is wished for",
         timeline.sentence(f"On the whole: {feels(*target.points.mean(0))}."),

@@ -94,9 +94,10 @@ def level(share: float, text: str) -> str:
     return f'<i class="level" style="top:{100 * share:.1f}%">{markup(text)}</i>'
 
 
-def plane_levels() -> tuple[str, ...]:
-    """The levels -1, 0 and 1 beside a lane."""
-    return level(0, "+1"), level(0.5, "0"), level(1, "-1")
+def plane_lane(told: str, parts: Iterable[str], *, height_em: float, beside: Iterable[str] = ()) -> str:
+    """A lane of values from -1 to 1, with lines at -1, 0 and 1."""
+    levels = (level(0, "+1"), level(0.5, "0"), level(1, "-1"))
+    return lane(told, [PLANE_GRID, *parts], height_em=height_em, beside=[*levels, *beside])
 
 
 def across(time_s: float, lasting_s: float) -> float:

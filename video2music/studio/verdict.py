@@ -67,8 +67,7 @@ def _lane(scored: Scored, report: EmotionReport, axis: str, lasting_s: float) ->
     wanted = timeline.curve(timeline.seconds(rows, min(lasting_s, float(len(rows)))), lasting_s, "picture")
     heard = feeling.curve(report, axis, lasting_s, style="music")
     told = f"{axis} over time, wanted and heard"
-    beside = [*timeline.plane_levels(), label(0, axis, "name")]
-    return timeline.lane(told, [timeline.PLANE_GRID, wanted, heard], height_em=7, beside=beside)
+    return timeline.plane_lane(told, [wanted, heard], height_em=7, beside=[label(0, axis, "name")])
 
 
 def sentences(scored: Scored) -> tuple[str, ...]:

@@ -167,8 +167,8 @@ def _feeling(seen: VideoFeatures) -> str:
         for name, row in zip(AXES, np.clip(seen.affect, -1, 1).T, strict=True)
     ]
     told = "valence and arousal of the picture over time"
-    parts = [timeline.PLANE_GRID, timeline.cut_marks((cut.time_s for cut in seen.cuts), lasting_s), *curves]
-    return timeline.lane(told, parts, height_em=7, beside=timeline.plane_levels())
+    cuts = timeline.cut_marks((cut.time_s for cut in seen.cuts), lasting_s)
+    return timeline.plane_lane(told, [cuts, *curves], height_em=7)
 
 
 def _movement(seen: VideoFeatures) -> str:
