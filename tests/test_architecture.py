@@ -81,7 +81,7 @@ AT_IMPORT = {
         "dataclass", "field", "cache", "lru_cache", "torch.inference_mode", "torch.no_grad",
     },
     "plain values": {
-        "MappingProxyType", "TypeVar", "frozenset", "set", "tuple", "object", "range", "len", "slice", "combinations",
+        "MappingProxyType", "TypeVar", "frozenset", "set", "replace", "tuple", "object", "range", "len", "slice", "combinations",
         "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "partial", "ctypes.CFUNCTYPE",
         "ctypes.POINTER", "threading.Lock",
     },
