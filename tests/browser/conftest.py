@@ -138,9 +138,9 @@ def draw(path: Path, **scenes: int) -> Path:
     return encode(pictures, path, fps=8, size=(demo.WIDTH, demo.HEIGHT))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visitor(browser: Browser, server: Server) -> Iterator[Visitor]:
-    """Somebody who has just opened the page; what their console reported is looked at afterwards."""
+    """Somebody who opens the page and stays for all tests of a file; what went wrong in their tab is looked at then."""
     someone = Visitor(browser, server.address)
     someone.open()
     yield someone

@@ -1,6 +1,10 @@
 """What the page says to a file it cannot use, and that the next one is welcome."""
 
+from pathlib import Path
+
 import pytest
+
+from tests.browser.visitor import Visitor
 
 NONSENSE = {
     "letter.mp4": b"Dear film,\nI am no film.\n" * 50,
@@ -10,20 +14,12 @@ NONSENSE = {
 OF_A_COMMAND = ("Traceback", "--", "/tmp", "Error:")
 
 
-@pytest.mark.parametrize("name", NONSENSE)
-def test_a_file_that_is_no_film_is_refused_in_one_sentence_with_its_name(visitor, tmp_path, name):
-    path = tmp_path / name
-    path.write_bytes(NONSENSE[name])
-    visitor.part("clip").locator("input[type=file]").first.set_input_files(path)
-    told = visitor.complaint()
-    assert name in told
-    assert [word for word in OF_A_COMMAND if word in told] == []
-
-
-@pytest.mark.parametrize("name", ["audio_only.mp4", "random_bytes.mp4", "truncated_header_only.mp4"])
-def test_broken_films_that_people_have_are_refused_too(visitor, shared, name):
-    visitor.part("clip").locator("input[type=file]").first.set_input_files(shared / "clips" / "edge" / name)
-    assert name in visitor.complaint()
+def offer(someone: Visitor, path: Path) -> None:
+    """Hand over a clip, after taking away the one before."""
+    away = someone.part("clip").get_by_label("Clear")
+    if away.count():
+        away.first.click()
+    someone.part("clip").locator("input[type=file]").first.set_input_files(path)
 
 
 def test_without_a_clip_the_page_asks_for_one(visitor):
@@ -31,10 +27,23 @@ def test_without_a_clip_the_page_asks_for_one(visitor):
     assert "clip" in visitor.complaint()
 
 
-def test_after_a_refusal_a_film_is_welcome(visitor, tmp_path, short_clips):
-    path = tmp_path / "letter.mp4"
-    path.write_bytes(NONSENSE["letter.mp4"])
-    visitor.part("clip").locator("input[type=file]").first.set_input_files(path)
-    visitor.complaint()
+@pytest.mark.parametrize("name", NONSENSE)
+def test_a_file_that_is_no_film_is_refused_in_one_sentence_with_its_name(visitor, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(NONSENSE[name])
+    offer(visitor, path)
+    told = visitor.complaint()
+    assert name in told
+    assert [word for word in OF_A_COMMAND if word in told] == []
+
+
+@pytest.mark.parametrize("name", ["audio_only.mp4", "random_bytes.mp4", "truncated_header_only.mp4"])
+def test_broken_films_that_people_have_are_refused_too(visitor, shared, name):
+    offer(visitor, shared / "clips" / "edge" / name)
+    assert name in visitor.complaint()
+
+
+def test_after_refusals_a_film_is_welcome(visitor, short_clips):
+    visitor.part("clip").get_by_label("Clear").first.click()
     visitor.upload(short_clips[0])
     assert visitor.part("watched").inner_text()

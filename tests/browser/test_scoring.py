@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from tests.browser.visitor import NARROW, WIDE, Visitor
+from tests.browser.visitor import NARROW, WIDE, Visitor, stages_in
 
 LENGTH_S, CUTS_S = 10.0, (4.0, 7.0)
-STAGES = ("Watching the clip", "Writing chords", "Arranging", "Playing the instruments", "Listening to the result")
 DOWNLOADS = ("video", "music", "midi", "chords", "stems", "manifest")
 VIEWS = ("compared", "verdict", "chart", "roll")
 
@@ -102,8 +101,7 @@ def stages_named(someone: Visitor) -> set[str]:
     seen: set[str] = set()
 
     def done() -> bool:
-        text = someone.text()
-        seen.update(stage for stage in STAGES if stage in text)
+        seen.update(stages_in(someone))
         return someone.part("variant-1").locator("video").is_visible()
 
     someone.wait_until(done, "the piece")

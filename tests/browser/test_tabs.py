@@ -40,7 +40,7 @@ def notes(tmp_path):
 
 @pytest.mark.parametrize("kind", ["tune", "notes"])
 def test_any_music_can_be_judged(visitor, tmp_path, request, kind):
-    visitor.tab("Judge music")
+    visitor.tab("Judge")
     visitor.give("judge-file", request.getfixturevalue(kind))
     visitor.press("judge-go")
     visitor.wait_until(lambda: visitor.part("judged").locator("svg").count() > 0, "the judgement")
@@ -50,7 +50,7 @@ def test_any_music_can_be_judged(visitor, tmp_path, request, kind):
 
 
 def test_several_clips_are_scored_at_once(visitor, short_clips, tmp_path):
-    visitor.tab("Many clips")
+    visitor.tab("Batch")
     visitor.give("batch-files", list(short_clips))
     visitor.write("batch-candidates", "1")
     visitor.press("batch-go")

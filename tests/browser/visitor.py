@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 PATIENCE_MS = 120_000  # for what takes a second or two on a machine that has nothing else to do
+EMPTY_FILE = "416 (Requested Range Not Satisfiable)"  # what the player says to a clip of no bytes
 WIDE, NARROW = (1280, 900), (390, 844)
 
 
@@ -29,7 +30,7 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
 
     def _note(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and EMPTY_FILE not in message.text:
             self.faults.append(f"{message.text} ({message.location.get('url', '')})")
 
     def open(self) -> float:
@@ -109,10 +110,13 @@ class Visitor:
         return self.page.locator("body").inner_text()
 
     def complaint(self) -> str:
-        """The words of the note that says what did not work, once it is there."""
+        """The words of the note that says what did not work, once it is there; it is put away then."""
         toast = self.page.get_by_test_id("toast-body").first
         expect(toast).to_be_visible(timeout=PATIENCE_MS)
-        return toast.inner_text()
+        words = toast.inner_text()
+        self.page.get_by_test_id("toast-close").first.click()
+        expect(toast).to_be_hidden(timeout=PATIENCE_MS)
+        return words
 
     def resize(self, size: tuple[int, int]) -> None:
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
@@ -131,6 +135,17 @@ class Visitor:
         return [_role(node) for node in shown if _role(node) in OPERABLE and not _named(node)]
 
 
+STAGES = (
+    "Watching the clip",
+    "Fitting bars to the cuts",
+    "Writing chords",
+    "Shaping the dynamics",
+    "Listening to other ways to go on",
+    "Arranging",
+    "Playing the instruments",
+    "Putting the music under the picture",
+    "Listening to the result",
+)
 OPERABLE = frozenset({
     "textbox", "searchbox", "combobox", "listbox", "slider", "spinbutton", "checkbox", "radio", "switch", "button",
     "link", "tab",
@@ -154,6 +169,12 @@ OVERFLOWING = """() => {
         found.push(`the page scrolls sideways: ${document.scrollingElement.scrollWidth} of ${edge - 1}`);
     return found;
 }"""
+
+
+def stages_in(someone: Visitor) -> set[str]:
+    """Which stages of composing the page names now."""
+    text = someone.text()
+    return {stage for stage in STAGES if stage in text}
 
 
 def _role(node: dict) -> str:
