@@ -90,22 +90,19 @@ _SHORT = {"steps": 150}  # blocks of our own are slow
 _NO_NOTES = {"use": ("sound", "embedding", "harmony")}
 _NO_MUSIC = {"use": ("sound", "embedding")}
 _PARTS = Row("ADFF, one network, four folds", "adff", ("fourq",), _ONE, folds=4, seeds=1)
-_WITHOUT: Mapping[str, Mapping[str, Any]] = MappingProxyType({
-    "- no numbers of the log-mel": {"config": {"numbers": 0} | _ONE},
-    "- no squeeze-and-excitation": {"config": {"squeeze": 0} | _ONE},
-    "- one level, the fifth": {"config": {"levels": (5,)} | _ONE},
-    "- GRU": {"config": {"recurrent": "gru"} | _ONE},
-    "- quadrants the only task": {"recipe": {"tasks": ("quadrants",)}},
-    "- the plane the only task": {"recipe": {"tasks": ("affect",)}},
-    "- own blocks, no numbers, C = 3, one fold": {"config": {"cuts": 3} | _OWN, "recipe": _SHORT, "folds": 1},
-    "- own blocks, no numbers, C = 1, one fold": {"config": {"cuts": 1} | _OWN, "recipe": _SHORT, "folds": 1},
-})  # fmt: skip
 ADFF = Row("ADFF, 4Q and YM2413-MDB (shipped)", "adff", ("fourq", "ym2413"))
 UNIFIED = Row("unified, all sets (shipped)", "unified", ALL)
 ROWS = (
     ADFF,
     _PARTS,
-    *(replace(_PARTS, name=name, **changes) for name, changes in _WITHOUT.items()),
+    replace(_PARTS, name="- no numbers of the log-mel", config={"numbers": 0} | _ONE),
+    replace(_PARTS, name="- no squeeze-and-excitation", config={"squeeze": 0} | _ONE),
+    replace(_PARTS, name="- one level, the fifth", config={"levels": (5,)} | _ONE),
+    replace(_PARTS, name="- GRU", config={"recurrent": "gru"} | _ONE),
+    replace(_PARTS, name="- quadrants the only task", recipe={"tasks": ("quadrants",)}),
+    replace(_PARTS, name="- the plane the only task", recipe={"tasks": ("affect",)}),
+    replace(_PARTS, name="- own blocks, no numbers, C = 3, one fold", config={"cuts": 3} | _OWN, recipe=_SHORT, folds=1),
+    replace(_PARTS, name="- own blocks, no numbers, C = 1, one fold", config={"cuts": 1} | _OWN, recipe=_SHORT, folds=1),
     Row("ADFF, one network", "adff", ("vgmidi",), _ONE),
     Row("- the plane the only task", "adff", ("vgmidi",), _ONE, {"tasks": ("affect",)}),
     Row("ADFF, one network", "adff", ("emopia",), _ONE),
