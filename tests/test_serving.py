@@ -1,13 +1,17 @@
 """The page as it is served, attacked over the wire: what it gives away, what it takes in, and whom it serves when."""
 
+import asyncio
 import http.client
 import json
+import os
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -15,10 +19,12 @@ import pytest
 
 import app
 from tests.video2music.conftest import draw_clip, picture_packets
-from video2music import Options, compose
+from video2music import Options, compose, media
+from video2music.errors import OptionError
 from video2music.studio import serving
 from video2music.studio.uploads import Limits
 
+THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
 FILE_DATA = {"_type": "gradio.FileData"}
 LIMITS = Limits(
     clip_bytes=300_000, clip_s=30.0, sound_bytes=300_000, midi_bytes=300_000, curve_bytes=300_000, upload_bytes=500_000
@@ -138,9 +144,10 @@ def served(folder: Path, **wishes: object):
     """Yields a served page with a root of its own in a folder, and puts the environment back afterwards."""
     settings = serving.Settings(root=folder / "root", port=free_port(), limits=LIMITS, **wishes)
     with pytest.MonkeyPatch.context() as patch:
-        for name in (*serving.environment(folder), "OMP_NUM_THREADS"):
+        for name in (*serving.environment(folder), *THREADS):  # what serving writes there must not stay
             patch.setenv(name, "")
-        patch.delenv("OMP_NUM_THREADS")
+        for name in THREADS:
+            patch.delenv(name)
         page = app.build(settings)
         app.serve(page, settings, prevent_thread_lock=True, quiet=True)
         yield Server(settings.port, (folder / "root").resolve())
@@ -358,6 +365,105 @@ def test_every_answer_forbids_guessing_types_telling_addresses_on_and_fetching_e
         assert (
             answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "same-origin"
         )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "changed"),
+    [
+        ([], {}, {}),
+        (["--port", "8000", "--host", "0.0.0.0"], {}, {"port": 8000, "host": "0.0.0.0"}),
+        (["--keep-hours", "0.5", "--queue=3"], {}, {"keep_s": 1800.0, "queue": 3}),
+        (["--clip-mb", "1.5", "--clip-minutes", "2"], {}, {"limits": Limits(clip_bytes=1_500_000, clip_s=120.0)}),
+        ([], {"V2M_STUDIO_WORKERS": "4", "V2M_STUDIO_ROOT": "here"}, {"workers": 4, "root": Path("here")}),
+        (["--workers", "2"], {"V2M_STUDIO_WORKERS": "4"}, {"workers": 2}),
+        (["--no-api"], {}, {"api": False}),
+        ([], {"V2M_STUDIO_NO_API": "1", "V2M_STUDIO_ROOT_PATH": "/studio"}, {"api": False, "root_path": "/studio"}),
+    ],
+)
+def test_settings_come_from_the_command_line_before_the_environment(arguments, environment, changed):
+    assert serving.read(arguments, environment) == serving.Settings(**changed)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"port": 70_000}, "port must lie between 0 and 65535, but is 70000"),
+        ({"queue": 0}, "queue must lie between 1"),
+        ({"workers": 0}, "workers must lie between 1"),
+        ({"keep_s": 5.0}, "keep_s must lie between 600"),
+        ({"root_path": "studio/"}, "begins with /"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong, told):
+    with pytest.raises(OptionError, match=told):
+        serving.Settings(**wrong)
+
+
+def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path):
+    told = serving.launch(serving.Settings(root=tmp_path))
+    assert told["server_name"] == "127.0.0.1" and not told["share"] and not told["enable_monitoring"]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 64])
+def test_several_workers_share_the_cores(monkeypatch, workers):
+    for name in THREADS:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    told = []
+    monkeypatch.setattr(media, "set_decoder_threads", told.append)
+    monkeypatch.setattr(serving, "_cores", lambda: 8)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=told.append))
+    serving._share_threads(workers)
+    share = max(1, 8 // workers)
+    assert told == ([] if workers == 1 else [share, share])
+    assert os.environ["OMP_THREAD_LIMIT"] == str(share)
+    assert os.environ.get("OMP_NUM_THREADS") == (None if workers == 1 else str(share))
+
+
+def test_work_that_is_cancelled_is_told_and_waited_for():
+    told = []
+
+    def work(stop: threading.Event) -> None:
+        told.append("begun")
+        assert stop.wait(20)
+        time.sleep(0.2)
+        told.append("back")
+
+    async def visit() -> None:
+        task = asyncio.create_task(serving.stoppable(work))
+        while not told:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        task.cancel()  # a second one does not free the place either
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        told.append("free")
+
+    asyncio.run(visit())
+    assert told == ["begun", "back", "free"]
+
+
+def test_work_gives_its_result_or_its_error():
+    assert asyncio.run(serving.stoppable(lambda stop: stop.is_set())) is False
+    with pytest.raises(OptionError, match="as it was"):
+        asyncio.run(serving.stoppable(lambda stop: (_ for _ in ()).throw(OptionError("as it was"))))
+
+
+def test_one_who_leaves_stops_the_own_work_and_nobody_elses():
+    def work(stop: threading.Event) -> bool:
+        return stop.wait(1.0)
+
+    async def visits() -> list[bool]:
+        names = ("anna", "anna", "bo", None)
+        tasks = [asyncio.create_task(serving.stoppable(work, visitor=name)) for name in names]
+        await asyncio.sleep(0.2)
+        serving.leave("anna")
+        serving.leave(None)
+        serving.leave("nobody")
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(visits()) == [True, True, False, False]
 
 
 def wishes(server, clip: Path, **more: object) -> dict[str, object]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from video2music import media
 from video2music.errors import OptionError
 from video2music.features.cache import cache_folder
 from video2music.studio.gate import Gate
@@ -160,13 +161,24 @@ def environment(root: Path) -> dict[str, str]:
 
 
 def _share_threads(workers: int) -> None:
-    """Let each of several workers have its part of the cores; one alone has them all, as torch does by itself."""
+    """Let each of several workers have its part of the cores; one alone has them all, as torch does by itself.
+
+    To be told before torch and the detector of speech come, with the first piece: the latter asks for four threads
+    whatever the machine has, unless OMP_THREAD_LIMIT holds it back.
+    """
+    share = max(1, _cores() // workers)
+    os.environ.setdefault("OMP_THREAD_LIMIT", str(share))
     if workers == 1:
         return
-    share = max(1, len(os.sched_getaffinity(0)) // workers)
-    os.environ.setdefault("OMP_NUM_THREADS", str(share))  # torch is imported later, with the first piece
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
+    media.set_decoder_threads(share)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(share)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def blocks(settings: Settings) -> dict[str, Any]:
