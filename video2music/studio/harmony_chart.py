@@ -22,7 +22,7 @@ STYLE = """
 .v2m .section { fill: currentColor; fill-opacity: .1; } .v2m .section.other { fill-opacity: .2; }
 .v2m .bars { stroke: var(--soft); stroke-width: 1; stroke-opacity: .6; fill: none; }
 .v2m .lane i.letter { top: .35em; padding-left: 6px; font-size: 12px; font-weight: 600; }
-.v2m .misses { height: 1em; } .v2m .misses i { color: var(--cut); }
+.v2m .misses { height: 1em; } .v2m .lane.misses i { color: var(--cut); }
 .v2m .chart { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.4em, 1fr)); gap: .6em 0;
   max-height: 32em; overflow-y: auto; }
 .v2m .bar { position: relative; display: grid; align-content: start; gap: 1px 2px; padding: 0 4px .35em 8px;

@@ -22,10 +22,10 @@ STYLE = (
 .v2m .wide { overflow-x: auto; }
 .v2m table { border-collapse: collapse; font-size: 13px; width: 100%; font-variant-numeric: tabular-nums; margin: 0; }
 .v2m table, .v2m tr, .v2m th, .v2m td { border: 0 !important; background: none !important; }
-.v2m th, .v2m td { text-align: left; padding: 6px 14px 6px 0; white-space: nowrap;
+.v2m .wide :is(th, td) { text-align: left; padding: 6px 14px 6px 0 !important; white-space: nowrap;
   border-bottom: 1px solid var(--border-color-primary, var(--faint)) !important; }
 @container (max-width: 480px) {
-  .v2m th, .v2m td { font-size: 12px; padding-right: 8px; white-space: normal; }
+  .v2m .wide :is(th, td) { font-size: 12px; padding-right: 8px !important; white-space: normal; }
   .v2m .wide :is(th, td):nth-child(n + 6) { display: none; }
 }
 .v2m thead th { font-weight: 600; opacity: .72; }
