@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -183,11 +184,20 @@ def sound(path, *, seconds=30.0, hz=440.0):
     return wav(path, sine(seconds, 24_000, hz) * np.linspace(0.05, 1, round(seconds * 24_000)), 24_000)
 
 
+@pytest.fixture(scope="module")
+def drawn_once(tmp_path_factory):
+    """Videos to copy: drawing them takes longer than what is asked of them."""
+    folder = tmp_path_factory.mktemp("drawn")
+    return [
+        draw_clip(folder / f"{name}.mp4", seconds=seconds) for name, seconds in (("a", 30), ("b", 26), ("silent", 6))
+    ]
+
+
 @pytest.fixture
-def folder(tmp_path):
+def folder(drawn_once, tmp_path):
     """Three videos of which two have music beside them, and a file that is none."""
-    for name, seconds in (("a", 30.0), ("b", 26.0), ("silent", 6.0)):
-        draw_clip(tmp_path / f"{name}.mp4", seconds=seconds)
+    for video in drawn_once:
+        shutil.copy(video, tmp_path)
     sound(tmp_path / "a.wav")
     sound(tmp_path / "b.wav", hz=2000.0, seconds=26.0)
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
