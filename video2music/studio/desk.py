@@ -39,6 +39,9 @@ class Judged(NamedTuple):
     file: str
 
 
+WATCHED = 0.8  # of the time that it takes to watch and to make a strip of pictures
+
+
 class Views(NamedTuple):
     """The pictures of one variant, each as HTML; `compared` is empty where there is only one."""
 
@@ -62,8 +65,9 @@ class Files(NamedTuple):
 def watch(job: Job, clip: Path, encoder: str) -> Seen:
     """Look at a clip; the feeling of its picture is the curve to begin a drawing with."""
     uploads.clip(clip, job.limits)
-    seen = composing.watch(clip, encoder, job.tell)
-    return Seen(watched.view(seen, watched.thumbnails(clip, seen)), drawing.begun(from_picture(seen), seen.duration_s))
+    seen = composing.watch(clip, encoder, lambda stage, share: job.tell(stage, share * WATCHED))
+    pictures = watched.thumbnails(clip, seen, tell=lambda share: job.tell("watch", WATCHED + share * (1 - WATCHED)))
+    return Seen(watched.view(seen, pictures), drawing.begun(from_picture(seen), seen.duration_s))
 
 
 def compose(job: Job, clip: Path, wished: Wishes) -> tuple[Piece, ...]:

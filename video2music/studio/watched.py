@@ -1,7 +1,7 @@
 """What was watched: a strip of pictures, the cuts, valence and arousal of the picture, and how much it moves."""
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -48,13 +48,20 @@ class Thumbnail:
     jpeg: bytes
 
 
-def thumbnails(clip: Path, seen: VideoFeatures, *, most: int = MOST) -> tuple[Thumbnail, ...]:
-    """Upright pictures for a strip of what was seen, each of one scene. Decodes the clip once. Raises MediaError."""
+def thumbnails(
+    clip: Path, seen: VideoFeatures, *, most: int = MOST, tell: Callable[[float], None] = lambda fraction: None
+) -> tuple[Thumbnail, ...]:
+    """Upright pictures for a strip of what was seen, each of one scene. Decodes the clip once.
+
+    `tell` is told the fraction that is done, and stops it by raising. Raises MediaError.
+    """
     from video2music.features.pixels import Scaler, upright
 
     rotation, scaler = media.probe(clip).rotation, Scaler()
     spans = list(pairwise(edges(seen, most)))
-    shown = _shown_at(media.frames(clip), [(start_s + end_s) / 2 for start_s, end_s in spans])
+    shown = _shown_at(
+        _told(media.frames(clip), seen.duration_s, tell), [(start_s + end_s) / 2 for start_s, end_s in spans]
+    )
     return tuple(
         Thumbnail(*span, _jpeg(upright(scaler.small(frame.picture), rotation)))
         for span, frame in zip(spans, shown, strict=False)
@@ -82,6 +89,16 @@ def edges(seen: VideoFeatures, most: int) -> list[float]:
         for number in range(count)
     ]
     return [*inner, seen.duration_s]
+
+
+def _told(frames: Iterable[media.Frame], duration_s: float, tell: Callable[[float], None]) -> Iterator[media.Frame]:
+    """The same frames; at every second of them the fraction is told."""
+    second = 0
+    for frame in frames:
+        if frame.time_s >= second:
+            second = int(frame.time_s) + 1
+            tell(min(frame.time_s / duration_s, 1.0))
+        yield frame
 
 
 def _shown_at(frames: Iterable[media.Frame], times_s: Sequence[float]) -> Iterator[media.Frame]:

@@ -107,6 +107,19 @@ def test_thumbnails_are_the_pictures_of_their_times(tmp_path, most):
         assert np.asarray(picture(each)).mean() == pytest.approx(brightness(index), abs=1.5)
 
 
+def test_making_the_strip_can_be_followed_and_stopped(clip):
+    told = []
+    watched.thumbnails(clip, drawn(6), tell=told.append)
+    assert told == sorted(told) and told[0] == 0 and 0.5 < told[-1] <= 1 and len(told) >= 3
+
+    def stop(fraction):
+        if fraction > 0.4:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        watched.thumbnails(clip, drawn(6), tell=stop)
+
+
 @settings(deadline=None)
 @given(
     duration_s=st.floats(0.1, 5000),
