@@ -138,9 +138,9 @@ def draw(path: Path, **scenes: int) -> Path:
     return encode(pictures, path, fps=8, size=(demo.WIDTH, demo.HEIGHT))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def visitor(browser: Browser, server: Server) -> Iterator[Visitor]:
-    """Somebody who opens the page and stays for all tests of a file; what went wrong in their tab is looked at then."""
+    """Somebody who has just opened the page; what went wrong in their tab is looked at afterwards."""
     someone = Visitor(browser, server.address)
     someone.open()
     yield someone
