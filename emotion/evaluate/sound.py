@@ -208,7 +208,8 @@ def _two_columns(title: str, values: Mapping[str, float]) -> str:
 
 
 def _classical(folder: Path, runs: Path) -> dict[str, Any]:
-    path = runs / "answers" / "classical.npz"
+    settings = repr((classical.RECIPE, classical.C_GRID, classical.GAMMA_GRID))
+    path = runs / "answers" / f"classical-{hashlib.sha256(settings.encode()).hexdigest()[:10]}.npz"
     if not path.is_file():
         told, truth, _ = classical.rows(folder, runs / "classical")
         _keep(path, {"quadrants": told, "truth": truth})
