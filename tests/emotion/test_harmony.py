@@ -340,7 +340,7 @@ def always(root: int, quality: str) -> harmony.Harmony:
 
 def test_a_minute_takes_a_fraction_of_a_second():
     samples = np.concatenate([chord(voiced(root, "min7"), 12.0) for root in (0, 4, 9, 2, 7)])
-    rows = harmony.chroma([samples])  # reads librosa and makes the filters
+    rows = harmony.chroma([samples])  # makes the filters
     taken = []
     for _ in range(3):
         started = time.process_time()

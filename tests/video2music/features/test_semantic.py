@@ -150,7 +150,7 @@ def test_the_self_test_tells_weights_that_know_colours_from_the_same_with_pictur
     assert clip.self_test() is None
     with torch.no_grad():
         clip._model.visual.proj.neg_()
-    with pytest.raises(EncoderError, match="name [0-3] of"):
+    with pytest.raises(EncoderError, match=r"name [0-3] of"):
         clip.self_test()
 
 
