@@ -150,7 +150,7 @@ class Studio:
             encoder, stems,
         )  # fmt: skip
         work = partial(desk().compose, clip=Path(clip), wished=wished)
-        tell = bar(progress, variants=int(variants))
+        tell = bar(progress, variants=int(variants or 1))
         visit.begin(await self.run(work, tell, upload=Path(clip), request=request))
         return await self.variant(best(visit.pieces) + 1, visit)
 
@@ -202,24 +202,30 @@ class Studio:
         source: str,
         seed: float | None,
         candidates: float,
+        request: gr.Request,
     ) -> AsyncIterator[tuple[Any, ...]]:
         """Score several clips with the same wishes: a table that fills, and at the end CSV, HTML and a ZIP."""
         from video2music.studio import batches
 
         common: Any = {"feeling": feeling, "strength": strength, "style": style, "source": source, "seed": seed}
-        wished, folder, running = Wishes(**common, candidates=candidates, stems=False), self.kept.new(), None
+        wished = Wishes(**common, candidates=candidates, stems=False)
+        visitor, folder, done = getattr(request, "session_hash", None), self.kept.new(), False
+        begun: list[batches.Running] = []
         try:
-            running = await asyncio.to_thread(batches.begin, clips or (), wished, folder, self.settings.limits)
-            while await asyncio.to_thread(running.news):
+            begin = partial(batches.begin, begun, clips or (), wished, folder, self.settings.limits)
+            running = await serving.stoppable(begin, visitor=visitor)
+            while await serving.stoppable(running.news, visitor=visitor):
                 yield *batches.standing(running.outcomes), None, None, None
             papers = await asyncio.to_thread(batches.handed_out, running.outcomes, running.out)
             yield *batches.standing(running.outcomes), *map(str, papers)
+            done = True
         except Exception as error:
-            self.kept.forget(folder)
             raise complaint(sentence(error, None, folder)) from None
         finally:
-            if running is not None:
+            for running in begun:
                 await asyncio.shield(asyncio.to_thread(running.stop))
+            if not done:
+                self.kept.forget(folder)
 
     async def demo(self) -> str:
         """The clip that the program draws itself, drawn when it is first asked for."""
@@ -457,10 +463,17 @@ def score_tab(studio: Studio) -> None:
         event.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
     for event in (composing, rolling):
         event.then(idle, None, buttons, **PRIVATE)
+        event.failure(idle, None, buttons, **PRIVATE)
     cancel.click(stopped, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
-    results.which.input(looked, [results.which, visit], results.views, **PRIVATE)
+    results.which.input(looked, [results.which, visit], results.views, trigger_mode="always_last", **PRIVATE)
     results.which.input(
-        studio.variant, [results.which, visit], outputs, api_name="variant", queue=False, show_progress="hidden"
+        studio.variant,
+        [results.which, visit],
+        outputs,
+        api_name="variant",
+        queue=False,
+        show_progress="hidden",
+        trigger_mode="always_last",
     )
     results.redraw.change(keepable, results.redraw, results.keep, **PRIVATE)
 
@@ -603,6 +616,7 @@ def watching(studio: Studio, clips: Clips, wished: Wishing, drawn: gr.HTML) -> N
     look: Any = {
         "fn": studio.watch, "inputs": [clips.clip, wished.encoder], "outputs": [clips.watched, drawn],
         "concurrency_id": "watch", "concurrency_limit": studio.settings.workers, "show_progress_on": clips.watched,
+        "trigger_mode": "always_last",
     }  # fmt: skip
     clips.clip.upload(**look, api_name="watch")
     clips.demo.click(studio.demo, None, clips.clip, api_visibility="private", concurrency_id="demo").success(
@@ -700,6 +714,7 @@ def batch_tab(studio: Studio) -> None:
         **serving.work(studio.settings),
     )  # fmt: skip
     scoring.then(over, None, [go, cancel], **PRIVATE)
+    scoring.failure(over, None, [go, cancel], **PRIVATE)
     scoring.success(lambda: [offered()] * len(taken), None, taken, **PRIVATE)
     cancel.click(batch_stopped, None, [go, cancel, status], cancels=scoring, **PRIVATE)
 

@@ -19,18 +19,21 @@ from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
 from video2music.batch.local import LocalWorker
 from video2music.batch.running import Batch
 from video2music.batch.scoring import Worker, shared_out
+from video2music.errors import Video2MusicError
 from video2music.options import Options
 from video2music.output import files_in
 from video2music.studio import uploads
-from video2music.studio.composing import packed
+from video2music.studio.composing import cleared, packed
+from video2music.studio.sentences import plain
 from video2music.studio.uploads import Limits
 from video2music.studio.wishes import Wishes
 
+HEARD_WITHIN_S = 0.2  # that somebody asked to stop
 COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
 STATES = {DONE: "done", FAILED: "failed", WAITING: "waiting"}
 
 
-class Ended(Exception):
+class Ended(Video2MusicError):
     """A batch that the visitor stopped."""
 
 
@@ -47,7 +50,7 @@ class Running:
     ) -> None:
         """Begin. Raises UserError for wishes that no clip could be granted."""
         pipeline.check(options, styles.read(options.style))
-        self.out, self._uploads = out, {str(clip.absolute()): clip.name for clip in clips}
+        self.out = out
         self._hire = hire or partial(LocalWorker, threads=shared_out(1))
         self._stopped = threading.Event()
         self._news: queue.SimpleQueue[BaseException | bool] = queue.SimpleQueue()
@@ -61,12 +64,21 @@ class Running:
         """What came of each clip so far, in order, by the names that the visitor knows."""
         return [self._plain(outcome) for outcome in self._batch.outcomes]
 
-    def news(self) -> bool:
-        """Wait until a clip is settled; False when that was the last. Raises what ended the batch before its time."""
-        found = self._news.get()
-        if isinstance(found, BaseException):
-            raise found
-        return found
+    def news(self, stop: threading.Event | None = None) -> bool:
+        """Wait until a clip is settled; False when that was the last.
+
+        Raises what ended the batch before its time, and Ended when `stop` is set.
+        """
+        while True:
+            try:
+                found = self._news.get(timeout=HEARD_WITHIN_S)
+            except queue.Empty:
+                if stop is not None and stop.is_set():
+                    raise Ended("stopped") from None
+                continue
+            if isinstance(found, BaseException):
+                raise found
+            return found
 
     def stop(self) -> None:
         """End the worker and wait for the thread; what is finished stays."""
@@ -94,16 +106,29 @@ class Running:
 
     def _plain(self, outcome: Outcome) -> Outcome:
         """An outcome without the server's folders."""
-        path, name = outcome.clip, self._uploads[outcome.clip]
-        told = [text.replace(path, name).replace(f"{self.out}/", "") for text in (outcome.sentence, *outcome.notes)]
-        return replace(outcome, clip=name, sentence=told[0], notes=tuple(told[1:]))
+        path = Path(outcome.clip)
+        told = [plain(text, path, self.out) for text in (outcome.sentence, *outcome.notes)]
+        return replace(outcome, clip=path.name, sentence=told[0], notes=tuple(told[1:]))
 
 
-def begin(clips: Sequence[str | Path], wished: Wishes, folder: Path, limits: Limits) -> Running:
-    """Begin to score uploads with common wishes, in a run folder. Raises UserError."""
+def begin(
+    begun: list[Running],
+    clips: Sequence[str | Path],
+    wished: Wishes,
+    folder: Path,
+    limits: Limits,
+    stop: threading.Event,
+) -> Running:
+    """Begin to score uploads with common wishes, in a run folder; it is in `begun`, too, for whoever cannot wait.
+
+    Raises UserError, and Ended when `stop` was set before it began.
+    """
     paths = [Path(clip) for clip in clips]
     uploads.clips(paths, limits)
-    return Running(paths, wished.options(folder), folder / "scored")
+    if stop.is_set():
+        raise Ended("stopped")
+    begun.append(Running(paths, wished.options(folder), folder / "scored"))
+    return begun[0]
 
 
 @dataclass(frozen=True)
@@ -118,7 +143,7 @@ class _Ending:
             return self.worker.compose(job, key, place, timeout_s)
         except WorkerLost:
             if self.stopped.is_set():
-                raise Ended from None
+                raise Ended("stopped") from None
             raise
 
     def kill(self) -> None:
@@ -173,7 +198,9 @@ def handed_out(outcomes: Sequence[Outcome], out: Path) -> Papers:
 
 
 def _made(outcomes: Sequence[Outcome], out: Path) -> Iterator[Path]:
-    """The files of every clip that was scored."""
+    """The files of every clip that was scored; their manifests are cleared of the server's folders."""
     for outcome in outcomes:
+        for told in outcome.manifests:
+            cleared(out / told, out / told)
         if outcome.is_done:
             yield from files_in(out / outcome.name)

@@ -72,14 +72,19 @@ def packed(files: Iterable[Path], made: Path, *, root: Path) -> Path:
 
 
 def told(piece: Piece) -> Path:
-    """The manifest to hand out: it names clip and curve, not where the server keeps them. Raises OSError."""
-    kept, folder = piece.result.manifest, piece.folder / "handed out"
-    found = json.loads(kept.read_text(encoding="utf-8"))
+    """The manifest to hand out, without the server's folders. Raises OSError."""
+    kept = piece.result.manifest
+    made = piece.folder / "handed out" / kept.relative_to(piece.folder)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    return cleared(kept, made)
+
+
+def cleared(manifest: Path, made: Path) -> Path:
+    """A copy of a manifest that names clip and curve, and not where the server keeps them. Raises OSError."""
+    found = json.loads(manifest.read_text(encoding="utf-8"))
     found["input"]["path"] = Path(found["input"]["path"]).name
     if found["options"]["curve"]:
         found["options"]["curve"] = Path(found["options"]["curve"]).name
-    made = folder / kept.parent.relative_to(piece.folder) / kept.name
-    made.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(made) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return made

@@ -72,5 +72,5 @@ def _point(line: str) -> Point | None:
         time_s, valence, arousal = (float(part) for part in line.split(","))
     except ValueError:
         return None
-    within = 0 <= time_s < 1e6 and max(abs(valence), abs(arousal)) <= 1
+    within = 0 <= time_s < 1e6 and all(abs(level) <= 1 for level in (valence, arousal))  # no comparison holds of nan
     return Point(time_s, valence, arousal) if within else None

@@ -17,9 +17,13 @@ def sentence(error: BaseException, upload: Path | None = None, folder: Path | No
     if not isinstance(error, UserError):
         log.error("unforeseen", exc_info=error)
         return f"Something unforeseen happened ({type(error).__name__}): the terminal that serves this page says more."
-    told = str(error)
-    if upload is not None:
-        told = told.replace(str(upload), "\0")
+    return plain(str(error), upload, folder)
+
+
+def plain(told: str, upload: Path | None = None, folder: Path | None = None) -> str:
+    """What somebody at a keyboard would be told, for a visitor, who knows neither folders nor options."""
+    if upload is not None:  # its name is set aside, as it may look like an option
+        told = told.replace(str(upload), "\0").replace(upload.name, "\0")
     if folder is not None:
         told = told.replace(f"{folder}{os.sep}", "").replace(str(folder), "the result")
     return _FOR_A_COMMAND.sub("", told).replace("\0", upload.name if upload else "")

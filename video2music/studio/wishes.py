@@ -1,5 +1,6 @@
 """What a visitor wishes for, as the page's widgets tell it, made into Options."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ class Wishes:
         if self.style not in styles.names():  # a path would be opened
             raise OptionError(f"no style {self.style!r}: choose one of {', '.join(styles.names())}")
         for name, most in (("variants", MOST_VARIANTS), ("candidates", MOST_CANDIDATES)):
-            if getattr(self, name) > most:
+            if (getattr(self, name) or 0) > most:
                 raise OptionError(
                     f"{getattr(self, name):g} {name} are more than this page makes: ask for {most} or fewer"
                 )
@@ -101,9 +102,9 @@ def encoders_here() -> tuple[str, ...]:
     return tuple(name for name, kind in encoders.ENCODERS.items() if kind.here())
 
 
-def _whole(what: str, number: float) -> int:
-    if number != int(number):
-        raise OptionError(f"{what} must be a whole number, but is {number:g}")
+def _whole(what: str, number: float | None) -> int:
+    if number is None or not math.isfinite(number) or number != int(number):
+        raise OptionError(f"{what} must be a whole number, but is {number}")
     return int(number)
 
 

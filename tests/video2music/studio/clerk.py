@@ -1,5 +1,6 @@
 """A worker for batches that makes small files in no time."""
 
+import json
 import threading
 
 from video2music import Result
@@ -17,6 +18,7 @@ def write_down(clip, out, _options, *, name):
     files = {kind: folder / f"{clip.stem}.{kind}" for kind in ("mp4", "wav", "mid", "lab", "txt", "xml", "json")}
     for path in files.values():
         path.write_text(path.name)
+    files["json"].write_text(json.dumps({"input": {"path": str(clip)}, "options": {"curve": None}}))
     return Result(*files.values(), duration_s=4.0)
 
 

@@ -52,6 +52,8 @@ def test_the_zip_holds_the_tables_and_all_that_was_made_where_the_page_links_to(
     papers = batches.handed_out(settled(running), running.out)
     with zipfile.ZipFile(papers.zip) as archive:
         names = set(archive.namelist())
+        manifests = [archive.read(name).decode() for name in names if name.endswith(".json")]
+    assert len(manifests) == 2 and str(tmp_path) not in "".join(manifests)
     assert {"summary.csv", "summary.html"} <= names and len(names) == 2 + 2 * 7
     links = [row["video"] for row in csv.DictReader(papers.csv.open()) if row["video"]]
     assert len(links) == 2 and set(links) <= names

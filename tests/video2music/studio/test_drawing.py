@@ -43,6 +43,10 @@ def test_an_empty_drawing_has_no_text(drawn):
     assert drawing.text(drawn or {}) == ""
 
 
+def test_what_is_no_number_does_not_come_into_the_drawing():
+    assert drawing.redrawn("0,0.5,nan\n1,nan,0\nnan,0,0\n2,0,0", None)["points"] == [[2, 0, 0]]
+
+
 def test_a_half_written_line_does_not_lose_the_others():
     drawn = drawing.redrawn("0,0.5,0\n3,\n9,-1,1", drawing.blank(10.0))
     assert drawn == {"duration_s": 10.0, "points": [[0, 0.5, 0], [9, -1, 1]]}

@@ -21,6 +21,7 @@ CLIP = Path("/tmp/studio/9f/my -o clip.mp4")
         ("{run}/a is there already: say --overwrite to replace it, or choose another -o", "a is there already"),
         ("{run} is in the way: it is a file; choose another -o", "the result is in the way"),
         ("no CLIP (host: gone): check the connection or use --encoder color", "no CLIP (host: gone)"),
+        ("my -o clip.mp4 is no video by name: give one", "my -o clip.mp4 is no video by name: give one"),
         ("a well-lit clip: not 3-d at all", "a well-lit clip: not 3-d at all"),
     ],
 )  # fmt: skip

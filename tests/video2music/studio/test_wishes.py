@@ -80,6 +80,8 @@ def test_a_drawn_curve_lies_in_the_runs_own_folder_and_is_followed(tmp_path, hea
         ({"primer": "Am Xy"}, "Xy"),
         ({"seed": 1.5}, "whole number"),
         ({"seed": -1}, "seed"),
+        ({"seed": float("nan")}, "whole number"),
+        ({"variants": None}, "whole number"),
         ({"variants": MOST_VARIANTS + 1}, "more than this page makes"),
         ({"candidates": 64}, "more than this page makes"),
         ({"strength": 2.0}, "strength"),
