@@ -169,6 +169,10 @@ def _with_music(folder: Path) -> None:
         scored(folder, f"clip{number}", 0.1, seed=len(folder.name))
 
 
+def _talkie(path: Path) -> None:
+    scored(path.parent, path.stem, 0.1).rename(path)
+
+
 def _tune(path: Path) -> None:
     midi_file(path, *((step / 2, step / 2 + 0.4, 60 + step * 7 % 12) for step in range(20)))
 
@@ -188,7 +192,7 @@ def _scored(folder: Path) -> None:
 
 
 MAKERS = {
-    "holiday.mp4": _film, "second.mp4": _film, "film.mp4": _film, "clip.mp4": partial(_film, seconds=34.0),
+    "holiday.mp4": _film, "second.mp4": _film, "film.mp4": _talkie, "clip.mp4": partial(_film, seconds=34.0),
     "clips/": _clips, "more/": lambda folder: _film(folder / "three.mp4"),
     "song.wav": lambda path: wav(path, sine(6.0, 44_100)), "take.wav": lambda path: wav(path, sine(6.0, 44_100)),
     "song.mp3": lambda path: wav(path, sine(6.0, 44_100)), "tune.mid": _tune, "take.mid": _tune, "song.mid": _tune,
