@@ -63,9 +63,10 @@ def rmse(told: Floats, truth: Floats) -> float:
 
 
 def ccc(told: Floats, truth: Floats) -> float:
-    """Lin's concordance correlation coefficient (Biometrics 45, 1989)."""
+    """Lin's concordance correlation coefficient (Biometrics 45, 1989); not a number when all values are one."""
     covariance = ((told - told.mean()) * (truth - truth.mean())).mean()
-    return float(2 * covariance / (told.var() + truth.var() + (told.mean() - truth.mean()) ** 2))
+    spread = told.var() + truth.var() + (told.mean() - truth.mean()) ** 2
+    return float(2 * covariance / spread) if spread else math.nan
 
 
 def of_quadrants(probabilities: Floats, truth: Integers) -> dict[str, float]:
