@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.video2music.evaluate.test_alignment import built, drawn
-from video2music.svg import clock, shown
 from video2music.evaluate.alignment import CHANCE, OWN, as_text
 from video2music.evaluate.alignment_drawing import interval, over_time
 from video2music.evaluate.alignment_page import lead, page
 from video2music.evaluate.alignment_pairs import Failed
+from video2music.svg import clock, shown
 
 VOID = {"meta", "rect", "line", "circle", "polyline"}
 NASTY = '<script>alert(1)</script> & "quoted" $judge {x}.mp4'
