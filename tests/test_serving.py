@@ -26,9 +26,7 @@ from video2music.studio.uploads import Limits
 
 THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
 FILE_DATA = {"_type": "gradio.FileData"}
-LIMITS = Limits(
-    clip_bytes=300_000, clip_s=30.0, sound_bytes=300_000, midi_bytes=300_000, curve_bytes=300_000, upload_bytes=500_000
-)
+LIMITS = Limits(clip_bytes=300_000, clip_s=30.0, sound_bytes=300_000, midi_bytes=300_000, upload_bytes=500_000)
 
 # Ways of writing a path that is not to be had; what is in braces is filled in.
 PATHS = (
@@ -372,7 +370,7 @@ def test_every_answer_forbids_guessing_types_telling_addresses_on_and_fetching_e
     [
         ([], {}, {}),
         (["--port", "8000", "--host", "0.0.0.0"], {}, {"port": 8000, "host": "0.0.0.0"}),
-        (["--keep-hours", "0.5", "--queue=3"], {}, {"keep_s": 1800.0, "queue": 3}),
+        (["--keep-hours", "1.5", "--queue=3"], {}, {"keep_s": 5400.0, "queue": 3}),
         (["--clip-mb", "1.5", "--clip-minutes", "2"], {}, {"limits": Limits(clip_bytes=1_500_000, clip_s=120.0)}),
         ([], {"V2M_STUDIO_WORKERS": "4", "V2M_STUDIO_ROOT": "here"}, {"workers": 4, "root": Path("here")}),
         (["--workers", "2"], {"V2M_STUDIO_WORKERS": "4"}, {"workers": 2}),
@@ -390,13 +388,21 @@ def test_settings_come_from_the_command_line_before_the_environment(arguments, e
         ({"port": 70_000}, "port must lie between 0 and 65535, but is 70000"),
         ({"queue": 0}, "queue must lie between 1"),
         ({"workers": 0}, "workers must lie between 1"),
-        ({"keep_s": 5.0}, "keep_s must lie between 600"),
+        ({"keep_s": 5.0}, "keep_s must lie between 3600"),
         ({"root_path": "studio/"}, "begins with /"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong, told):
     with pytest.raises(OptionError, match=told):
         serving.Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    "option", ["--clip-mb=0", "--clip-mb=-1", "--clip-mb=nan", "--clip-minutes=-1", "--clip-minutes=inf"]
+)
+def test_a_limit_that_is_none_is_refused_on_the_command_line_too(option):
+    with pytest.raises(OptionError, match="must be a number above 0"):
+        serving.read([option], {})
 
 
 def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path):

@@ -124,7 +124,7 @@ class Gate:
 
     async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass an upload on, up to its limits; what it brought of another type is deleted again."""
-        most = self.limits.upload_bytes
+        most = max(self.limits.upload_bytes, self.limits.largest + LARGEST_ASKED)
         told = dict(scope["headers"]).get(b"content-length", b"0")
         size = int(told) if told.isdigit() else 0
         if size > most:
@@ -151,9 +151,7 @@ class Gate:
             for path in strange:  # not the others: the same clip may be somebody else's, too
                 with suppress(OSError):
                     path.unlink()
-            raise Refused(
-                415, f"{strange[0].name!r} is no video, sound, MIDI or CSV file by its name: give one of those"
-            )
+            raise Refused(415, f"{strange[0].name!r} is no video, sound or MIDI file by its name: give one of those")
 
 
 def _any_of(*routes: str) -> re.Pattern[str]:

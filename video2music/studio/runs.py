@@ -26,6 +26,7 @@ OWN = 0o700  # the server's user reads, writes and lists; nobody else does anyth
 DAY_S = 24 * 3600.0
 SHORTEST_S = 60.0  # between two cleanings
 
+_MARK = ".video2music-runs"  # an empty file in a root
 _RUN = re.compile(r"run-[A-Za-z0-9_-]{43}")  # 32 random bytes
 _HASH = "[0-9a-f]{64}"  # the folder of an upload
 _UPLOADED = re.compile(rf"{_HASH}|tmp[a-z0-9_]{{8}}")  # the latter while it is under way
@@ -34,7 +35,7 @@ _UPLOADED = re.compile(rf"{_HASH}|tmp[a-z0-9_]{{8}}")  # the latter while it is 
 class Runs:
     """The run folders below `root`, which go when nothing in them was touched for `keep_s` seconds.
 
-    Raises OptionError when the root cannot be made, is a link, or belongs to somebody else.
+    Raises OptionError when the root cannot be made, is a link, belongs to somebody else or holds other things.
     """
 
     def __init__(self, root: Path | str, keep_s: float = DAY_S) -> None:
@@ -58,7 +59,7 @@ class Runs:
     def serves(self, path: Path | str) -> bool:
         """Whether a visitor who knows the path may have it: a file of a run or an upload, no hidden one."""
         folder = self._folder(path)
-        if folder is None or not (self._is_run(folder) or re.fullmatch(_HASH, folder.name)):
+        if folder is None or not (self._is_run(folder) or self._is_upload(folder)):
             return False
         hidden = any(part.startswith(".") for part in Path(path).relative_to(self.root).parts)
         return not hidden and _is_straight(path) and _is_own(Path(path), stat.S_ISREG)
@@ -68,9 +69,10 @@ class Runs:
         if folder is not None and Path(folder).parent == self.root and self._is_run(Path(folder)):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def touch(self, folder: Path | str) -> None:
-        """Begin a run's age anew, because it is in use."""
-        if Path(folder).parent == self.root and self._is_run(Path(folder)):
+    def touch(self, path: Path | str) -> None:
+        """Begin the age of the run or upload that a path lies in anew, because it is in use."""
+        folder = self._folder(path)
+        if folder is not None and (self._is_run(folder) or self._is_upload(folder)):
             with suppress(OSError):  # it was forgotten meanwhile
                 os.utime(folder)
 
@@ -114,6 +116,9 @@ class Runs:
     def _is_run(self, folder: Path) -> bool:
         return bool(_RUN.fullmatch(folder.name)) and _is_own(folder, stat.S_ISDIR)
 
+    def _is_upload(self, folder: Path) -> bool:
+        return bool(re.fullmatch(_HASH, folder.name)) and _is_own(folder, stat.S_ISDIR)
+
     def _leftovers(self) -> Iterator[Path]:
         """What lies in the root and is a run's folder or an upload's, or an upload that was never finished."""
         for path in self.root.iterdir():
@@ -123,12 +128,19 @@ class Runs:
 
 
 def _own_folder(root: Path) -> Path:
-    """The root with its links followed, made if it was not there, closed to others. Raises OptionError."""
+    """The root with links before it followed, made if it was not there, closed to others. Raises OptionError.
+
+    A folder that was there must be empty or bear our mark: what else lies in one would be closed, and old files of it
+    might be taken for uploads.
+    """
     root = root.absolute()
     try:
         root.mkdir(parents=True, exist_ok=True, mode=OWN)
         if not _is_own(root, stat.S_ISDIR):
             raise OptionError(f"{root} is a link or belongs to somebody else: name a folder of your own with --root")
+        if not (root / _MARK).is_file() and any(root.iterdir()):
+            raise OptionError(f"{root} holds other things already: name a new or empty folder with --root")
+        (root / _MARK).touch()
         root.chmod(OWN)
     except FileExistsError:
         raise OptionError(f"{root} is a file where the folder of the runs must go: name another with --root") from None

@@ -7,6 +7,7 @@ each part remembers where files go; then `blocks`, `work` and at last `serve`.
 import argparse
 import asyncio
 import logging
+import math
 import os
 import sys
 import threading
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 HOUR_S, MINUTE_S = 3600.0, 60.0
-SHORTEST_KEPT_S = 600.0  # a clip must not vanish while its visitor listens
+SHORTEST_KEPT_S = HOUR_S  # nothing must vanish while it is worked on, which may write no file for a while
 VISITORS = 1000  # whose state is kept in memory
 
 
@@ -94,7 +95,14 @@ def _field(name: str, unit: float = 1) -> Callable[[Settings, Any], Settings]:
 
 def _limit(name: str, unit: float) -> Callable[[Settings, Any], Settings]:
     kind = {field.name: type(getattr(STANDARD, field.name)) for field in fields(Limits)}[name]
-    return lambda settings, given: replace(settings, limits=replace(settings.limits, **{name: kind(given * unit)}))
+
+    def put(settings: Settings, given: float) -> Settings:
+        value = given * unit
+        return replace(
+            settings, limits=replace(settings.limits, **{name: kind(value) if 0 < value < math.inf else value})
+        )
+
+    return put
 
 
 def _options() -> tuple[_Option, ...]:
@@ -231,6 +239,7 @@ class Stopped(Exception):
     """Raised by work that was told to stop."""
 
 
+_door = threading.Lock()  # events begin and end in one thread, and visitors leave in another
 _under_way: dict[str | None, set[threading.Event]] = {}  # by visitor
 
 
@@ -242,7 +251,8 @@ async def stoppable(work: Callable[[threading.Event], T], *, visitor: str | None
     lets `leave` stop the work of one who has gone.
     """
     stop = threading.Event()
-    _under_way.setdefault(visitor, set()).add(stop)
+    with _door:
+        _under_way.setdefault(visitor, set()).add(stop)
     running = asyncio.ensure_future(asyncio.to_thread(work, stop))
     try:
         return await asyncio.shield(running)
@@ -251,9 +261,10 @@ async def stoppable(work: Callable[[threading.Event], T], *, visitor: str | None
         await _outlast(running)
         raise
     finally:
-        _under_way[visitor].discard(stop)
-        if not _under_way[visitor]:
-            del _under_way[visitor]
+        with _door:
+            _under_way[visitor].discard(stop)
+            if not _under_way[visitor]:
+                del _under_way[visitor]
 
 
 async def _outlast(running: "asyncio.Future[Any]") -> None:
@@ -267,5 +278,7 @@ async def _outlast(running: "asyncio.Future[Any]") -> None:
 
 def leave(visitor: str | None) -> None:
     """Stop all work of a visitor who has closed the page."""
-    for stop in tuple(_under_way.get(visitor, ())) if visitor else ():
+    with _door:
+        stops = tuple(_under_way.get(visitor, ())) if visitor else ()
+    for stop in stops:
         stop.set()

@@ -6,7 +6,7 @@ server keeps it.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,6 @@ from types import MappingProxyType
 from emotion.errors import SoundError
 from video2music import media
 from video2music.errors import MediaError, OptionError, Video2MusicError
-from video2music.target import read_curve
 
 MEGABYTE = 1_000_000  # as disks and mail programs count
 
@@ -24,15 +23,13 @@ MIDI_NAMES = (".mid", ".midi")
 TYPES = MappingProxyType({
     "clip": tuple(media.VIDEO_NAMES),
     "music": (*SOUND_NAMES, *MIDI_NAMES, ".mp4", ".mov", ".mkv", ".webm"),
-    "curve": (".csv",),
 })  # fmt: skip
 NAMES = frozenset(name for names in TYPES.values() for name in names)
 
-_CALLED = MappingProxyType({"clip": "video", "music": "sound or MIDI file", "curve": "CSV file"})
+_CALLED = MappingProxyType({"clip": "video", "music": "sound or MIDI file"})
 _SHOWN = MappingProxyType({
     "clip": ".mp4, .mov, .mkv or .webm",
     "music": ".wav, .flac, .mp3, .m4a or .mid",
-    "curve": ".csv",
 })  # fmt: skip
 
 
@@ -47,8 +44,9 @@ class Limits:
     clip_bytes, clip_s    of one clip; pixels and frames of its picture: 4K, and ten minutes at a hundred a second
     clips, clips_s        how many clips a batch may have, and how long they may be in all
     sound_bytes, sound_s  of a sound file; midi_bytes of a .mid, which may be as long as a sound
-    curve_bytes           of a curve's table
-    upload_bytes          of all files of one upload
+    upload_bytes          of all files of one upload, and the largest single file at least
+
+    Raises OptionError.
     """
 
     clip_bytes: int = 500 * MEGABYTE
@@ -60,13 +58,18 @@ class Limits:
     sound_bytes: int = 200 * MEGABYTE
     sound_s: float = 3600.0
     midi_bytes: int = 2 * MEGABYTE
-    curve_bytes: int = MEGABYTE
     upload_bytes: int = 2000 * MEGABYTE
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            given = getattr(self, field.name)
+            if not 0 < given < math.inf:
+                raise OptionError(f"the limit {field.name} must be a number above 0, but is {given}")
 
     @property
     def largest(self) -> int:
         """Bytes of the largest file of any kind."""
-        return max(self.clip_bytes, self.sound_bytes, self.midi_bytes, self.curve_bytes)
+        return max(self.clip_bytes, self.sound_bytes, self.midi_bytes)
 
 
 STANDARD = Limits()
@@ -114,17 +117,6 @@ def music(path: Path | str, limits: Limits = STANDARD) -> None:
     midi = path.suffix.lower() in MIDI_NAMES
     _refuse_size(path, limits.midi_bytes if midi else limits.sound_bytes)
     _refuse_length(path, _notes_s(path) if midi else _sound_s(path), limits.sound_s)
-
-
-def curve(path: Path | str, limits: Limits = STANDARD) -> None:
-    """Let a table with the columns t_s, valence, arousal pass. Raises UploadError."""
-    path = Path(path)
-    _refuse_name(path, "curve")
-    _refuse_size(path, limits.curve_bytes)
-    try:
-        read_curve(path, seconds=1)
-    except OptionError as error:
-        raise UploadError(_named(error, path)) from None
 
 
 def _refuse_name(path: Path, kind: str) -> None:

@@ -41,10 +41,21 @@ def test_no_character_of_a_name_is_the_same_in_all_runs(kept):
     assert all(len(set(column)) > 15 for column in zip(*(name[:42] for name in drawn), strict=True))
 
 
-def test_a_root_that_others_could_read_is_closed(tmp_path):
+def test_an_empty_root_that_others_could_read_is_closed_and_taken_again_later(tmp_path):
     (tmp_path / "root").mkdir(mode=0o755)
+    run = Runs(tmp_path / "root").new()
     kept = Runs(tmp_path / "root")
-    assert stat.S_IMODE(kept.root.stat().st_mode) == 0o700
+    assert kept.owns(run) and stat.S_IMODE(kept.root.stat().st_mode) == 0o700
+
+
+def test_a_folder_with_other_things_in_it_is_no_root_and_stays_as_it_was(tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    (folder / "tmpabcd_123").write_text("somebody's")
+    with pytest.raises(OptionError, match="new or empty folder with --root"):
+        Runs(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert [path.name for path in folder.iterdir()] == ["tmpabcd_123"]
 
 
 def test_a_root_that_is_a_link_or_a_file_is_refused(tmp_path):
@@ -180,11 +191,17 @@ def test_a_link_in_the_root_is_never_cleaned_nor_followed(kept, tmp_path):
     assert link.is_symlink() and (tmp_path / "mine").is_dir()
 
 
-def test_a_run_that_is_touched_lives_on(kept):
-    run = aged(kept.new(), DAY_S + 60)
-    kept.touch(run)
-    kept.touch("/etc/passwd")
-    assert kept.clean() == 0 and run.exists()
+def test_a_run_or_upload_that_is_touched_lives_on(kept, tmp_path):
+    run, upload, other = kept.new(), kept.root / ("ab" * 32), tmp_path / "other"
+    for folder in (upload, other):
+        folder.mkdir()
+        (folder / "clip.mp4").write_bytes(b"film")
+    for folder in (run, upload, other):
+        aged(folder, DAY_S + 60)
+    for path in (run, upload / "clip.mp4", other / "clip.mp4", f"{upload}/../../other/clip.mp4", "", "/etc/passwd"):
+        kept.touch(path)
+    assert kept.clean() == 0 and run.exists() and upload.exists()
+    assert time.time() - other.stat().st_mtime > DAY_S
 
 
 def test_what_is_old_goes_in_the_background_and_a_lost_disk_does_not_end_that(tmp_path):

@@ -9,12 +9,13 @@ import pytest
 from tests.emotion.waves import encoded, sine, wav
 from tests.video2music.films import film
 from video2music import media
+from video2music.errors import OptionError
 from video2music.studio import uploads
 from video2music.studio.uploads import Limits, UploadError
 
 SMALL = Limits(
     clip_bytes=200_000, clip_s=2.0, pixels=64 * 48, frames=60, clips=2, clips_s=1.5, sound_bytes=200_000, sound_s=2.0,
-    midi_bytes=500, curve_bytes=100,
+    midi_bytes=500,
 )  # fmt: skip
 SECOND_MS = tuple(range(0, 1000, 40))
 
@@ -96,7 +97,6 @@ def test_a_file_that_is_too_large_is_refused_unread(made, monkeypatch):
         (uploads.clip, "no name", ".mp4"),
         (uploads.music, "sheet.musicxml", ".mid"),
         (uploads.music, "playlist.m3u8", ".wav"),
-        (uploads.curve, "curve.xlsx", ".csv"),
     ],
 )
 def test_another_type_is_refused_by_its_name_unread(made, check, name, wanted):
@@ -106,7 +106,7 @@ def test_another_type_is_refused_by_its_name_unread(made, check, name, wanted):
 
 @pytest.mark.parametrize(
     ("check", "name"),
-    [(uploads.clip, "a.mp4"), (uploads.music, "a.wav"), (uploads.music, "a.mid"), (uploads.curve, "a.csv")],
+    [(uploads.clip, "a.mp4"), (uploads.music, "a.wav"), (uploads.music, "a.mid")],
 )
 def test_what_calls_itself_something_that_it_is_not_is_refused(made, check, name):
     path = made / name
@@ -151,14 +151,11 @@ def test_midi_has_limits_of_its_own(made):
     assert "0.5 kB is the most" in refused(uploads.music, path)
 
 
-def test_a_curve_is_read_before_any_work(made):
-    path = made / "curve.csv"
-    path.write_text("t_s,valence,arousal\n0,-1,0.5\n10,1,0.5\n")
-    uploads.curve(path, SMALL)
-    path.write_text("t_s,valence,arousal\n0,-2,0.5\n")
-    assert "between -1 and 1" in refused(uploads.curve, path)
-    path.write_text("t_s,valence,arousal\n" + "0,0,0\n" * 40)
-    assert "0.1 kB is the most" in refused(uploads.curve, path)
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf")])
+def test_a_limit_that_is_none_is_refused(limit):
+    for name in ("clip_bytes", "clip_s", "upload_bytes"):
+        with pytest.raises(OptionError, match=name):
+            Limits(**{name: limit})
 
 
 def test_clips_of_a_batch_are_counted_and_added_up(made):
