@@ -134,6 +134,10 @@ def test_the_clip_is_watched(watched):
     assert all(f"0:{cut:04.1f}" in seen.inner_text() for cut in CUTS_S)
 
 
+def test_the_clip_cannot_be_trimmed_with_a_program_from_elsewhere(watched):
+    assert not watched.part("clip").get_by_label("Trim").first.is_visible()
+
+
 def test_the_bar_names_stages(scored):
     assert len(scored.stages) >= 2
 
