@@ -23,6 +23,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 API = "/gradio_api"
 LARGEST_ASKED = 2_000_000  # bytes of a request that is no upload: wishes, and a curve of an hour
+_WRAPPING = 10_000  # bytes around a file in the body of an upload
 SPARE = 1_000_000_000  # bytes of the disk that uploads leave free
 
 _FILE = re.compile(rf"{API}/file=(?P<path>.+)", re.DOTALL)
@@ -124,7 +125,7 @@ class Gate:
 
     async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass an upload on, up to its limits; what it brought of another type is deleted again."""
-        most = max(self.limits.upload_bytes, self.limits.largest + LARGEST_ASKED)
+        most = max(self.limits.upload_bytes, self.limits.largest + _WRAPPING)
         told = dict(scope["headers"]).get(b"content-length", b"0")
         size = int(told) if told.isdigit() else 0
         if size > most:
