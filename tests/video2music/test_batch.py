@@ -73,7 +73,7 @@ def test_every_clip_gets_its_folder_and_its_line(clips, tmp_path):
     ("text", "sentence"),
     [
         ("fail", "the clip is too sad to be scored: choose another"),
-        ("stumble", "something unforeseen happened (ZeroDivisionError: division by zero)"),
+        ("stumble", "something unforeseen happened (ZeroDivisionError, division by zero): give this clip alone"),
         ("crash", "the worker that scored it crashed (SIGSEGV)"),
         ("exit", "the worker that scored it ended (exit status 3)"),
     ],
@@ -117,6 +117,27 @@ def test_a_disk_that_takes_no_more_is_told_of_and_the_worker_stays(clips, tmp_pa
         outcome = scorer.compose(job, job.key(), place / "0")
     assert outcome.status == FAILED and "make room on the disk" in outcome.sentence
     assert scorer.compose(job, job.key(), place / "1").status == DONE
+
+
+def test_a_worker_does_not_import_the_program_that_starts_it(tmp_path):
+    """The page's program imports Gradio, which takes seconds and has no business in a worker."""
+    program = tmp_path / "page.py"
+    program.write_text(f"""
+import sys
+from pathlib import Path
+if __name__ == "__main__":
+    sys.path.insert(0, {str(ROOT)!r})
+    from tests.video2music import composers
+    from video2music.batch.local import LocalWorker
+    worker = LocalWorker(threads=1, load=composers.quick)
+    worker._await_ready()
+    worker.kill()
+    print(Path(__file__).name)
+else:
+    Path("imported").touch()
+""")
+    done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["page.py"] and not (tmp_path / "imported").exists()
 
 
 def test_a_worker_keeps_to_its_threads_while_it_decodes_and_listens(tmp_path):

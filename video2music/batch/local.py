@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from video2music.batch.journal import Outcome
 from video2music.batch.scoring import STARTING_S, THREADS, Load, Scorer, pipeline
 
 READY, FAULT, OUTCOME = "ready", "fault", "outcome"
-_environment = threading.Lock()
+_starting = threading.Lock()
 
 
 class LocalWorker:
@@ -26,7 +27,7 @@ class LocalWorker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, load, threads), daemon=True)
-        with _limited(threads):
+        with _limited(threads), _unseen_program():
             self._process.start()
         theirs.close()  # so that this end of the pipe ends with the process
         self._ready = False
@@ -79,7 +80,7 @@ class LocalWorker:
 @contextmanager
 def _limited(threads: int) -> Iterator[None]:
     """The environment as a worker shall find it before it imports anything."""
-    with _environment:
+    with _starting:
         before = {name: os.environ.get(name) for name in THREADS}
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
         try:
@@ -90,6 +91,18 @@ def _limited(threads: int) -> Iterator[None]:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+
+
+@contextmanager
+def _unseen_program() -> Iterator[None]:
+    """Keep a worker from importing the script that starts it, which may be the page with all of Gradio."""
+    program = vars(sys.modules["__main__"])
+    path = program.pop("__file__", None)
+    try:
+        yield
+    finally:
+        if path is not None:
+            program["__file__"] = path
 
 
 def serve(pipe: Connection, load: Load, threads: int) -> None:

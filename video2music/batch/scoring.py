@@ -130,7 +130,7 @@ def _sentence(error: Exception, job: Job) -> str:
     if isinstance(error, OSError):
         return failure(error, job.clip)
     return (
-        f"{job.clip}: something unforeseen happened ({type(error).__name__}: {error}); "
+        f"{job.clip}: something unforeseen happened ({type(error).__name__}, {error}): "
         "give this clip alone to 'video2music --verbose generate' and report what it says"
     )
 
