@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import gradio as gr
 
 from emotion.affect import EMOTIONS
+from emotion.errors import UserError
 from emotion.threads import wait_quietly
 from video2music import styles
 from video2music.errors import OptionError
@@ -22,6 +23,7 @@ from video2music.studio.sentences import sentence
 from video2music.studio.visit import EVERYTHING, Piece, Visit, best
 from video2music.studio.way import Way
 from video2music.studio.wishes import ANY_KEY, CURVE, DEFAULT, PICTURE, POINT, Wishes
+from video2music.studio.wording import BATCH_COLUMNS
 from video2music.svg import clock
 
 T = TypeVar("T")
@@ -79,9 +81,9 @@ NO_CLIP = "There is no clip yet: upload one first, or take the demo clip."
 NO_MUSIC = "There is no music yet: drop a sound or a MIDI file first."
 VIEWS = MappingProxyType({"compared": "", "verdict": "Verdict", "chart": "Bars and chords", "roll": "Notes"})
 IDLE, WORKING = "Nothing is composed yet.", "Composing…"
+FAILED = "That did not work. What was there before stays."
 STOPPED = "Stopped. What was there before stays."
 STOPPED_BATCH = "Stopped. What was not finished is gone."
-BATCH_COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
 SLOTS = 6  # variants that are shown side by side
 MOST_SECTIONS = 200  # that can be drawn anew; ten minutes have fewer
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
@@ -165,7 +167,7 @@ class Studio:
     ) -> tuple[Any, ...]:
         """Draw a variant anew, whole but for what is kept, or one section; it comes beside the others."""
         piece = numbered(visit, which)
-        self.kept.touch(piece.folder)
+        self.hold(piece)
         locks = () if redraw else tuple(keep)
         work = partial(desk().reroll, piece=piece, number=visit.next_roll(), section=int(redraw), locks=locks)
         visit.add(await self.run(work, bar(progress), upload=piece.clip, request=request), SLOTS)
@@ -174,7 +176,7 @@ class Studio:
     async def variant(self, which: int, visit: Visit) -> tuple[Any, ...]:
         """The files of a variant, and a sentence on it."""
         piece = numbered(visit, which)
-        self.kept.touch(piece.folder)
+        self.hold(piece)
         try:
             return (*await asyncio.to_thread(desk().files, piece), said(piece, int(which), len(visit.pieces)))
         except Exception as error:
@@ -226,6 +228,11 @@ class Studio:
                 await asyncio.shield(asyncio.to_thread(running.stop))
             if not done:
                 self.kept.forget(folder)
+
+    def hold(self, piece: Piece) -> None:
+        """Begin the age of a piece's files anew, that of the clip it was made for as well."""
+        self.kept.touch(piece.folder)
+        self.kept.touch(piece.clip)
 
     async def demo(self) -> str:
         """The clip that the program draws itself, drawn when it is first asked for."""
@@ -463,7 +470,7 @@ def score_tab(studio: Studio) -> None:
         event.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
     for event in (composing, rolling):
         event.then(idle, None, buttons, **PRIVATE)
-        event.failure(idle, None, buttons, **PRIVATE)
+        event.failure(lambda: (*idle(), FAILED), None, [*buttons, status], **PRIVATE)
     cancel.click(stopped, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
     results.which.input(looked, [results.which, visit], results.views, trigger_mode="always_last", **PRIVATE)
     results.which.input(
@@ -493,38 +500,17 @@ def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
         valence = gr.Slider(-1, 1, 0, step=0.05, label="Valence", info="-1 unpleasant, 1 pleasant", elem_id="valence")
         arousal = gr.Slider(-1, 1, 0, step=0.05, label="Arousal", info="-1 calm, 1 excited", elem_id="arousal")
     with gr.Group(visible=False, elem_id="drawing") as drawing_box:
-        drawn = gr.HTML(
-            drawing.blank(), html_template=drawing.source("html"), css_template=drawing.source("css"),
-            js_on_load=drawing.source("js"), elem_id="curve", padding=True,
-        )  # fmt: skip
-        with gr.Accordion("The curve as text", open=False):
-            curve = gr.Textbox(
-                drawing.text(drawing.blank()), show_label=False, lines=4, max_lines=8, elem_id="curve-text",
-                info="Seconds, valence, arousal: a line for each point",
-            )  # fmt: skip
-    feeling.change(
-        asked,
-        feeling, [point, drawing_box], **PRIVATE,
-    )  # fmt: skip
+        drawn, curve = curve_widgets()
+    feeling.change(asked, feeling, [point, drawing_box], **PRIVATE)
     strength = gr.Slider(
-        0,
-        1,
-        DEFAULT.strength,
-        step=0.05,
-        label="How strongly",
-        info="0 leaves the feeling to chance",
+        0, 1, DEFAULT.strength, step=0.05, label="How strongly", info="0 leaves the feeling to chance",
         elem_id="strength",
-    )
+    )  # fmt: skip
     with gr.Row():
         variants = gr.Slider(
-            1,
-            wishes.MOST_VARIANTS,
-            DEFAULT.variants,
-            step=1,
-            label="Variants",
-            info="Pieces to choose from",
+            1, wishes.MOST_VARIANTS, DEFAULT.variants, step=1, label="Variants", info="Pieces to choose from",
             elem_id="variants",
-        )
+        )  # fmt: skip
         seed = gr.Number(
             DEFAULT.seed, precision=0, minimum=0, label="Seed", info="Another seed, another piece", elem_id="seed"
         )
@@ -535,6 +521,20 @@ def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
         encoder, stems,
     )  # fmt: skip
     return wished, drawn
+
+
+def curve_widgets() -> tuple[gr.HTML, gr.Textbox]:
+    """The drawing of a curve, and the same curve as text."""
+    drawn = gr.HTML(
+        drawing.blank(), html_template=drawing.source("html"), css_template=drawing.source("css"),
+        js_on_load=drawing.source("js"), elem_id="curve", padding=True,
+    )  # fmt: skip
+    with gr.Accordion("The curve as text", open=False):
+        curve = gr.Textbox(
+            drawing.text(drawing.blank()), show_label=False, lines=4, max_lines=8, elem_id="curve-text",
+            info="Seconds, valence, arousal: a line for each point",
+        )  # fmt: skip
+    return drawn, curve
 
 
 def named_styles() -> list[tuple[str, str]]:
@@ -618,7 +618,8 @@ def watching(studio: Studio, clips: Clips, wished: Wishing, drawn: gr.HTML) -> N
         "concurrency_id": "watch", "concurrency_limit": studio.settings.workers, "show_progress_on": clips.watched,
         "trigger_mode": "always_last",
     }  # fmt: skip
-    clips.clip.upload(**look, api_name="watch")
+    refused = clips.clip.upload(**look, api_name="watch").failure
+    refused(lambda: (None, ""), None, [clips.clip, clips.watched], **PRIVATE)  # the next one is welcome
     clips.demo.click(studio.demo, None, clips.clip, api_visibility="private", concurrency_id="demo").success(
         **look, api_visibility="private"
     )
@@ -785,8 +786,12 @@ def main() -> None:
     """Serve the page on this machine until stopped."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     wait_quietly()  # before the first piece brings torch
-    settings = serving.read(sys.argv[1:])
-    serve(build(settings), settings)
+    try:
+        settings = serving.read(sys.argv[1:])
+        page = build(settings)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    serve(page, settings)
 
 
 if __name__ == "__main__":

@@ -204,7 +204,12 @@ def test_everything_that_can_be_wished_for_has_words():
     assert [value for _, value in app.FEELINGS] == [PICTURE, *PLACES, POINT, CURVE] == list(FEELINGS)
     assert set(app.STYLES) == set(styles.names())
     assert set(app.JUDGES) == set(judging.JUDGES) and next(iter(app.JUDGES)) == judging.DEFAULT
-    assert app.BATCH_COLUMNS == batches.COLUMNS
+
+
+def test_a_wrong_option_of_the_program_is_told_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(app.sys, "argv", ["app.py", "--queue", "0"])
+    with pytest.raises(SystemExit, match=r"^error: queue must lie between 1 and 1000, but is 0$"):
+        app.main()
 
 
 def test_widgets_of_wishes_stand_in_the_order_of_the_wishes():

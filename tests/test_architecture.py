@@ -81,9 +81,9 @@ AT_IMPORT = {
         "dataclass", "field", "cache", "lru_cache", "torch.inference_mode", "torch.no_grad",
     },
     "plain values": {
-        "MappingProxyType", "TypeVar", "frozenset", "set", "replace", "tuple", "object", "range", "len", "slice", "combinations",
-        "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "partial", "ctypes.CFUNCTYPE",
-        "ctypes.POINTER", "threading.Lock",
+        "MappingProxyType", "TypeVar", "frozenset", "set", "replace", "tuple", "object", "range", "len", "slice",
+        "combinations", "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "partial",
+        "ctypes.CFUNCTYPE", "ctypes.POINTER", "threading.Lock",
     },
     "the house's own small values": {
         "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Front", "Kind", "Lean", "Limits",

@@ -45,6 +45,5 @@ def test_after_a_refusal_the_page_serves_the_next_film(visitor, tmp_path, short_
     path.write_bytes(NONSENSE["letter.mp4"])
     offer(visitor, path)
     visitor.complaint()
-    visitor.page.reload()
     visitor.upload(short_clips[0])
     assert visitor.part("watched").inner_text()

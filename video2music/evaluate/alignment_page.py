@@ -8,10 +8,10 @@ from typing import Any
 
 from emotion.affect import QUADRANTS
 from emotion.alignment import FEWEST, MOST_LAG_S, STILL_SD
-from video2music.svg import clock, markup
 from video2music.evaluate import alignment_drawing as drawing
 from video2music.evaluate.alignment import CHANCE, FIGURES, NOTHING, OWN, judge_note, number
 from video2music.evaluate.alignment_drawing import Video
+from video2music.svg import clock, markup
 
 TEMPLATE = Path(__file__).parent / "alignment.html"
 # The figures that are drawn with their intervals: what they are called, and the bounds of the track.

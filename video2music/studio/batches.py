@@ -29,7 +29,6 @@ from video2music.studio.uploads import Limits
 from video2music.studio.wishes import Wishes
 
 HEARD_WITHIN_S = 0.2  # that somebody asked to stop
-COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
 STATES = {DONE: "done", FAILED: "failed", WAITING: "waiting"}
 
 
@@ -151,7 +150,7 @@ class _Ending:
 
 
 class Standing(NamedTuple):
-    """How far a batch is: a row of COLUMNS for each clip, and a sentence."""
+    """How far a batch is: a row of BATCH_COLUMNS for each clip, and a sentence."""
 
     rows: list[list[str]]
     sentence: str

@@ -39,7 +39,7 @@ class Settings:
     host, port   where it listens; None is the first free port from 7860 on
     root         folder of its own for runs and uploads; None is `studio` in the user's cache
     queue        how many requests may wait; the next one is told so and has to come again
-    workers      how many are worked on at the same time; they share the cores out among them
+    workers      how many are worked on at the same time, and how many clips are watched beside; they share the cores
     keep_s       seconds after which a run or upload that nobody touched is deleted
     limits       of what is handed in
     api          whether programs may use the page's functions over plain HTTP
@@ -98,9 +98,8 @@ def _limit(name: str, unit: float) -> Callable[[Settings, Any], Settings]:
 
     def put(settings: Settings, given: float) -> Settings:
         value = given * unit
-        return replace(
-            settings, limits=replace(settings.limits, **{name: kind(value) if 0 < value < math.inf else value})
-        )
+        changed: dict[str, Any] = {name: kind(value) if 0 < value < math.inf else value}
+        return replace(settings, limits=replace(settings.limits, **changed))
 
     return put
 

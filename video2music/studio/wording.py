@@ -1,6 +1,8 @@
-"""Feelings and counts in plain words."""
+"""Feelings, counts and headings in plain words."""
 
 from emotion.affect import UNDECIDED
+
+BATCH_COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
 
 
 def feels(valence: float, arousal: float) -> str:
