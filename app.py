@@ -81,7 +81,7 @@ NO_CLIP = "There is no clip yet: upload one first, or take the demo clip."
 NO_MUSIC = "There is no music yet: drop a sound or a MIDI file first."
 VIEWS = MappingProxyType({"compared": "", "verdict": "Verdict", "chart": "Bars and chords", "roll": "Notes"})
 IDLE, WORKING = "Nothing is composed yet.", "Composing…"
-FAILED = "That did not work. What was there before stays."
+FAILED = "Nothing new was composed. What was there before stays."
 STOPPED = "Stopped. What was there before stays."
 STOPPED_BATCH = "Stopped. What was not finished is gone."
 SLOTS = 6  # variants that are shown side by side
@@ -459,12 +459,14 @@ def score_tab(studio: Studio) -> None:
     work, outputs = serving.work(studio.settings), [*results.home, status]
     for button in (compose, results.reroll):
         button.click(busy, None, [*buttons, status], **PRIVATE)
+    # Gradio may take what was cancelled to be under way until it ends: "once" would swallow the next press.
     composing = compose.click(
-        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **work
-    )
+        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status,
+        trigger_mode="multiple", **work,
+    )  # fmt: skip
     rolling = results.reroll.click(
         studio.reroll, [results.which, results.redraw, results.keep, visit], outputs, api_name="reroll",
-        show_progress_on=status, **work,
+        show_progress_on=status, trigger_mode="multiple", **work,
     )  # fmt: skip
     for event, show in ((composing, shown), (rolling, newest)):
         event.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
