@@ -129,7 +129,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short_clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two clips of three and four seconds."""
     folder = tmp_path_factory.mktemp("short")
-    return draw(folder / "rain.mp4", rain=24), draw(folder / "shore.mp4", dawn=32)
+    return draw(folder / "cloudburst.mp4", rain=24), draw(folder / "seashore.mp4", dawn=32)
 
 
 def draw(path: Path, **scenes: int) -> Path:
