@@ -331,6 +331,16 @@ def test_an_address_in_place_of_an_upload_is_refused_and_not_asked(server, liste
     assert asked == []
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/call/compose"])
+def test_what_a_page_of_another_site_posts_is_refused(server, path, site):
+    """A browser tells where a request comes from; a program says nothing and is served."""
+    told = server.ask("POST", path, {}, Sec_Fetch_Site=site)
+    assert told.status == 403 and "page of another site" in told.sentence
+    assert server.ask("POST", path, {}, Sec_Fetch_Site="same-origin").status != 403
+    assert server.ask("POST", path, {}).status != 403
+
+
 def test_a_request_that_is_huge_or_nested_without_end_is_refused(server):
     deep = server.ask("POST", "/gradio_api/call/watch", b"[" * 100_000, Content_Type="application/json")
     assert deep.status == 400 and "nested" in deep.sentence

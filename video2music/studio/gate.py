@@ -38,12 +38,19 @@ _READ = (
 )
 _READ_BY_PROGRAMS = (rf"{API}/call/(v2/)?[\w-]+/\w+", rf"{API}/openapi\.json")
 # What a browser may fetch for the page: the server's own, and what the page makes itself. Gradio's scripts are inline.
-_OWN = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'"
+_OWN = (
+    b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    b"object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
+)
 _HEADERS = (
     (b"content-security-policy", _OWN),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # the address of a file is all that it takes to fetch it
 )
+
+
+# What a browser says of where a request comes from (Fetch Metadata, W3C 2021); programs say nothing.
+_FROM_HERE = (b"same-origin", b"none")
 
 
 class Refusal(NamedTuple):
@@ -91,6 +98,7 @@ class Gate:
         path = scope["path"].removeprefix(self.prefix)
         try:
             self._let_pass(scope["method"], path)
+            _refuse_other_sites(scope)
             if re.fullmatch(_UPLOAD, path):
                 await self._upload(scope, receive, send)
             elif scope["method"] == "POST":
@@ -257,6 +265,13 @@ async def _refuse(send: Send, refusal: Refusal) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _refuse_other_sites(scope: Message) -> None:
+    """Raises Refused at what another site's page, open in a visitor's browser, would post here unseen."""
+    site = dict(scope["headers"]).get(b"sec-fetch-site")
+    if scope["method"] == "POST" and site is not None and site not in _FROM_HERE:
+        raise Refused(403, "this was sent by a page of another site: open the page itself")
 
 
 def _with_headers(send: Send) -> Send:
