@@ -108,7 +108,7 @@ def test_only_the_front_ends_that_are_missing_are_made(data, tmp_path, monkeypat
     made = []
 
     def front(name):
-        return type(FRONTS["vgg"])(6.0, lambda blocks: made.append(name) or np.full((2, 3), 7, np.float32))
+        return type(FRONTS["vgg"])(6.0, 3.0, lambda blocks: made.append(name) or np.full((2, 3), 7, np.float32))
 
     monkeypatch.setattr(heard, "FRONTS", {name: front(name) for name in ("vgg", "musicnn")})
     piece = of(data, "fourq")["MT0000"]
