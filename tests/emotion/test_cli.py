@@ -291,11 +291,11 @@ def study(monkeypatch):
     report = from_summaries("sound", "made up", "none", [0], {"4Q: a row": figures})
     report |= {"agreement": {"one and other": {"kappa": {**figures["accuracy"]}}}, "seconds": {"one": 0.25}}
     report["training_s"] = {"4Q: a row": 2.5}
-    predictions = [["4Q: a row", "fourq", "MT1", 1, 0.7, 0.1, 0.1, 0.1, 0.5, 0.5, "", ""]]
+    predictions = [["4Q: a row", "fourq", 0, "MT1", 1, 0.7, 0.1, 0.1, 0.1, 0.5, 0.5, "", ""]]
     asked = []
 
-    def made(data, *, runs):
-        asked.append((data, runs))
+    def made(data, *, runs, seeds):
+        asked.append((data, runs, seeds))
         return sound.Study(report, predictions)
 
     monkeypatch.setattr(sound, "study", made)
@@ -310,7 +310,7 @@ def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
         "--predictions", tmp_path / "a.csv", "--into", page,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    assert study == [(tmp_path, tmp_path / "runs")]
+    assert study == [(tmp_path, tmp_path / "runs", 1)]
     assert "| a row |" in done.stdout and "| one | 0.25 |" in done.stdout
     text = page.read_text()
     assert done.stdout.strip() in text and "what stood here" not in text

@@ -314,7 +314,15 @@ def test_a_second_run_into_the_same_journal_is_refused(clips, tmp_path):
 def test_an_interrupted_run_ends_its_workers_and_goes_on_later(clips, tmp_path):
     found, out = clips(a="one", b="hang", c="three"), tmp_path / "out"
     main = threading.main_thread().ident
-    interrupt = threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT))
+    ended = threading.Event()
+
+    def press():
+        wait_s = 0.5
+        while not ended.wait(wait_s):  # again where Python lost the first in a callback, as it may
+            signal.pthread_kill(main, signal.SIGINT)
+            wait_s = 10.0
+
+    interrupt = threading.Thread(target=press, daemon=True)
 
     def tell(standing):
         if standing.outcome and not interrupt.ident:  # once, although a slow machine may have more to tell by then
@@ -323,6 +331,7 @@ def test_an_interrupted_run_ends_its_workers_and_goes_on_later(clips, tmp_path):
     batch = Batch(plan(Job(clip, Options()) for clip in found), out, hire=QUICK, tell=tell)
     with pytest.raises(KeyboardInterrupt):
         batch.run()
+    ended.set()
     assert [outcome.status for outcome in batch.outcomes] == [DONE, WAITING, WAITING]
     assert not list(out.rglob(f"{PARTIAL}*"))
     found[1].write_text("patient now")

@@ -11,7 +11,8 @@ from tests.video2music.studio.clerk import Clerk
 from video2music import Options
 from video2music.errors import OptionError
 from video2music.studio import batches
-from video2music.studio.batches import COLUMNS, Ended, Running
+from video2music.studio.batches import Ended, Running
+from video2music.studio.wording import BATCH_COLUMNS
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_every_clip_comes_to_a_row_and_one_that_fails_stops_no_other(uploads, tm
     running = Running(uploads, Options(), tmp_path / "run" / "scored", hire=Clerk)
     rows, sentence = batches.standing(settled(running))
     assert sorted((row[0], row[1]) for row in rows) == [("bad.mp4", "failed"), ("one.mp4", "done"), ("one.mp4", "done")]
-    assert all(len(row) == len(COLUMNS) for row in rows)
+    assert all(len(row) == len(BATCH_COLUMNS) for row in rows)
     assert sentence == "2 of 3 clips scored, 1 failed."
 
 
