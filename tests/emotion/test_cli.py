@@ -318,7 +318,7 @@ def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
     report = json.loads((tmp_path / "a.json").read_text())
     assert report["rows"]["4Q: a row"]["accuracy"]["mean"] == 0.625 and report["seconds"] == {"one": 0.25}
     head, row = csv.reader((tmp_path / "a.csv").open(newline=""))
-    assert head[:4] == ["row", "set", "piece", "truth"] and row[2] == "MT1" and len(row) == len(head)
+    assert head[:5] == ["row", "set", "seed", "piece", "truth"] and row[3] == "MT1" and len(row) == len(head)
 
 
 def test_a_report_of_sound_on_the_screen_is_all_that_is_printed(study, tmp_path):
