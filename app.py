@@ -86,6 +86,8 @@ STOPPED = "Stopped. What was there before stays."
 STOPPED_BATCH = "Stopped. What was not finished is gone."
 SLOTS = 6  # variants that are shown side by side
 MOST_SECTIONS = 200  # that can be drawn anew; ten minutes have fewer
+# Gradio may take what was cancelled to be under way until it ends; "once" would swallow the next press.
+AGAIN: Any = {"trigger_mode": "multiple"}
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 SCROLL = "() => document.getElementById('results')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
 CSS = """
@@ -459,14 +461,13 @@ def score_tab(studio: Studio) -> None:
     work, outputs = serving.work(studio.settings), [*results.home, status]
     for button in (compose, results.reroll):
         button.click(busy, None, [*buttons, status], **PRIVATE)
-    # Gradio may take what was cancelled to be under way until it ends: "once" would swallow the next press.
     composing = compose.click(
-        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status,
-        trigger_mode="multiple", **work,
+        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **AGAIN,
+        **work,
     )  # fmt: skip
     rolling = results.reroll.click(
         studio.reroll, [results.which, results.redraw, results.keep, visit], outputs, api_name="reroll",
-        show_progress_on=status, trigger_mode="multiple", **work,
+        show_progress_on=status, **AGAIN, **work,
     )  # fmt: skip
     for event, show in ((composing, shown), (rolling, newest)):
         event.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
@@ -714,7 +715,7 @@ def batch_tab(studio: Studio) -> None:
     go.click(waiting, None, [go, cancel], **PRIVATE)
     scoring = go.click(
         studio.batch, [clips, *wished], [table, status, *taken], api_name="batch", show_progress_on=status,
-        **serving.work(studio.settings),
+        **AGAIN, **serving.work(studio.settings),
     )  # fmt: skip
     scoring.then(over, None, [go, cancel], **PRIVATE)
     scoring.failure(over, None, [go, cancel], **PRIVATE)
