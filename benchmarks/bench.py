@@ -17,13 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from page import page
 
 HERE = Path(__file__).resolve().parent
 REPEATS = 3
 HOUR_S = 3600
 CHORDS = 300
 SEARCHED_S = (10, 30, 60)
-BATCH_CLIPS, BATCH_S = 50, 5
+BATCH_CLIPS, BATCH_S, BATCH_REPEATS = 50, 5, 2
 
 Row = dict[str, list[float]]
 
@@ -45,7 +46,7 @@ def main() -> None:
         os.environ["V2M_CACHE"] = str(work / "cache")
         clip = given.clip or _standard_clip(work)
         rows = {"start-up": start_up(), f"clip {clip.name}": whole_clip(clip, work), f"{CHORDS} chords": chords()}
-        rows |= {"search": searching(), "judging": judging(), "batch": batches(work)}
+        rows |= {"search": searching(), "judging": judging(), "page": page(work), "batch": batches(work)}
         rows |= {} if given.quick else {"memory": memory(work)}
     report = {
         "task": "speed",
@@ -152,7 +153,7 @@ def batches(work: Path) -> Row:
     folder.mkdir()
     for number in range(BATCH_CLIPS):
         _long_clip(folder / f"{number}.mp4", BATCH_S)
-    for repeat in range(REPEATS):
+    for repeat in range(BATCH_REPEATS):
         for workers in (1, 2):
             seconds, spent = _batch(folder, work / f"batch-{workers}-{repeat}", workers)
             rows.setdefault(f"{BATCH_CLIPS} clips of {BATCH_S} s, {workers} workers s", []).append(seconds)
@@ -307,7 +308,7 @@ def _table(report: dict) -> str:
     return "\n".join(lines)
 
 
-ALONE = {"batch": batches, "memory": memory}
+ALONE = {"batch": batches, "memory": memory, "page": page}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the sentence for one that cannot be made."""
+"""Files: sound and notes by their names, files that appear whole or not at all, and sentences for failures."""
 
 import errno
 import os
@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
+
+SOUND_NAMES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".wma")
+MIDI_NAMES = (".mid", ".midi")
 
 PARTIAL = ".partial"  # in the name of every file and folder that is not whole yet
 
@@ -19,6 +22,11 @@ _ADVICE = MappingProxyType({
     errno.EPERM: _LEAVE,
     errno.EROFS: _LEAVE,
 })  # fmt: skip
+
+
+def is_midi(path: Path) -> bool:
+    """Whether a file is MIDI by its name."""
+    return path.suffix.lower() in MIDI_NAMES
 
 
 @contextmanager

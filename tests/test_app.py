@@ -1,9 +1,7 @@
 """The page, driven over the wire as a visitor's browser does. One composition serves most tests."""
 
-import asyncio
 import json
 import re
-import socket
 import urllib.request
 import zipfile
 from dataclasses import fields
@@ -18,11 +16,12 @@ from gradio_client.exceptions import AppError
 
 import app
 from emotion.affect import PLACES
+from tests.pages import served_page
 from tests.video2music.conftest import decoded_sound, draw_clip, picture_packets
 from tests.video2music.studio.clerk import Clerk
 from video2music import Options, compose, pipeline, styles
-from video2music.studio import batches, judging
-from video2music.studio.serving import Settings
+from video2music.studio import batches, judging, wording
+from video2music.studio.desk import Files
 from video2music.studio.visit import Visit
 from video2music.studio.wishes import CURVE, FEELINGS, PICTURE, POINT, Wishes
 
@@ -38,14 +37,8 @@ def clip(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """Where the page is served: on a free port, with all that it makes in a folder of the test's."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(port=port, root=tmp_path_factory.mktemp("page") / "root")
-    page = app.build(settings)
-    app.serve(page, settings, prevent_thread_lock=True, quiet=True)
-    yield page.local_url
-    page.close()
+    with served_page(tmp_path_factory.mktemp("page") / "root") as page:
+        yield page.local_url
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +65,7 @@ def visit(visitor, clip):
 def home(visit):
     """The files of the visit by what they are."""
     *files, _ = visit[0]
-    return SimpleNamespace(**dict(zip(app.HOME_IDS, map(Path, files), strict=True)))
+    return SimpleNamespace(**dict(zip(wording.HOME, map(Path, files), strict=True)))
 
 
 def test_an_uploaded_clip_comes_back_with_music_under_its_picture(home, clip):
@@ -102,7 +95,7 @@ def test_the_visitor_is_told_of_key_and_length(visit):
 
 
 def test_the_bar_names_stages(visit):
-    assert visit[1] & {said for said, _ in app.STAGES.values()}
+    assert visit[1] & {stage.name for stage in wording.STAGES.values()}
 
 
 def test_a_visitor_rolls_again_and_may_go_back_to_what_was_before(visit, visitor, home):
@@ -180,30 +173,20 @@ def test_a_style_of_the_visitors_own_would_be_a_path_and_is_refused(stranger, cl
         stranger.predict(handle_file(clip), style="/etc/hostname", api_name="/compose")
 
 
-def test_what_nobody_foresaw_is_a_sentence_too(tmp_path):
-    def broken(job):
-        raise ZeroDivisionError
-
-    studio = app.Studio(Settings(root=tmp_path / "root"))
-    with pytest.raises(gr.Error, match="ZeroDivisionError"):
-        asyncio.run(studio.run(broken, lambda stage, share: None, upload=tmp_path, request=None))
-    assert list(studio.kept.root.glob("run-*")) == []
-
-
 def test_the_bar_knows_every_stage_and_rises_to_its_end():
     heard = []
-    tell = app.bar(lambda share, desc: heard.append(share))
+    tell = app.run_bar(lambda share, desc: heard.append(share))
     for stage in pipeline.STAGES:
         tell(stage, 0.0)
         tell(stage, 1.0)
     assert heard == sorted(heard) and heard[0] == 0 and heard[-1] == pytest.approx(1)
-    assert list(app.STAGES) == list(pipeline.STAGES)
+    assert list(wording.STAGES) == list(pipeline.STAGES)
 
 
 def test_everything_that_can_be_wished_for_has_words():
-    assert [value for _, value in app.FEELINGS] == [PICTURE, *PLACES, POINT, CURVE] == list(FEELINGS)
-    assert set(app.STYLES) == set(styles.names())
-    assert set(app.JUDGES) == set(judging.JUDGES) and next(iter(app.JUDGES)) == judging.DEFAULT
+    assert [value for _, value in wording.FEELINGS] == [PICTURE, *PLACES, POINT, CURVE] == list(FEELINGS)
+    assert set(wording.STYLES) == set(styles.names())
+    assert set(wording.JUDGES) == set(judging.JUDGES) and next(iter(wording.JUDGES)) == judging.DEFAULT
 
 
 def test_a_wrong_option_of_the_program_is_told_in_a_sentence(monkeypatch):
@@ -220,9 +203,9 @@ def test_what_is_shown_fits_the_widgets():
     with gr.Blocks():
         results = app.result_widgets()
     assert len(results.all) == 2 + app.SLOTS + len(results.views)
-    assert len(results.home) == len(app.HOME_IDS) == len(app.TAKEN_HOME)
+    assert len(results.home) == len(wording.HOME) == len(Files._fields)
     with pytest.raises(gr.Error, match="no variant 1"):
-        app.looked(1, Visit())
+        app.show_piece(1, Visit())
 
 
 def test_the_page_fetches_no_font_and_reports_to_nobody(visitor):

@@ -87,7 +87,7 @@ AT_IMPORT = {
     },
     "the house's own small values": {
         "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Front", "Kind", "Lean", "Limits",
-        "Options", "Part", "Recipe", "Row", "Spread", "Target", "Text", "Variant", "Variation", "Weights", "_Waiting",
+        "Options", "Part", "Recipe", "Row", "Spread", "Stage", "Target", "Text", "Variant", "Variation", "Weights", "_Waiting",
         "card.Text",
     },
     "rows of tables, made by a short function beside the table": {

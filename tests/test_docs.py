@@ -5,9 +5,8 @@ Each page has a folder of its own, in which its commands and programs are run on
 
 import re
 import shlex
-import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -266,15 +265,9 @@ def served(text: str) -> Iterator[str]:
     if "127.0.0.1:7860" not in text:
         yield text
         return
-    import app
-    from video2music.studio import serving
+    from tests.pages import served_page
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings = serving.Settings(root=Path("served"), port=probe.getsockname()[1])
-    page = app.build(settings)
-    with closing(page):
-        app.serve(page, settings, prevent_thread_lock=True, quiet=True)
+    with served_page(Path("served")) as page:
         yield text.replace("http://127.0.0.1:7860", page.local_url.rstrip("/"))
 
 

@@ -1,6 +1,5 @@
 """The page as it is served, attacked over the wire: what it gives away, what it takes in, and whom it serves when."""
 
-import asyncio
 import http.client
 import json
 import os
@@ -18,13 +17,13 @@ from urllib.parse import quote
 import pytest
 
 import app
+from tests.pages import THREADS, served_page
 from tests.video2music.conftest import draw_clip, picture_packets
 from video2music import Options, compose, media
 from video2music.errors import OptionError
 from video2music.studio import serving
 from video2music.studio.uploads import Limits
 
-THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
 FILE_DATA = {"_type": "gradio.FileData"}
 LIMITS = Limits(clip_bytes=300_000, clip_s=30.0, sound_bytes=300_000, midi_bytes=300_000, upload_bytes=500_000)
 
@@ -132,24 +131,10 @@ class Server(NamedTuple):
         return self.outcome(name, asked)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def served(folder: Path, **wishes: object):
-    """Yields a served page with a root of its own in a folder, and puts the environment back afterwards."""
-    settings = serving.Settings(root=folder / "root", port=free_port(), limits=LIMITS, **wishes)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (*serving.environment(folder), *THREADS):  # what serving writes there must not stay
-            patch.setenv(name, "")
-        for name in THREADS:
-            patch.delenv(name)
-        page = app.build(settings)
-        app.serve(page, settings, prevent_thread_lock=True, quiet=True)
-        yield Server(settings.port, (folder / "root").resolve())
-        page.close()
+    """Yields a served page with a root of its own in a folder."""
+    with served_page(folder / "root", limits=LIMITS, **wishes) as page:
+        yield Server(page.server_port, (folder / "root").resolve())
 
 
 @pytest.fixture(scope="module")
@@ -434,52 +419,6 @@ def test_several_workers_share_the_cores(monkeypatch, workers):
     assert told == ([] if workers == 1 else [share, share])
     assert os.environ["OMP_THREAD_LIMIT"] == str(share)
     assert os.environ.get("OMP_NUM_THREADS") == (None if workers == 1 else str(share))
-
-
-def test_work_that_is_cancelled_is_told_and_waited_for():
-    told = []
-
-    def work(stop: threading.Event) -> None:
-        told.append("begun")
-        assert stop.wait(20)
-        time.sleep(0.2)
-        told.append("back")
-
-    async def visit() -> None:
-        task = asyncio.create_task(serving.stoppable(work))
-        while not told:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.sleep(0.05)
-        task.cancel()  # a second one does not free the place either
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        told.append("free")
-
-    asyncio.run(visit())
-    assert told == ["begun", "back", "free"]
-
-
-def test_work_gives_its_result_or_its_error():
-    assert asyncio.run(serving.stoppable(lambda stop: stop.is_set())) is False
-    with pytest.raises(OptionError, match="as it was"):
-        asyncio.run(serving.stoppable(lambda stop: (_ for _ in ()).throw(OptionError("as it was"))))
-
-
-def test_one_who_leaves_stops_the_own_work_and_nobody_elses():
-    def work(stop: threading.Event) -> bool:
-        return stop.wait(1.0)
-
-    async def visits() -> list[bool]:
-        names = ("anna", "anna", "bo", None)
-        tasks = [asyncio.create_task(serving.stoppable(work, visitor=name)) for name in names]
-        await asyncio.sleep(0.2)
-        serving.leave("anna")
-        serving.leave(None)
-        serving.leave("nobody")
-        return await asyncio.gather(*tasks)
-
-    assert asyncio.run(visits()) == [True, True, False, False]
 
 
 def wishes(server, clip: Path, **more: object) -> dict[str, object]:

@@ -5,7 +5,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import pairwise
+from statistics import fmean
 from types import MappingProxyType
+from typing import NamedTuple
 
 Point = tuple[float, float]  # across and down, in the drawing's own units
 
@@ -93,3 +95,24 @@ def plane() -> Iterator[str]:
         yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
     yield f'<text x="{PLANE / 2}" y="{PLANE - 5}" text-anchor="middle">valence →</text>'
     yield f'<text transform="translate(13 {PLANE / 2}) rotate(-90)" text-anchor="middle">arousal →</text>'
+
+
+class Way(NamedTuple):
+    """Places, valence and arousal in order of time; `kind` is picture, for what is wanted, or music."""
+
+    places: Sequence[tuple[float, float]]
+    kind: str
+
+
+def ways(told: str, found: Iterable[Way]) -> str:
+    """The plane with ways through it; a large dot is the mean of a way."""
+    parts = list(plane())
+    for places, kind in found:
+        points = [on_plane(*place) for place in places]
+        mean = on_plane(*(fmean(values) for values in zip(*places, strict=True)))
+        parts += [
+            line(points, kind),
+            *(dot(point, f"dot-{kind}", 2.6) for point in points),
+            dot(mean, f"dot-{kind}", 7),
+        ]
+    return svg(PLANE, PLANE, told, parts)

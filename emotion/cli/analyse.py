@@ -9,12 +9,12 @@ import typer
 
 from emotion.cli.report import JsonOption, checked_target, failing_plainly, sentence, write_json, write_table
 from emotion.errors import SoundError, UserError
+from emotion.files import is_midi
 
 if TYPE_CHECKING:
     from emotion.judge import Judge
     from emotion.values import EmotionReport, Hearing
 
-MIDI_NAMES = (".mid", ".midi")
 PICTURE_NAMES = (".png", ".pdf", ".svg")
 WORDS = MappingProxyType({  # in the order of emotion.affect.QUADRANTS, which would import numpy
     "q1": "pleasant and excited",
@@ -71,13 +71,9 @@ def analyse(
 
 def _check_pair(files: Sequence[Path], midi: Path | None) -> None:
     """Refuse --midi beside anything but one sound. Raises SoundError."""
-    if midi is not None and (len(files) != 1 or _is_midi(files[0])):
+    if midi is not None and (len(files) != 1 or is_midi(files[0])):
         given = f"{len(files)} files" if len(files) != 1 else str(files[0])
         raise SoundError(f"--midi {midi} is the MIDI of one sound file, but was given with {given}")
-
-
-def _is_midi(path: Path) -> bool:
-    return path.suffix.lower() in MIDI_NAMES
 
 
 def _hear_all(
@@ -87,7 +83,7 @@ def _hear_all(
     rows: list[tuple[Path, EmotionReport | str]] = []
     for path in files:
         try:
-            report = judge.hear(midi=path) if _is_midi(path) else judge.hear(path, midi)
+            report = judge.hear(midi=path) if is_midi(path) else judge.hear(path, midi)
         except Exception as error:  # one bad file never stops the others
             rows.append((path, sentence(error)))
             typer.echo(f"error: {rows[-1][1]}", err=True)

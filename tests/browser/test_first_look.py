@@ -5,7 +5,7 @@ import os
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import Server
+from tests.browser.server import Server
 from tests.browser.visitor import NARROW, WIDE, Visitor
 
 USABLE_S = 3.0  # on a machine that has nothing else to do

@@ -49,10 +49,14 @@ def test_any_music_can_be_judged(visitor, tmp_path, request, kind):
     assert visitor.overflowing() == []
 
 
-def test_several_clips_are_scored_at_once(visitor, short_clips, tmp_path):
+def test_several_clips_are_scored_at_once_also_after_that_was_stopped(visitor, short_clips, tmp_path):
     visitor.tab("Batch")
     visitor.give("batch-files", list(short_clips))
     visitor.write("batch-candidates", "1")
+    visitor.press("batch-go")
+    visitor.wait_until(lambda: visitor.part("batch-cancel").is_visible(), "a way to stop")
+    visitor.press("batch-cancel")
+    visitor.wait_until(lambda: "Stopped" in visitor.part("batch-status").inner_text(), "the end of it")
     visitor.press("batch-go")
     visitor.wait_until(lambda: visitor.part("batch-zip").is_enabled(), "the batch")
     with visitor.fetch("batch-csv", tmp_path).open(newline="") as file:

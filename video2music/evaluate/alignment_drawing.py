@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from emotion.alignment import FEWEST
-from video2music.svg import PLANE, Point, clock, dot, line, on_plane, plane, rule, svg, ticks_s
+from video2music.svg import PLANE, Point, Way, clock, dot, line, on_plane, plane, rule, svg, ticks_s, ways
 
 Video = Mapping[str, Any]
 """An entry of `videos` in the report of `evaluate alignment`."""
@@ -66,13 +66,9 @@ def _spans(windows: Sequence[Mapping[str, Any]], axis: str, place: Any) -> Itera
 def way_on_plane(video: Video) -> str:
     """The ways of picture and music through the plane, window by window; the means are large."""
     windows = video["compared"]
-    wanted = [on_plane(window["wanted_valence"], window["wanted_arousal"]) for window in windows]
-    heard = [on_plane(window["valence"], window["arousal"]) for window in windows]
-    parts = [*plane(), line(wanted, "picture"), line(heard, "music")]
-    parts += [dot(point, "dot-picture", 2.6) for point in wanted]
-    parts += [dot(point, "dot-music", 2.8) for point in heard]
-    parts += [dot(_mean(wanted), "dot-picture", 7.0), dot(_mean(heard), "dot-music", 7.0)]
-    return svg(PLANE, PLANE, f"the way of {video['name']} through the plane of valence and arousal", parts)
+    wanted = Way([(window["wanted_valence"], window["wanted_arousal"]) for window in windows], "picture")
+    heard = Way([(window["valence"], window["arousal"]) for window in windows], "music")
+    return ways(f"the way of {video['name']} through the plane of valence and arousal", (wanted, heard))
 
 
 def all_on_plane(videos: Sequence[Video]) -> str:
@@ -105,7 +101,3 @@ def interval(own: Mapping[str, float], chance: Mapping[str, float] | None, bound
     for at in (low, *zero, high):
         parts.append(f'<text x="{across(at):.1f}" y="41" text-anchor="middle">{at:g}</text>')
     return svg(TRACK, TRACK_HEIGHT, f"{own['mean']:.3f}, from {own['low']:.3f} to {own['high']:.3f}", parts)
-
-
-def _mean(points: Sequence[Point]) -> Point:
-    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)

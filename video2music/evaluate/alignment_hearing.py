@@ -15,11 +15,12 @@ from emotion import synthesis
 from emotion.affect import QUADRANTS, quadrant
 from emotion.alignment import AXES, FEWEST, STILL_SD, Alignment, align, heard_points, over_spans, shared, spans_s
 from emotion.errors import SoundError
+from emotion.files import is_midi
 from emotion.values import AffectCurve, EmotionReport
 from video2music import features, media, mix
 from video2music.errors import ManifestError, MediaError
 from video2music.evaluate import alignment_pairs
-from video2music.evaluate.alignment_pairs import MIDI_NAMES, Ours, Pair
+from video2music.evaluate.alignment_pairs import Ours, Pair
 from video2music.target import from_picture
 
 UNKNOWN = 1 / len(QUADRANTS)  # probability of the likeliest quadrant where nothing is known
@@ -118,7 +119,7 @@ def _ours(pair: Pair) -> tuple[Ours | None, tuple[str, ...]]:
 
 def _heard(judge: emotion.judge.Judge, music: Path, picture_s: float) -> tuple[EmotionReport, tuple[str, ...]]:
     """A report on sound or MIDI; MIDI is played as `generate` plays it for a judge that hears none."""
-    if music.suffix.lower() not in MIDI_NAMES:
+    if not is_midi(music):
         return judge.hear(music), ()
     if emotion.judge.MIDI in judge.listener.hears:
         return judge.hear(midi=music), ()

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.errors import UserError
+from emotion.files import MIDI_NAMES, SOUND_NAMES
 from emotion.values import AffectCurve
 from video2music import manifest
 from video2music.errors import MediaError, OptionError
 from video2music.media import VIDEO_NAMES
 
-SOUND_NAMES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".wma", ".aif", ".aiff")
-MIDI_NAMES = (".mid", ".midi")
 TABLE_NAME = ".csv"
 COLUMNS = ("video", "music")
 SCORED = ".scored"  # ends the stem of a video that `generate` wrote

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from emotion.errors import DataError, OutputError
-from emotion.files import failure
+from emotion.files import SOUND_NAMES, failure
 from video2music.errors import MediaError
 from video2music.evaluate import listening_key, listening_page
-from video2music.evaluate.alignment_pairs import SCORED, SOUND_NAMES
+from video2music.evaluate.alignment_pairs import SCORED
 from video2music.evaluate.listening_key import KEY, KIT, Key, Trial
 from video2music.evaluate.listening_media import Blinded, blind, whole_folder
 from video2music.media import VIDEO_NAMES

@@ -11,7 +11,7 @@ import numpy as np
 from video2music import media
 from video2music.errors import EncoderError
 from video2music.features import encoders
-from video2music.features.cache import cache_folder, cache_path, keep, load, recall, save
+from video2music.features.cache import cache_path, feature_folder, keep, load, recall, save
 from video2music.features.motion import Second, motion, seconds
 from video2music.features.pixels import Scaler, upright
 from video2music.features.reading import Encoder
@@ -47,7 +47,7 @@ def extract(
     clip = media.probe(Path(path))
     if until_s is not None and clip.duration_s and until_s >= clip.duration_s:
         until_s = None
-    folder = cache_folder() / "features" if cache is True else cache or None
+    folder = feature_folder() if cache is True else cache or None
     tell = on_progress or _quietly
     *better, last = encoders.choose(encoder)
     for choice in better:

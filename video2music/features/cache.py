@@ -31,6 +31,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("V2M_CACHE") or platformdirs.user_cache_dir("video2music"))
 
 
+def feature_folder() -> Path:
+    """Where features are kept: V2M_FEATURES, or a folder of the cache."""
+    return Path(os.environ.get("V2M_FEATURES") or cache_folder() / "features")
+
+
 def cache_path(clip: Path, *, encoder: str, weights: str, folder: Path) -> Path:
     """Where the features of a clip's content, as these weights of an encoder see them, are kept."""
     content = hashlib.sha256(f"{file_sha256(clip)} {encoder} {weights} {RECIPE}".encode()).hexdigest()

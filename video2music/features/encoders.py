@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 
 from video2music.errors import EncoderError
@@ -68,6 +70,14 @@ def _load_clip(name: str, device: str, on_progress: download.OnProgress | None) 
     from video2music.features import semantic
 
     path = semantic.obtain(name, on_progress=on_progress)
+    return _open_clip(name, path, path.stat().st_mtime_ns, device)
+
+
+@lru_cache(maxsize=1)
+def _open_clip(name: str, path: Path, _changed_ns: int, device: str) -> Encoder:
+    """Weights that are read once a process, for reading them takes seconds."""
+    from video2music.features import semantic
+
     return semantic.load(path, semantic=semantic.gives_semantic(name), device=device)
 
 

@@ -184,6 +184,13 @@ class Papers(NamedTuple):
     zip: Path
 
 
+class News(NamedTuple):
+    """How far a batch is, and the papers once it is done."""
+
+    standing: Standing
+    papers: Papers | None = None
+
+
 def handed_out(outcomes: Sequence[Outcome], out: Path) -> Papers:
     """Write the tables beside what was made, and pack it all. Raises OSError."""
     text = io.StringIO()

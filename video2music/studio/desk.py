@@ -8,20 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from video2music.pipeline import Progress
 from video2music.studio import composing, drawing, feeling, harmony_chart, judging, roll, uploads, verdict, watched
-from video2music.studio.uploads import Limits
-from video2music.studio.visit import Piece, Visit
+from video2music.studio.errands import Job
+from video2music.studio.visit import Piece, Visit, favourite
 from video2music.studio.wishes import Wishes
 from video2music.target import from_picture
-
-
-class Job(NamedTuple):
-    """What work is given: a run folder of its own, whom to tell of every step, and the limits of uploads."""
-
-    folder: Path
-    tell: Progress
-    limits: Limits
 
 
 class Seen(NamedTuple):
@@ -94,7 +85,7 @@ def views(piece: Piece, visit: Visit) -> Views:
     """All pictures of a variant, beside the others of the visit."""
     others = [replace(one.scored, name=f"Variant {number}") for number, one in enumerate(visit.pieces, start=1)]
     return Views(
-        verdict.table(others) if len(others) > 1 else "",
+        verdict.table(others, best=favourite(visit.pieces)) if len(others) > 1 else "",
         verdict.view(piece.scored),
         harmony_chart.view(piece.replay.composition),
         roll.view(piece.scored.score),

@@ -7,7 +7,6 @@ from emotion.affect import QUADRANTS
 from emotion.metrics import AXES
 from emotion.values import AffectCurve, EmotionReport
 from video2music.studio import plane, timeline
-from video2music.studio.plane import Way
 from video2music.studio.timeline import across, down
 from video2music.studio.wording import feels, percent
 from video2music.svg import CORNERS, clock, markup
@@ -39,7 +38,7 @@ def view(report: EmotionReport) -> str:
         _shares(report),
         timeline.legend(*timeline.AXIS_LEGEND),
         f'<div class="pair">{timeline.lanes(lasting_s, lane)}'
-        f"{plane.plane('the way of the music through the plane', [Way(places, 'music')])}</div>",
+        f"{plane.plane('the way of the music through the plane', (places, 'music'))}</div>",
         style=STYLE,
     )
 
@@ -51,14 +50,14 @@ def wished(target: AffectCurve) -> str:
         timeline.curve(timeline.seconds(row, lasting_s), lasting_s, name)
         for name, row in zip(AXES, target.points.T, strict=True)
     ]
-    way = Way(target.points, "picture")
     told = "wished valence and arousal over time"
     lane = timeline.plane_lane(told, curves, height_em=11)
+    drawn = plane.plane("the wish on the plane", (target.points, "picture"))
     return timeline.view(
         "what is wished for",
         timeline.sentence(f"On the whole: {feels(*target.points.mean(0))}."),
         timeline.legend(*timeline.AXIS_LEGEND),
-        f'<div class="pair">{timeline.lanes(lasting_s, lane)}{plane.plane("the wish on the plane", [way])}</div>',
+        f'<div class="pair">{timeline.lanes(lasting_s, lane)}{drawn}</div>',
         style=STYLE,
     )
 

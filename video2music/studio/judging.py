@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from emotion import judge
-from emotion.files import whole_file
+from emotion.files import is_midi, whole_file
 from emotion.values import EmotionReport
 from video2music.errors import OptionError
 
 JUDGES = tuple(judge.LISTENERS)
 DEFAULT = "unified"  # hears both kinds, and had no part in choosing a piece
-MIDI_NAMES = frozenset({".mid", ".midi"})
 
 
 def hear(path: Path, who: str = DEFAULT) -> EmotionReport:
@@ -20,7 +19,7 @@ def hear(path: Path, who: str = DEFAULT) -> EmotionReport:
     if who not in JUDGES:
         raise OptionError(f"unknown judge {who!r}: choose one of {', '.join(JUDGES)}")
     heard = judge.load(who)
-    return heard.hear(midi=path) if path.suffix.lower() in MIDI_NAMES else heard.hear(path)
+    return heard.hear(midi=path) if is_midi(path) else heard.hear(path)
 
 
 def figures(report: EmotionReport, name: str) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """Ways through the plane of valence and arousal, and their means."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from video2music import svg
 from video2music.studio import timeline
+from video2music.svg import Way
 
 MOST_PLACES = 60  # of a way
 
@@ -22,19 +20,7 @@ STYLE = """
 """
 
 
-class Way(NamedTuple):
-    """Places (N, 2), valence and arousal in order of time; `kind` is picture, for what is wanted, or music."""
-
-    places: NDArray[np.floating]
-    kind: str
-
-
-def plane(told: str, ways: Sequence[Way]) -> str:
-    """The plane with ways through it, of long ones the means of neighbours; a large dot is the mean of a way."""
-    parts = list(svg.plane())
-    for places, kind in ways:
-        points = [svg.on_plane(*place) for place in timeline.thinned(places, most=MOST_PLACES).tolist()]
-        parts.append(svg.line(points, kind))
-        parts += [svg.dot(point, f"dot-{kind}", 2.6) for point in points]
-        parts.append(svg.dot(svg.on_plane(*places.mean(0).tolist()), f"dot-{kind}", 7))
-    return f'<div class="plane">{svg.svg(svg.PLANE, svg.PLANE, told, parts)}</div>'
+def plane(told: str, *ways: tuple[NDArray[np.floating], str]) -> str:
+    """Ways through the plane, each places (N, 2) and the kind of an svg.Way; of long ones the means of neighbours."""
+    short = [Way(timeline.thinned(places, most=MOST_PLACES).tolist(), kind) for places, kind in ways]
+    return f'<div class="plane">{svg.ways(told, short)}</div>'

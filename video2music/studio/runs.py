@@ -1,6 +1,7 @@
 """The folder of each request: below one root of the server's own, under a name that nobody can guess, gone in time.
 
-Beside the runs lie the uploads, in folders that Gradio names by a hash of what is in them. A name is all that it takes
+Beside the runs lie the uploads, in folders that Gradio names by a hash of what is in them, and what was seen in each
+clip, which is not handed out. A name is all that it takes
 to fetch a file, as a link in a mail does; so names are drawn by `secrets`, and nobody but the server's user may list
 the root.
 """
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 OWN = 0o700  # the server's user reads, writes and lists; nobody else does anything
 DAY_S = 24 * 3600.0
 SHORTEST_S = 60.0  # between two cleanings
+FEATURES = "features"  # the folder below the root of what was seen in clips
 
 _MARK = ".video2music-runs"  # an empty file in a root
 _RUN = re.compile(r"run-[A-Za-z0-9_-]{43}")  # 32 random bytes
@@ -33,7 +35,7 @@ _UPLOADED = re.compile(rf"{_HASH}|tmp[a-z0-9_]{{8}}")  # the latter while it is 
 
 
 class Runs:
-    """The run folders below `root`, which go when nothing in them was touched for `keep_s` seconds.
+    """The run folders below `root`, which go when nothing in them was touched for `keep_s` seconds, as all beside them.
 
     Raises OptionError when the root cannot be made, is a link, belongs to somebody else or holds other things.
     """
@@ -50,11 +52,6 @@ class Runs:
         except OSError as error:
             raise OptionError(failure(error, folder, called="the folder of this run")) from None
         return folder
-
-    def owns(self, path: Path | str) -> bool:
-        """Whether a path is a run's folder or something in one, with no link and no `..` on the way to it."""
-        folder = self._folder(path)
-        return folder is not None and self._is_run(folder) and _is_straight(path)
 
     def serves(self, path: Path | str) -> bool:
         """Whether a visitor who knows the path may have it: a file of a run or an upload, no hidden one."""
@@ -77,14 +74,14 @@ class Runs:
                 os.utime(folder)
 
     def clean(self) -> int:
-        """Delete runs and uploads that nobody touched for `keep_s`; how many went."""
+        """Delete runs, uploads and features that nobody touched for `keep_s`; how many went."""
         now_s, gone = time.time(), 0
         for path in self._leftovers():
             if now_s - _touched_s(path) > self.keep_s:
                 _remove(path)
                 gone += not os.path.lexists(path)
         if gone:
-            log.info("%d old runs and uploads deleted", gone)
+            log.info("%d old runs, uploads and features deleted", gone)
         return gone
 
     def clean_in_background(self, every_s: float | None = None) -> threading.Event:
@@ -120,7 +117,10 @@ class Runs:
         return bool(re.fullmatch(_HASH, folder.name)) and _is_own(folder, stat.S_ISDIR)
 
     def _leftovers(self) -> Iterator[Path]:
-        """What lies in the root and is a run's folder or an upload's, or an upload that was never finished."""
+        """What lies in the root and is a run's folder or an upload's, one that was never finished, or features."""
+        features = self.root / FEATURES
+        if _is_own(features, stat.S_ISDIR):
+            yield from (path for path in features.iterdir() if _is_own(path, stat.S_ISREG))
         for path in self.root.iterdir():
             kinds = (stat.S_ISDIR, stat.S_ISREG)
             if self._is_run(path) or (_UPLOADED.fullmatch(path.name) and any(_is_own(path, kind) for kind in kinds)):

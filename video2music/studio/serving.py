@@ -5,28 +5,24 @@ each part remembers where files go; then `blocks`, `work` and at last `serve`.
 """
 
 import argparse
-import asyncio
 import logging
 import math
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from video2music import media
 from video2music.errors import OptionError
 from video2music.features.cache import cache_folder
 from video2music.studio.gate import Gate
-from video2music.studio.runs import DAY_S, Runs
+from video2music.studio.runs import DAY_S, FEATURES, Runs
 from video2music.studio.uploads import MEGABYTE, STANDARD, Limits
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 HOUR_S, MINUTE_S = 3600.0, 60.0
 SHORTEST_KEPT_S = HOUR_S  # nothing must vanish while it is worked on, which may write no file for a while
 VISITORS = 1000  # whose state is kept in memory
@@ -145,7 +141,7 @@ def _from(environment: Mapping[str, str], flag: str) -> tuple[str, ...]:
 
 
 def prepare(settings: Settings) -> Runs:
-    """Make the root, send all that Gradio writes below it, share out the threads, and clean from now on.
+    """Make the root, send all that is written below it, share out the threads, and clean from now on.
 
     To be called before any part of a page is made. Raises OptionError.
     """
@@ -157,8 +153,9 @@ def prepare(settings: Settings) -> Runs:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """What Gradio reads from the environment: where files go, and that nobody is told of anything."""
+    """What we and Gradio read from the environment: where files go, and that nobody is told of anything."""
     return {
+        "V2M_FEATURES": str(root / FEATURES),
         "GRADIO_TEMP_DIR": str(root),
         "GRADIO_EXAMPLES_CACHE": str(root / "examples"),
         "GRADIO_ANALYTICS_ENABLED": "False",
@@ -232,52 +229,3 @@ def serve(page: Any, settings: Settings, **options: Any) -> None:
     """Serve a page, a gr.Blocks, until it is stopped; `options` are those of its launch, and go before ours."""
     page.queue(max_size=settings.queue, default_concurrency_limit=settings.workers, api_open=False)
     page.launch(**{**launch(settings), **options})
-
-
-class Stopped(Exception):
-    """Raised by work that was told to stop."""
-
-
-_door = threading.Lock()  # events begin and end in one thread, and visitors leave in another
-_under_way: dict[str | None, set[threading.Event]] = {}  # by visitor
-
-
-async def stoppable(work: Callable[[threading.Event], T], *, visitor: str | None = None) -> T:
-    """What `work(stop)` returns, which runs in a thread; `stop` is set when whoever awaits this is cancelled.
-
-    The cancelled one waits for the work to come back, so that the next piece never runs beside one that was given up:
-    Gradio alone lets the thread of a cancelled event go on, and gives its place away. `visitor`, the hash of a session,
-    lets `leave` stop the work of one who has gone.
-    """
-    stop = threading.Event()
-    with _door:
-        _under_way.setdefault(visitor, set()).add(stop)
-    running = asyncio.ensure_future(asyncio.to_thread(work, stop))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        stop.set()
-        await _outlast(running)
-        raise
-    finally:
-        with _door:
-            _under_way[visitor].discard(stop)
-            if not _under_way[visitor]:
-                del _under_way[visitor]
-
-
-async def _outlast(running: "asyncio.Future[Any]") -> None:
-    """Wait for work that was told to stop, however often we are told to stop waiting."""
-    while not running.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([running])
-    if not running.cancelled() and running.exception() is not None:
-        log.debug("stopped: %s", running.exception())
-
-
-def leave(visitor: str | None) -> None:
-    """Stop all work of a visitor who has closed the page."""
-    with _door:
-        stops = tuple(_under_way.get(visitor, ())) if visitor else ()
-    for stop in stops:
-        stop.set()

@@ -12,13 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from emotion.errors import SoundError
+from emotion.files import MIDI_NAMES, SOUND_NAMES, is_midi
 from video2music import media
 from video2music.errors import MediaError, OptionError, Video2MusicError
 
 MEGABYTE = 1_000_000  # as disks and mail programs count
 
-SOUND_NAMES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".wma")
-MIDI_NAMES = (".mid", ".midi")
 # The names by kind; lists for the widgets that choose a file.
 TYPES = MappingProxyType({
     "clip": tuple(media.VIDEO_NAMES),
@@ -114,7 +113,7 @@ def music(path: Path | str, limits: Limits = STANDARD) -> None:
     """Let a sound or MIDI file pass that may be judged. Raises UploadError."""
     path = Path(path)
     _refuse_name(path, "music")
-    midi = path.suffix.lower() in MIDI_NAMES
+    midi = is_midi(path)
     _refuse_size(path, limits.midi_bytes if midi else limits.sound_bytes)
     _refuse_length(path, _notes_s(path) if midi else _sound_s(path), limits.sound_s)
 

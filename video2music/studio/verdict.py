@@ -8,7 +8,6 @@ from emotion.alignment import Alignment
 from emotion.metrics import AXES
 from emotion.values import EmotionReport
 from video2music.studio import feeling, plane, timeline
-from video2music.studio.plane import Way
 from video2music.studio.scored import Scored
 from video2music.studio.timeline import label
 from video2music.studio.wording import counted, feels, percent
@@ -56,10 +55,10 @@ def _drawn(scored: Scored, report: EmotionReport) -> str:
     lasting_s = max(scored.composition.form.duration_s, report.whole.end_s)
     rows = [_lane(scored, report, axis, lasting_s) for axis in AXES]
     kept = alignment.shared(report, scored.target)
-    wanted = Way(alignment.over_spans(scored.target, alignment.spans_s(kept)), "picture")
-    ways = [wanted, Way(alignment.heard_points(kept), "music")]
+    wanted, heard = alignment.over_spans(scored.target, alignment.spans_s(kept)), alignment.heard_points(kept)
     told = "what was wanted and what was heard, window by window, on the plane"
-    return f'<div class="pair verdict">{timeline.lanes(lasting_s, *rows)}{plane.plane(told, ways)}</div>'
+    drawn = plane.plane(told, (wanted, "picture"), (heard, "music"))
+    return f'<div class="pair verdict">{timeline.lanes(lasting_s, *rows)}{drawn}</div>'
 
 
 def _lane(scored: Scored, report: EmotionReport, axis: str, lasting_s: float) -> str:
@@ -117,21 +116,15 @@ def _choice(scored: Scored) -> Iterable[str]:
         yield f"{remark[:1].upper()}{remark[1:]}."
 
 
-def table(variants: Sequence[Scored]) -> str:
-    """HTML that compares variants, a row each; the best match is marked."""
-    matches = [_match(each) for each in variants]
-    best = max((match for match in matches if match is not None), default=None)
-    rows = "".join(_row(each, best is not None and _match(each) == best and len(variants) > 1) for each in variants)
+def table(variants: Sequence[Scored], *, best: int | None = None) -> str:
+    """HTML that compares variants, a row each; the one whose place is `best` is marked."""
+    rows = "".join(_row(each, place == best) for place, each in enumerate(variants))
     head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADS)
     return timeline.view(
         "the variants side by side",
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>',
         style=STYLE,
     )
-
-
-def _match(scored: Scored) -> float | None:
-    return alignment.align(scored.report, scored.target).match.score if scored.report else None
 
 
 def _row(scored: Scored, best: bool) -> str:

@@ -80,18 +80,19 @@ class Visit:
         with self._lock:
             self.pieces = (*self.pieces, piece)[-most:]
 
-    def piece(self, number: int) -> Piece:
-        """A piece by its number from 1. Raises OptionError."""
-        if not 1 <= number <= len(self.pieces):
-            raise OptionError(f"there is no variant {number}: the page shows {len(self.pieces)}; compose one first")
-        return self.pieces[number - 1]
+    def piece(self, number: float | None) -> Piece:
+        """A piece by its number from 1, as a widget gives it. Raises OptionError."""
+        for place, piece in enumerate(self.pieces, start=1):
+            if place == number:
+                return piece
+        raise OptionError(f"there is no variant {number}: the page shows {len(self.pieces)}; compose one first")
 
     def next_roll(self) -> int:
         """A number that this visit has not had before, to roll a piece with."""
         return next(self._rolls)
 
 
-def best(pieces: Sequence[Piece]) -> int:
-    """The place of the piece that is heard nearest to what was wanted; the first, where nobody listened."""
+def favourite(pieces: Sequence[Piece]) -> int | None:
+    """The place of the piece that is heard nearest to what was wanted; None where nobody listened."""
     scores = [-1.0 if piece.match is None else piece.match for piece in pieces]
-    return scores.index(max(scores))
+    return scores.index(max(scores)) if max(scores, default=-1.0) >= 0 else None

@@ -2,19 +2,18 @@
 
 import logging
 import threading
-from functools import cache
 
 from emotion.errors import UserError
 
 log = logging.getLogger(__name__)
 
+_begun = threading.Lock()  # taken by the first visitor, and kept
 
-@cache
-def begin() -> threading.Thread:
+
+def begin() -> None:
     """Load what composing needs in the background; a second call does nothing."""
-    thread = threading.Thread(target=_load, name="load-models", daemon=True)
-    thread.start()
-    return thread
+    if _begun.acquire(blocking=False):
+        threading.Thread(target=_load, name="load-models", daemon=True).start()
 
 
 def _load() -> None:

@@ -62,9 +62,9 @@ class Wishes:
             primer=(self.primer or "").strip() or None,
             tempo=read_tempo((self.tempo or "").strip() or None),
             source=self.source,
-            seed=_whole("the seed", self.seed or 0),
-            variants=_whole("variants", self.variants),
-            candidates=_whole("candidates", self.candidates),
+            seed=whole("the seed", self.seed or 0),
+            variants=whole("variants", self.variants),
+            candidates=whole("candidates", self.candidates),
             encoder=self.encoder,
             stems=self.stems,
         )
@@ -102,7 +102,8 @@ def encoders_here() -> tuple[str, ...]:
     return tuple(name for name, kind in encoders.ENCODERS.items() if kind.here())
 
 
-def _whole(what: str, number: float | None) -> int:
+def whole(what: str, number: float | None) -> int:
+    """A number as a widget gives it, None where it is empty. Raises OptionError."""
     if number is None or not math.isfinite(number) or number != int(number):
         raise OptionError(f"{what} must be a whole number, but is {number}")
     return int(number)

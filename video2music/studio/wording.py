@@ -1,7 +1,86 @@
-"""Feelings, counts and headings in plain words."""
+"""What the page says: names of what can be chosen, headings, sentences, and feelings and counts in plain words."""
 
-from emotion.affect import UNDECIDED
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
+from emotion.affect import EMOTIONS, UNDECIDED
+from video2music import styles
+from video2music.options import SOURCES
+from video2music.studio import wishes
+from video2music.studio.visit import EVERYTHING, Piece
+from video2music.studio.wishes import ANY_KEY, CURVE, PICTURE, POINT
+from video2music.svg import clock
+
+
+class Stage(NamedTuple):
+    """What a stage is called, and about how many hundredths of the time a short clip takes in it."""
+
+    name: str
+    share: float
+
+
+TITLE = "Video2Music"
+WELCOME = """# Video2Music
+Drop a clip: it is watched, scored with music that follows its cuts, its movement and its mood, and handed back."""
+FEELINGS = (
+    ("as the picture feels", PICTURE),
+    *((name, name) for name in EMOTIONS),
+    ("bright and lively (q1)", "q1"),
+    ("dark and agitated (q2)", "q2"),
+    ("dark and calm (q3)", "q3"),
+    ("bright and calm (q4)", "q4"),
+    ("a point on the plane", POINT),
+    ("a curve that I draw", CURVE),
+)
+SOUNDS = MappingProxyType({
+    "duck": "kept, and the music steps back while somebody speaks",
+    "keep": "kept, with the music beside it",
+    "replace": "left out",
+})  # fmt: skip
+STYLES = MappingProxyType({
+    "acoustic": "acoustic · guitars and strings",
+    "ambient": "ambient · wide, slow pads",
+    "corporate": "corporate · bright and busy",
+    "lofi": "lo-fi · soft beats, warm keys",
+    "piano": "piano · a grand piano alone",
+    "pop": "pop · a band with drums",
+    "strings": "strings · a string orchestra",
+    "tension": "tension · a pulse over low drones",
+})  # fmt: skip
+JUDGES = MappingProxyType({
+    "unified": "unified · sound or MIDI, any music",
+    "adff": "adff · sound alone",
+    "poolingvq": "poolingvq · sound or MIDI, knows the piano best",
+})  # fmt: skip
+STAGES = MappingProxyType({
+    "watch": Stage("Watching the clip", 10),
+    "form": Stage("Fitting bars to the cuts", 1),
+    "chords": Stage("Writing chords", 10),
+    "dynamics": Stage("Shaping the dynamics", 5),
+    "search": Stage("Listening to other ways to go on", 12),
+    "arrange": Stage("Arranging", 3),
+    "render": Stage("Playing the instruments", 25),
+    "mux": Stage("Putting the music under the picture", 12),
+    "judge": Stage("Listening to the result", 22),
+})  # fmt: skip
+LOCKS = (("its chords and key", "chords"), ("its bars and tempo", "form"))
+HOME = MappingProxyType({
+    "video": "Video",
+    "music": "Music (WAV)",
+    "midi": "MIDI",
+    "chords": "Chord chart (.lab)",
+    "stems": "Instruments (ZIP)",
+    "manifest": "Manifest (.json)",
+})  # fmt: skip
+PAPERS = MappingProxyType({"csv": "Summary (CSV)", "html": "Summary (HTML)", "zip": "All of it (ZIP)"})
+NO_CLIP = "There is no clip yet: upload one first, or take the demo clip."
+NO_MUSIC = "There is no music yet: drop a sound or a MIDI file first."
+VIEWS = MappingProxyType({"compared": "", "verdict": "Verdict", "chart": "Bars and chords", "roll": "Notes"})
+IDLE, WORKING = "Nothing is composed yet.", "Composing…"
+FAILED = "Nothing new was composed. What was there before stays."
+STOPPED_BATCH = "Stopped. What was not finished is gone."
+MOST_SECTIONS = 200  # that can be drawn anew; ten minutes have fewer
 BATCH_COLUMNS = ("Clip", "State", "Heard as", "Music", "Work", "Remarks")
 
 
@@ -18,6 +97,46 @@ def _side(value: float, positive: str, negative: str) -> str:
 def counted(number: int, what: str) -> str:
     """So many things, in words that agree: no cuts, 1 cut, 2 cuts."""
     return f"{number or 'no'} {what}{'s' * (number != 1)}"
+
+
+def made(piece: Piece, number: int, count: int) -> str:
+    """A line on what was made, the variant of a number among so many."""
+    composition, result = piece.replay.composition, piece.result
+    variant = f"Variant {number} of {count}" if count > 1 else "Done"
+    return (
+        f"**{variant}**: {result.duration_s:.0f} s of music in {composition.key}, "
+        f"{composition.form.tempi[0].bpm:.0f} beats a minute, made in {sum(result.seconds.values()):.0f} s."
+    )
+
+
+def variants(count: int, best: int | None = None) -> list[tuple[str, int]]:
+    """What so many variants are called, with their numbers; the one whose place is `best` is marked."""
+    favourite = best + 1 if count > 1 and best is not None else None
+    return [(f"Variant {one}" + " · best match" * (one == favourite), one) for one in range(1, count + 1)]
+
+
+def parts(spans_s: Sequence[tuple[float, float]] | None = None) -> list[tuple[str, int]]:
+    """What of a piece can be drawn anew, given from where to where its sections reach; as many as one may have."""
+    names = [f"section {number}" for number in range(1, MOST_SECTIONS + 1)]
+    if spans_s is not None:
+        spans = (f"{clock(start_s)} to {clock(end_s)}" for start_s, end_s in spans_s)
+        names = [f"{name}, {span}" for name, span in zip(names, spans, strict=False)]
+    return [("everything", EVERYTHING), *((name, number) for number, name in enumerate(names, start=1))]
+
+
+def style_choices() -> list[tuple[str, str]]:
+    """The styles that come with the program, in words."""
+    return [(STYLES.get(name, name), name) for name in styles.names()]
+
+
+def key_choices() -> list[tuple[str, str]]:
+    """All keys, and the choice to leave it open."""
+    return [("up to the mood", ANY_KEY), *((key, key) for key in wishes.key_names())]
+
+
+def sound_choices() -> list[tuple[str, str]]:
+    """What may become of a clip's own sound, in words; the usual first."""
+    return [(SOUNDS[kind], kind) for kind in reversed(SOURCES)]
 
 
 def percent(share: float) -> str:

@@ -13,7 +13,7 @@ from video2music import Options, manifest
 from video2music.errors import OptionError
 from video2music.options import Result
 from video2music.studio import composing
-from video2music.studio.visit import EVERYTHING, Piece, Visit, best
+from video2music.studio.visit import EVERYTHING, Piece, Visit, favourite
 
 WISH = Options(encoder="color", candidates=1, variants=2, stems=True, emotion="sad", seed=3)
 
@@ -54,13 +54,13 @@ def test_every_variant_is_a_piece_of_its_own(pieces, clip):
 
 def test_the_best_is_what_the_judge_hears_nearest_to_the_wish(pieces):
     matches = [alignment.align(piece.result.report, piece.replay.composition.target).match.score for piece in pieces]
-    assert best(pieces) == matches.index(max(matches))
+    assert favourite(pieces) == matches.index(max(matches))
     assert [piece.match for piece in pieces] == pytest.approx(matches)
 
 
-def test_without_a_judge_the_first_is_the_best(tmp_path):
+def test_without_a_judge_none_is_the_favourite(tmp_path):
     nothing = Result(*[tmp_path] * 7, duration_s=1.0)
-    assert best([Piece(tmp_path, tmp_path, nothing)] * 3) == 0
+    assert favourite([Piece(tmp_path, tmp_path, nothing)] * 3) is None and favourite([]) is None
 
 
 def test_sections_follow_each_other_from_the_start_to_the_end(pieces):

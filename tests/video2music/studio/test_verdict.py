@@ -101,10 +101,10 @@ def test_without_a_judge_the_wish_alone_is_drawn():
     assert "not heard" in said(read(verdict.table([made])))
 
 
-def test_the_table_marks_the_variant_that_is_nearest_to_the_wish():
+def test_the_table_marks_the_variant_that_is_the_best():
     far, near, farther = (scored([place] * 2, name=name) for name, place in
                           (("v1", (0.1, 0.2)), ("v2", (0.6, 0.5)), ("v3", (-0.6, -0.6))))  # fmt: skip
-    tree = read(verdict.table([far, near, farther]))
+    tree = read(verdict.table([far, near, farther], best=1))
     (best,) = styled(tree, "best")
     assert said(best).startswith("v2 · best match pleasant and excited 0.")
     assert [row[0].text.split()[0] for row in tree.find(".//tbody")] == ["v1", "v2", "v3"]

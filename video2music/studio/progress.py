@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 
-class Way:
-    """The way through the stages of a run: the first comes once, the others once for every variant.
+class Progress:
+    """The stages of a run as one bar: the first comes once, the others once for every variant.
 
     `shares` are the stages in order, each with about how much of the time it takes.
     """

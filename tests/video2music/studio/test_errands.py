@@ -1,0 +1,126 @@
+"""Work for visitors: stopped when nobody wants it any more, told of in sentences, and gone with its folder."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from tests.pages import own_environment
+from video2music.errors import MediaError, OptionError
+from video2music.studio.errands import STOPPED, Errands, Refusal
+from video2music.studio.serving import Settings
+
+
+@pytest.fixture
+def errands(tmp_path):
+    with own_environment():
+        yield Errands(Settings(root=tmp_path / "root"))
+
+
+def do(errands, work, *, tell=lambda stage, share: None, **more):
+    """What an errand gives."""
+    upload = errands.kept.root / "letter.mp4"
+    return asyncio.run(errands.run(work, tell, **{"upload": upload, "visitor": "anna", **more}))
+
+
+def folders(errands):
+    return list(errands.kept.root.glob("run-*"))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_work_has_a_folder_that_stays_where_it_is_to_be_kept(errands, keep):
+    found = do(errands, lambda job: (job.folder / "a.mid").write_bytes(b"MThd") and job.folder, keep=keep)
+    assert found.parent == errands.kept.root and found.exists() == keep
+
+
+def test_what_nobody_foresaw_is_a_sentence_too(errands):
+    with pytest.raises(Refusal, match="ZeroDivisionError"):
+        do(errands, lambda job: 1 / 0)
+    assert folders(errands) == []
+
+
+def test_an_error_is_told_without_the_servers_folders(errands):
+    upload = errands.kept.root / "letter.mp4"
+
+    def work(job):
+        raise MediaError(f"{upload} is not a video, and {job.folder}/x.mid is not there: try --help")
+
+    with pytest.raises(Refusal) as told:
+        do(errands, work)
+    assert str(told.value) == "letter.mp4 is not a video, and x.mid is not there"
+
+
+def test_a_run_that_cannot_have_a_folder_is_refused(errands):
+    errands.kept.root.rename(errands.kept.root.with_name("away"))
+    with pytest.raises(Refusal, match="the folder of this run"):
+        do(errands, lambda job: None)
+
+
+def test_progress_is_told_and_ends_the_work_of_one_who_left(errands):
+    told = []
+
+    def work(job):
+        job.tell("watch", 0.5)
+        errands.leave("anna")
+        job.tell("watch", 0.6)
+
+    with pytest.raises(Refusal, match=STOPPED):
+        do(errands, work, tell=lambda *step: told.append(step))
+    assert told == [("watch", 0.5)] and folders(errands) == []
+
+
+def test_work_that_is_cancelled_is_told_and_waited_for(errands):
+    told = []
+
+    def work(stop: threading.Event) -> None:
+        told.append("begun")
+        assert stop.wait(20)
+        time.sleep(0.2)
+        told.append("back")
+
+    async def visit() -> None:
+        task = asyncio.create_task(errands.stoppable(work))
+        while not told:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        task.cancel()  # a second one does not free the place either
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        told.append("free")
+
+    asyncio.run(visit())
+    assert told == ["begun", "back", "free"]
+
+
+def test_work_gives_its_result_or_its_error(errands):
+    assert asyncio.run(errands.stoppable(lambda stop: stop.is_set())) is False
+    with pytest.raises(OptionError, match="as it was"):
+        asyncio.run(errands.stoppable(lambda stop: (_ for _ in ()).throw(OptionError("as it was"))))
+
+
+def test_one_who_leaves_stops_the_own_work_and_nobody_elses(errands):
+    def work(stop: threading.Event) -> bool:
+        return stop.wait(1.0)
+
+    async def visits() -> list[bool]:
+        names = ("anna", "anna", "bo", None)
+        tasks = [asyncio.create_task(errands.stoppable(work, visitor=name)) for name in names]
+        await asyncio.sleep(0.2)
+        for name in ("anna", None, "nobody"):
+            errands.leave(name)
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(visits()) == [True, True, False, False]
+
+
+def test_many_workers_have_threads_for_all_their_work(tmp_path):
+    with own_environment():
+        errands = Errands(Settings(root=tmp_path / "root", workers=20))
+    together = threading.Barrier(40, timeout=20)
+
+    async def visits() -> None:
+        await asyncio.gather(*(errands.stoppable(lambda stop: together.wait()) for _ in range(40)))
+
+    asyncio.run(visits())

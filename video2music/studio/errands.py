@@ -1,0 +1,192 @@
+"""Work for the visitors of one page: each piece in a run folder of its own and in a thread, and to be stopped at once.
+
+Whatever goes wrong comes out as a Refusal, which is one sentence for the visitor.
+"""
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from video2music.errors import Video2MusicError
+from video2music.studio import demonstration, serving
+from video2music.studio.sentences import sentence
+from video2music.studio.uploads import Limits
+from video2music.studio.visit import Piece
+from video2music.studio.wishes import Wishes
+
+if TYPE_CHECKING:
+    from video2music.studio.batches import News, Running
+    from video2music.studio.desk import Files
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Tell = Callable[[str, float], None]
+
+STOPPED = "Stopped. What was there before stays."
+
+
+class Refusal(Video2MusicError):
+    """What a visitor is told in place of a result."""
+
+
+class Stopped(Exception):
+    """Raised by work that was told to stop."""
+
+
+class Job(NamedTuple):
+    """What work is given: a run folder of its own, whom to tell of every step, and the limits of uploads."""
+
+    folder: Path
+    tell: Tell
+    limits: Limits
+
+
+class Errands:
+    """What visitors have asked one page for. `kept` are the folders of their runs. Raises OptionError."""
+
+    def __init__(self, settings: serving.Settings) -> None:
+        self.settings = settings
+        self.kept = serving.prepare(settings)
+        self._threads = ThreadPoolExecutor(2 * settings.workers + 2, "errand")  # for work, for watching, and to spare
+        self._door = threading.Lock()  # errands begin and end in one thread, and visitors leave in another
+        self._under_way: dict[str | None, set[threading.Event]] = {}  # by visitor
+
+    async def run(
+        self, work: Callable[[Job], T], tell: Tell, *, upload: Path, visitor: str | None, keep: bool = True
+    ) -> T:
+        """What `work` returns; its folder goes when it fails, is stopped, or need not be kept. Raises Refusal.
+
+        `visitor` is the hash of a session, and `upload` the file that the sentence of a Refusal may name.
+        """
+        folder, done = self._folder(), False
+        try:
+            with refusals(upload, folder):
+                limits = self.settings.limits
+                found = await self.stoppable(
+                    lambda stop: work(Job(folder, _stopping(tell, stop), limits)), visitor=visitor
+                )
+            done = keep
+            return found
+        finally:
+            if not done:
+                self.kept.forget(folder)
+
+    async def batch(self, clips: Sequence[str | Path], wished: Wishes, visitor: str | None) -> AsyncIterator["News"]:
+        """Score several clips with the same wishes, and tell each time one is settled. Raises Refusal."""
+        from video2music.studio import batches
+
+        folder, done = self._folder(), False
+        begun: list[Running] = []
+        try:
+            with refusals(None, folder):
+                begin = partial(batches.begin, begun, clips, wished, folder, self.settings.limits)
+                running = await self.stoppable(begin, visitor=visitor)
+                while await self.stoppable(running.news, visitor=visitor):
+                    yield batches.News(batches.standing(running.outcomes))
+                papers = await asyncio.to_thread(batches.handed_out, running.outcomes, running.out)
+                yield batches.News(batches.standing(running.outcomes), papers)
+                done = True
+        finally:
+            for running in begun:
+                await asyncio.shield(asyncio.to_thread(running.stop))
+            if not done:
+                self.kept.forget(folder)
+
+    def _folder(self) -> Path:
+        with refusals():
+            return self.kept.new()
+
+    async def files(self, piece: Piece) -> "Files":
+        """What there is to take home of a piece, whose age begins anew. Raises Refusal."""
+        from video2music.studio import desk
+
+        self.hold(piece)
+        with refusals(piece.clip, piece.folder):
+            return await asyncio.to_thread(desk.files, piece)
+
+    async def demo(self) -> Path:
+        """The clip that the program draws itself, drawn when it is first asked for. Raises Refusal."""
+        with refusals():
+            return await asyncio.to_thread(demonstration.clip, self.kept)
+
+    def hold(self, piece: Piece) -> None:
+        """Begin the age of a piece's files anew, that of the clip it was made for as well."""
+        self.kept.touch(piece.folder)
+        self.kept.touch(piece.clip)
+
+    async def stoppable(self, work: Callable[[threading.Event], T], *, visitor: str | None = None) -> T:
+        """What `work(stop)` returns, which runs in a thread; `stop` is set when whoever awaits this is cancelled.
+
+        The cancelled one waits for the work to come back, so that the next piece never runs beside one that was given
+        up: Gradio alone lets the thread of a cancelled event go on, and gives its place away. `leave` stops the work of
+        a visitor who has gone.
+        """
+        stop, context = threading.Event(), contextvars.copy_context()
+        with self._noted(stop, visitor):
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._threads, lambda: context.run(work, stop))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                stop.set()
+                await _outlast(running)
+                raise
+
+    @contextmanager
+    def _noted(self, stop: threading.Event, visitor: str | None) -> Iterator[None]:
+        """Keep in mind how to stop what a visitor has under way."""
+        with self._door:
+            self._under_way.setdefault(visitor, set()).add(stop)
+        try:
+            yield
+        finally:
+            with self._door:
+                self._under_way[visitor].discard(stop)
+                if not self._under_way[visitor]:
+                    del self._under_way[visitor]
+
+    def leave(self, visitor: str | None) -> None:
+        """Stop all work of a visitor who has closed the page."""
+        with self._door:
+            stops = tuple(self._under_way.get(visitor, ())) if visitor else ()
+        for stop in stops:
+            stop.set()
+
+
+@contextmanager
+def refusals(upload: Path | None = None, folder: Path | None = None) -> Iterator[None]:
+    """Every error as a Refusal, whose sentence names neither the upload's folder nor that of the run."""
+    try:
+        yield
+    except Stopped:
+        raise Refusal(STOPPED) from None
+    except Exception as error:  # the page's outer edge
+        raise Refusal(sentence(error, upload, folder)) from None
+
+
+def _stopping(tell: Tell, stop: threading.Event) -> Tell:
+    """The same progress, which ends the work as soon as the visitor asked for that."""
+
+    def told(stage: str, fraction: float) -> None:
+        if stop.is_set():
+            raise Stopped(stage)
+        tell(stage, fraction)
+
+    return told
+
+
+async def _outlast(running: "asyncio.Future[T]") -> None:
+    """Wait for work that was told to stop, however often we are told to stop waiting."""
+    while not running.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([running])
+    if not running.cancelled() and running.exception() is not None:
+        log.debug("stopped: %s", running.exception())
