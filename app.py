@@ -13,7 +13,7 @@ from emotion.errors import UserError
 from emotion.threads import wait_quietly
 from video2music.errors import OptionError
 from video2music.studio import drawing, serving, uploads, wishes, wording
-from video2music.studio.errands import STOPPED, Errands, Refusal, Tell
+from video2music.studio.errands import STOPPED, Errand, Errands, Refusal, Tell
 from video2music.studio.progress import Progress
 from video2music.studio.visit import EVERYTHING, Visit, favourite
 from video2music.studio.wishes import ANY_KEY, CURVE, DEFAULT, PICTURE, POINT, Wishes
@@ -57,8 +57,8 @@ class Studio:
             return await self.errands.run(
                 lambda job: desk().watch(job, upload, encoder),
                 stage_bar(progress),
+                Errand(request.session_hash, "watch"),
                 upload=upload,
-                visitor=request.session_hash,
                 keep=False,
             )
 
@@ -94,8 +94,8 @@ class Studio:
             pieces = await self.errands.run(
                 lambda job: desk().compose(job, upload, wished),
                 run_bar(progress, wishes.whole("variants", variants)),
+                Errand(request.session_hash, "compose"),
                 upload=upload,
-                visitor=request.session_hash,
             )
         visit.begin(pieces)
         return await self.variant((favourite(pieces) or 0) + 1, visit)
@@ -117,8 +117,8 @@ class Studio:
             anew = await self.errands.run(
                 lambda job: desk().reroll(job, piece, number=visit.next_roll(), section=int(redraw), locks=locks),
                 run_bar(progress),
+                Errand(request.session_hash, "compose"),
                 upload=piece.clip,
-                visitor=request.session_hash,
             )
         visit.add(anew, SLOTS)
         return await self.variant(len(visit.pieces), visit)
@@ -143,8 +143,8 @@ class Studio:
             return await self.errands.run(
                 lambda job: desk().judge(job, upload, who),
                 stage_bar(progress),
+                Errand(request.session_hash, "judge"),
                 upload=upload,
-                visitor=request.session_hash,
             )
 
     async def batch(
@@ -162,7 +162,8 @@ class Studio:
         common: Any = {"feeling": feeling, "strength": strength, "style": style, "source": source, "seed": seed}
         wished = Wishes(**common, candidates=candidates, stems=False)
         with complaints():
-            async with aclosing(self.errands.batch(clips or (), wished, request.session_hash)) as news:
+            errand = Errand(request.session_hash, "batch")
+            async with aclosing(self.errands.batch(clips or (), wished, errand)) as news:
                 async for standing, papers in news:
                     yield *standing, *(map(str, papers) if papers else (None,) * len(wording.PAPERS))
 
@@ -170,6 +171,26 @@ class Studio:
         """The clip that the program draws itself."""
         with complaints():
             return str(await self.errands.demo())
+
+    def want_piece(self, request: gr.Request) -> tuple[Any, ...]:
+        """What the page says while something is composed: it can be cancelled, and nothing else begun."""
+        self.errands.want(Errand(request.session_hash, "compose"))
+        return gr.Button(interactive=False), gr.Button(visible=True), gr.Button(interactive=False), wording.WORKING
+
+    def cancel_piece(self, request: gr.Request) -> tuple[Any, ...]:
+        """What the page says when the visitor has stopped that."""
+        self.errands.cancel(Errand(request.session_hash, "compose"))
+        return *after_work(), STOPPED
+
+    def want_batch(self, request: gr.Request) -> tuple[Any, ...]:
+        """What the page says while a batch is scored: it can be cancelled."""
+        self.errands.want(Errand(request.session_hash, "batch"))
+        return gr.Button(interactive=False), gr.Button(visible=True)
+
+    def cancel_batch(self, request: gr.Request) -> tuple[Any, ...]:
+        """What the page says when the visitor has stopped a batch."""
+        self.errands.cancel(Errand(request.session_hash, "batch"))
+        return *after_scoring(), wording.STOPPED_BATCH
 
     def leave(self, request: gr.Request) -> None:
         """Stop what runs for a visitor who closed the page."""
@@ -335,22 +356,20 @@ def score_tab(studio: Studio) -> None:
     watching(studio, clips, wished, drawn)
     buttons = [compose, cancel, results.reroll]
     work, outputs = serving.work(studio.settings), [*results.home, status]
-    for button in (compose, results.reroll):
-        button.click(while_working, None, [*buttons, status], **PRIVATE)
-    composing = compose.click(
-        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **AGAIN,
-        **work,
-    )  # fmt: skip
-    rolling = results.reroll.click(
+    pressed: Any = {"fn": studio.want_piece, "outputs": [*buttons, status], **AGAIN, **PRIVATE}
+    composing = compose.click(**pressed).success(
+        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **work
+    )
+    rolling = results.reroll.click(**pressed).success(
         studio.reroll, [results.which, results.redraw, results.keep, visit], outputs, api_name="reroll",
-        show_progress_on=status, **AGAIN, **work,
+        show_progress_on=status, **work,
     )  # fmt: skip
     for event, show in ((composing, show_pieces), (rolling, show_newest)):
         event.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
     for event in (composing, rolling):
         event.then(after_work, None, buttons, **PRIVATE)
         event.failure(after_failure, None, [*buttons, status], **PRIVATE)
-    cancel.click(after_cancel, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
+    cancel.click(studio.cancel_piece, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
     results.which.input(show_piece, [results.which, visit], results.views, trigger_mode="always_last", **PRIVATE)
     results.which.input(
         studio.variant,
@@ -506,11 +525,6 @@ def show_locks(part: int) -> gr.CheckboxGroup:
     return gr.CheckboxGroup(visible=part == EVERYTHING)
 
 
-def while_working() -> tuple[Any, ...]:
-    """While something is composed it can be cancelled, and nothing else begun."""
-    return gr.Button(interactive=False), gr.Button(visible=True), gr.Button(interactive=False), wording.WORKING
-
-
 def after_work() -> tuple[Any, ...]:
     """Nothing is composed any more."""
     return gr.Button(interactive=True), gr.Button(visible=False), gr.Button(interactive=True)
@@ -519,11 +533,6 @@ def after_work() -> tuple[Any, ...]:
 def after_failure() -> tuple[Any, ...]:
     """What the page says when nothing came of the work."""
     return *after_work(), wording.FAILED
-
-
-def after_cancel() -> tuple[Any, ...]:
-    """What the page says when the visitor has stopped the work."""
-    return *after_work(), STOPPED
 
 
 def judge_tab(studio: Studio) -> None:
@@ -581,15 +590,14 @@ def batch_tab(studio: Studio) -> None:
                     gr.DownloadButton(name, size="sm", interactive=False, elem_id=f"batch-{kind}")
                     for kind, name in wording.PAPERS.items()
                 ]
-    go.click(while_scoring, None, [go, cancel], **PRIVATE)
-    scoring = go.click(
+    scoring = go.click(studio.want_batch, None, [go, cancel], **AGAIN, **PRIVATE).success(
         studio.batch, [clips, *wished], [table, status, *taken], api_name="batch", show_progress_on=status,
-        **AGAIN, **serving.work(studio.settings),
+        **serving.work(studio.settings),
     )  # fmt: skip
     scoring.then(after_scoring, None, [go, cancel], **PRIVATE)
     scoring.failure(after_scoring, None, [go, cancel], **PRIVATE)
     scoring.success(lambda: [enable()] * len(taken), None, taken, **PRIVATE)
-    cancel.click(after_batch_cancel, None, [go, cancel, status], cancels=scoring, **PRIVATE)
+    cancel.click(studio.cancel_batch, None, [go, cancel, status], cancels=scoring, **PRIVATE)
 
 
 def enable() -> gr.DownloadButton:
@@ -622,19 +630,9 @@ def batch_wishes() -> list[Any]:
     ]
 
 
-def while_scoring() -> tuple[Any, Any]:
-    """While a batch is scored it can be cancelled."""
-    return gr.Button(interactive=False), gr.Button(visible=True)
-
-
 def after_scoring() -> tuple[Any, Any]:
     """The batch is done."""
     return gr.Button(interactive=True), gr.Button(visible=False)
-
-
-def after_batch_cancel() -> tuple[Any, ...]:
-    """What the page says when the visitor has stopped a batch."""
-    return *after_scoring(), wording.STOPPED_BATCH
 
 
 def theme() -> gr.themes.Base:

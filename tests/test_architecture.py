@@ -87,8 +87,8 @@ AT_IMPORT = {
     },
     "the house's own small values": {
         "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Front", "Kind", "Lean", "Limits",
-        "Options", "Part", "Recipe", "Row", "Spread", "Stage", "Target", "Text", "Variant", "Variation", "Weights", "_Waiting",
-        "card.Text",
+        "Options", "Part", "Recipe", "Row", "Spread", "Stage", "Target", "Text", "Variant", "Variation", "Weights",
+        "_Waiting", "card.Text",
     },
     "rows of tables, made by a short function beside the table": {
         "_at_least", "_at_most", "_clip", "_features_of_lengths", "_numbered", "_on_circle",

@@ -19,21 +19,17 @@ from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
 from video2music.batch.local import LocalWorker
 from video2music.batch.running import Batch
 from video2music.batch.scoring import Worker, shared_out
-from video2music.errors import Video2MusicError
 from video2music.options import Options
 from video2music.output import files_in
 from video2music.studio import uploads
 from video2music.studio.composing import cleared, packed
+from video2music.studio.errands import Stopped
 from video2music.studio.sentences import plain
 from video2music.studio.uploads import Limits
 from video2music.studio.wishes import Wishes
 
 HEARD_WITHIN_S = 0.2  # that somebody asked to stop
 STATES = {DONE: "done", FAILED: "failed", WAITING: "waiting"}
-
-
-class Ended(Video2MusicError):
-    """A batch that the visitor stopped."""
 
 
 class Running:
@@ -66,14 +62,14 @@ class Running:
     def news(self, stop: threading.Event | None = None) -> bool:
         """Wait until a clip is settled; False when that was the last.
 
-        Raises what ended the batch before its time, and Ended when `stop` is set.
+        Raises what ended the batch before its time, and Stopped when `stop` is set.
         """
         while True:
             try:
                 found = self._news.get(timeout=HEARD_WITHIN_S)
             except queue.Empty:
                 if stop is not None and stop.is_set():
-                    raise Ended("stopped") from None
+                    raise Stopped("batch") from None
                 continue
             if isinstance(found, BaseException):
                 raise found
@@ -120,12 +116,12 @@ def begin(
 ) -> Running:
     """Begin to score uploads with common wishes, in a run folder; it is in `begun`, too, for whoever cannot wait.
 
-    Raises UserError, and Ended when `stop` was set before it began.
+    Raises UserError, and Stopped when `stop` was set before it began.
     """
     paths = [Path(clip) for clip in clips]
     uploads.clips(paths, limits)
     if stop.is_set():
-        raise Ended("stopped")
+        raise Stopped("batch")
     begun.append(Running(paths, wished.options(folder), folder / "scored"))
     return begun[0]
 
@@ -142,7 +138,7 @@ class _Ending:
             return self.worker.compose(job, key, place, timeout_s)
         except WorkerLost:
             if self.stopped.is_set():
-                raise Ended("stopped") from None
+                raise Stopped("batch") from None
             raise
 
     def kill(self) -> None:

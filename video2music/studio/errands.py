@@ -41,6 +41,13 @@ class Stopped(Exception):
     """Raised by work that was told to stop."""
 
 
+class Errand(NamedTuple):
+    """What somebody has asked for: the hash of the visitor's session, None for programs without one, and what kind."""
+
+    visitor: str | None
+    kind: str
+
+
 class Job(NamedTuple):
     """What work is given: a run folder of its own, whom to tell of every step, and the limits of uploads."""
 
@@ -57,29 +64,26 @@ class Errands:
         self.kept = serving.prepare(settings)
         self._threads = ThreadPoolExecutor(2 * settings.workers + 2, "errand")  # for work, for watching, and to spare
         self._door = threading.Lock()  # errands begin and end in one thread, and visitors leave in another
-        self._under_way: dict[str | None, set[threading.Event]] = {}  # by visitor
+        self._under_way: dict[Errand, set[threading.Event]] = {}
+        self._unwanted: set[Errand] = set()
 
-    async def run(
-        self, work: Callable[[Job], T], tell: Tell, *, upload: Path, visitor: str | None, keep: bool = True
-    ) -> T:
+    async def run(self, work: Callable[[Job], T], tell: Tell, errand: Errand, *, upload: Path, keep: bool = True) -> T:
         """What `work` returns; its folder goes when it fails, is stopped, or need not be kept. Raises Refusal.
 
-        `visitor` is the hash of a session, and `upload` the file that the sentence of a Refusal may name.
+        `upload` is the file that the sentence of a Refusal may name.
         """
         folder, done = self._folder(), False
         try:
             with refusals(upload, folder):
                 limits = self.settings.limits
-                found = await self.stoppable(
-                    lambda stop: work(Job(folder, _stopping(tell, stop), limits)), visitor=visitor
-                )
+                found = await self.stoppable(lambda stop: work(Job(folder, _stopping(tell, stop), limits)), errand)
             done = keep
             return found
         finally:
             if not done:
                 self.kept.forget(folder)
 
-    async def batch(self, clips: Sequence[str | Path], wished: Wishes, visitor: str | None) -> AsyncIterator["News"]:
+    async def batch(self, clips: Sequence[str | Path], wished: Wishes, errand: Errand) -> AsyncIterator["News"]:
         """Score several clips with the same wishes, and tell each time one is settled. Raises Refusal."""
         from video2music.studio import batches
 
@@ -88,8 +92,8 @@ class Errands:
         try:
             with refusals(None, folder):
                 begin = partial(batches.begin, begun, clips, wished, folder, self.settings.limits)
-                running = await self.stoppable(begin, visitor=visitor)
-                while await self.stoppable(running.news, visitor=visitor):
+                running = await self.stoppable(begin, errand)
+                while await self.stoppable(running.news, errand):
                     yield batches.News(batches.standing(running.outcomes))
                 papers = await asyncio.to_thread(batches.handed_out, running.outcomes, running.out)
                 yield batches.News(batches.standing(running.outcomes), papers)
@@ -122,15 +126,15 @@ class Errands:
         self.kept.touch(piece.folder)
         self.kept.touch(piece.clip)
 
-    async def stoppable(self, work: Callable[[threading.Event], T], *, visitor: str | None = None) -> T:
+    async def stoppable(self, work: Callable[[threading.Event], T], errand: Errand) -> T:
         """What `work(stop)` returns, which runs in a thread; `stop` is set when whoever awaits this is cancelled.
 
         The cancelled one waits for the work to come back, so that the next piece never runs beside one that was given
-        up: Gradio alone lets the thread of a cancelled event go on, and gives its place away. `leave` stops the work of
-        a visitor who has gone.
+        up: Gradio alone lets the thread of a cancelled event go on, and gives its place away. `cancel` and `leave` set
+        `stop` as well. Raises what `work` raises, and Stopped for an errand that was cancelled before it began.
         """
         stop, context = threading.Event(), contextvars.copy_context()
-        with self._noted(stop, visitor):
+        with self._noted(stop, errand):
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._threads, lambda: context.run(work, stop))
             try:
@@ -141,24 +145,44 @@ class Errands:
                 raise
 
     @contextmanager
-    def _noted(self, stop: threading.Event, visitor: str | None) -> Iterator[None]:
-        """Keep in mind how to stop what a visitor has under way."""
+    def _noted(self, stop: threading.Event, errand: Errand) -> Iterator[None]:
+        """Keep in mind how to stop an errand. Raises Stopped for one that nobody wants."""
         with self._door:
-            self._under_way.setdefault(visitor, set()).add(stop)
+            if errand in self._unwanted:
+                raise Stopped(errand.kind)
+            self._under_way.setdefault(errand, set()).add(stop)
         try:
             yield
         finally:
             with self._door:
-                self._under_way[visitor].discard(stop)
-                if not self._under_way[visitor]:
-                    del self._under_way[visitor]
+                self._under_way[errand].discard(stop)
+                if not self._under_way[errand]:
+                    del self._under_way[errand]
+
+    def want(self, errand: Errand) -> None:
+        """Take back that an errand was cancelled: the visitor has asked anew."""
+        with self._door:
+            self._unwanted.discard(errand)
+
+    def cancel(self, errand: Errand) -> None:
+        """Stop an errand, also one that is still on its way here, until it is wanted again.
+
+        A browser can cancel only what the server has told it the number of, so that a quick hand would miss.
+        """
+        with self._door:
+            self._unwanted.add(errand)
+            for stop in self._under_way.get(errand, ()):
+                stop.set()
 
     def leave(self, visitor: str | None) -> None:
         """Stop all work of a visitor who has closed the page."""
+        if visitor is None:
+            return
         with self._door:
-            stops = tuple(self._under_way.get(visitor, ())) if visitor else ()
-        for stop in stops:
-            stop.set()
+            self._unwanted = {errand for errand in self._unwanted if errand.visitor != visitor}
+            for errand, stops in self._under_way.items():
+                for stop in stops if errand.visitor == visitor else ():
+                    stop.set()
 
 
 @contextmanager

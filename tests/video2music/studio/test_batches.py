@@ -11,7 +11,8 @@ from tests.video2music.studio.clerk import Clerk
 from video2music import Options
 from video2music.errors import OptionError
 from video2music.studio import batches
-from video2music.studio.batches import Ended, Running
+from video2music.studio.batches import Running
+from video2music.studio.errands import Stopped
 from video2music.studio.wording import BATCH_COLUMNS
 
 
@@ -66,7 +67,7 @@ def test_a_batch_that_is_stopped_ends_at_once_and_the_rest_waits(uploads, tmp_pa
     while not any(outcome.is_done or outcome.sentence for outcome in running.outcomes):
         running.news()
     running.stop()
-    with pytest.raises(Ended):
+    with pytest.raises(Stopped):
         settled(running)
     assert clerk.killed.is_set()
     assert sorted(row[1] for row in batches.standing(running.outcomes).rows).count("waiting") == 2

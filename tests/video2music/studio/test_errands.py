@@ -8,8 +8,10 @@ import pytest
 
 from tests.pages import own_environment
 from video2music.errors import MediaError, OptionError
-from video2music.studio.errands import STOPPED, Errands, Refusal
+from video2music.studio.errands import STOPPED, Errand, Errands, Refusal
 from video2music.studio.serving import Settings
+
+ANNAS = Errand("anna", "compose")
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def errands(tmp_path):
 def do(errands, work, *, tell=lambda stage, share: None, **more):
     """What an errand gives."""
     upload = errands.kept.root / "letter.mp4"
-    return asyncio.run(errands.run(work, tell, **{"upload": upload, "visitor": "anna", **more}))
+    return asyncio.run(errands.run(work, tell, ANNAS, upload=upload, **more))
 
 
 def folders(errands):
@@ -80,7 +82,7 @@ def test_work_that_is_cancelled_is_told_and_waited_for(errands):
         told.append("back")
 
     async def visit() -> None:
-        task = asyncio.create_task(errands.stoppable(work))
+        task = asyncio.create_task(errands.stoppable(work, ANNAS))
         while not told:
             await asyncio.sleep(0.01)
         task.cancel()
@@ -95,24 +97,40 @@ def test_work_that_is_cancelled_is_told_and_waited_for(errands):
 
 
 def test_work_gives_its_result_or_its_error(errands):
-    assert asyncio.run(errands.stoppable(lambda stop: stop.is_set())) is False
+    assert asyncio.run(errands.stoppable(lambda stop: stop.is_set(), ANNAS)) is False
     with pytest.raises(OptionError, match="as it was"):
-        asyncio.run(errands.stoppable(lambda stop: (_ for _ in ()).throw(OptionError("as it was"))))
+        asyncio.run(errands.stoppable(lambda stop: (_ for _ in ()).throw(OptionError("as it was")), ANNAS))
 
 
-def test_one_who_leaves_stops_the_own_work_and_nobody_elses(errands):
+@pytest.mark.parametrize(
+    ("stop", "stopped"),
+    [
+        (lambda errands: [errands.leave(name) for name in ("anna", None, "nobody")], [True, True, False, False, False]),
+        (lambda errands: errands.cancel(Errand("anna", "watch")), [False, True, False, False, False]),
+    ],
+    ids=["leave", "cancel"],
+)
+def test_who_leaves_or_cancels_stops_the_own_work_and_nobody_elses(errands, stop, stopped):
     def work(stop: threading.Event) -> bool:
         return stop.wait(1.0)
 
     async def visits() -> list[bool]:
-        names = ("anna", "anna", "bo", None)
-        tasks = [asyncio.create_task(errands.stoppable(work, visitor=name)) for name in names]
+        people = (ANNAS, Errand("anna", "watch"), Errand("bo", "compose"), Errand("bo", "watch"), Errand(None, "watch"))
+        tasks = [asyncio.create_task(errands.stoppable(work, errand)) for errand in people]
         await asyncio.sleep(0.2)
-        for name in ("anna", None, "nobody"):
-            errands.leave(name)
+        stop(errands)
         return await asyncio.gather(*tasks)
 
-    assert asyncio.run(visits()) == [True, True, False, False]
+    assert asyncio.run(visits()) == stopped
+
+
+def test_what_was_cancelled_on_its_way_here_does_not_begin_before_it_is_wanted_again(errands):
+    errands.cancel(ANNAS)
+    with pytest.raises(Refusal, match=STOPPED):
+        do(errands, lambda job: 1)
+    assert asyncio.run(errands.stoppable(lambda stop: 2, Errand("bo", "compose"))) == 2
+    errands.want(ANNAS)
+    assert do(errands, lambda job: 3) == 3
 
 
 def test_many_workers_have_threads_for_all_their_work(tmp_path):
@@ -121,6 +139,6 @@ def test_many_workers_have_threads_for_all_their_work(tmp_path):
     together = threading.Barrier(40, timeout=20)
 
     async def visits() -> None:
-        await asyncio.gather(*(errands.stoppable(lambda stop: together.wait()) for _ in range(40)))
+        await asyncio.gather(*(errands.stoppable(lambda stop: together.wait(), ANNAS) for _ in range(40)))
 
     asyncio.run(visits())
