@@ -127,7 +127,7 @@ class Studio:
         """The files of a variant, and a sentence on it."""
         with complaints():
             piece = visit.piece(which)
-            files = await self.errands.files(piece)
+            files = await self.errands.with_piece(piece, lambda piece: desk().files(piece))
         return *files, wording.made(piece, which, len(visit.pieces))
 
     async def judge(
@@ -159,11 +159,13 @@ class Studio:
         request: gr.Request,
     ) -> AsyncIterator[tuple[Any, ...]]:
         """Score several clips with the same wishes: a table that fills, and at the end CSV, HTML and a ZIP."""
+        from video2music.studio import batches
+
         common: Any = {"feeling": feeling, "strength": strength, "style": style, "source": source, "seed": seed}
         wished = Wishes(**common, candidates=candidates, stems=False)
         with complaints():
             errand = Errand(request.session_hash, "batch")
-            async with aclosing(self.errands.batch(clips or (), wished, errand)) as news:
+            async with aclosing(batches.score(self.errands, clips or (), wished, errand)) as news:
                 async for standing, papers in news:
                     yield *standing, *(map(str, papers) if papers else (None,) * len(wording.PAPERS))
 

@@ -51,7 +51,7 @@ def _mert(blocks: Iterable[Samples]) -> Rows:
 def _tagger(name: str, blocks: Iterable[Samples]) -> Rows:
     from emotion import taggers
 
-    return taggers.load(name).rows(blocks)
+    return taggers.load(name).rows(blocks, PATCH_EVERY_S)
 
 
 def _chroma(blocks: Iterable[Samples]) -> Rows:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emotion import checkpoint
-from emotion.fronts import PATCH_EVERY_S
 from emotion.sound import SAMPLE_RATE, Samples
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -45,20 +44,19 @@ _FILTERS = (204, 51)  # of each of the former and of the latter
 _FRONT = 2 * _FILTERS[0] + 3 * _FILTERS[1]
 _MIDDLE = 64
 _SAMPLES = (PATCH - 1) * HOP + WINDOW  # that a patch sees
-_EVERY = PATCH_EVERY_S * SAMPLE_RATE
 
 
 class Tagger(nn.Module):
     """What both networks share: rows of sound, three seconds at a time."""
 
     @torch.inference_mode()
-    def rows(self, blocks: Iterable[Samples]) -> NDArray[np.float32]:
+    def rows(self, blocks: Iterable[Samples], every_s: int) -> NDArray[np.float32]:
         """(M, ...) of mono samples at 24 kHz, M at least 1; block lengths do not matter.
 
-        Row m is of the three seconds from 6 m on, or of the last three where there are less. What is shorter than three
-        is repeated.
+        Row m is of the three seconds from m * every_s on, or of the last three where there are less. What is shorter
+        than three is repeated.
         """
-        return np.concatenate([self(spectra(samples)[None]).numpy() for samples in _patches(blocks)])
+        return np.concatenate([self(spectra(samples)[None]).numpy() for samples in _patches(blocks, every_s)])
 
 
 class Filters(nn.Module):
@@ -183,14 +181,14 @@ def _analysis() -> tuple[Tensor, Tensor]:
     return torch.hann_window(WINDOW), torch.from_numpy(filters.T).float().contiguous()
 
 
-def _patches(blocks: Iterable[Samples]) -> Iterator[Samples]:
+def _patches(blocks: Iterable[Samples], every_s: int) -> Iterator[Samples]:
     """The samples of each patch."""
     held, passed, due = np.zeros(0, np.float32), 0, 0  # `passed` samples came before those held
     for block in blocks:
         held = np.concatenate([held, np.asarray(block, np.float32)])
         while passed + len(held) >= due + _SAMPLES:
             yield held[due - passed : due - passed + _SAMPLES]
-            due += _EVERY
+            due += every_s * SAMPLE_RATE
         drop = max(min(due - passed, len(held) - _SAMPLES), 0)
         held, passed = held[drop:], passed + drop
     ends = passed + len(held)

@@ -53,7 +53,7 @@ def test_a_tagger_s_row_is_of_the_seconds_from_its_own_time_on(name):
     noise = np.random.default_rng(0).normal(0, 0.1, 10 * SAMPLE_RATE).astype(np.float32)
     front = fronts.FRONTS[name]
     start, length = round(front.every_s * SAMPLE_RATE), 186 * 384 + 768  # 187 windows
-    alone = taggers.load(name).rows([noise[start : start + length]])
+    alone = taggers.load(name).rows([noise[start : start + length]], fronts.PATCH_EVERY_S)
     np.testing.assert_allclose(front.of(np.array_split(noise, 3))[1], alone[0], atol=1e-4)
 
 

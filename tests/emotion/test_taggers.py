@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from emotion import taggers
 from emotion.errors import CheckpointError
+from emotion.fronts import PATCH_EVERY_S
 from emotion.sound import SAMPLE_RATE
 from tests.emotion.waves import slaney_filters
 
@@ -65,14 +66,14 @@ def test_spectra_are_those_that_the_authors_make_at_16_khz():
 @pytest.mark.parametrize(("seconds", "rows"), [(0.5, 1), (3.0, 1), (6.0, 1), (7.0, 2), (9.1, 2), (12.5, 3), (30.0, 5)])
 def test_there_is_a_row_every_six_seconds_and_one_at_the_end(seconds, rows, monkeypatch):
     model = taggers.VGG().eval()
-    assert model.rows([tone(seconds)]).shape == (rows, 36, 128)
+    assert model.rows([tone(seconds)], PATCH_EVERY_S).shape == (rows, 36, 128)
 
 
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=5), st.integers(0, 100))
 def test_patches_do_not_depend_on_the_lengths_of_blocks(lengths, seed):
     samples = np.random.default_rng(seed).normal(size=sum(lengths)).astype(np.float32)
     blocks = np.split(samples, np.cumsum(lengths)[:-1])
-    one, other = list(taggers._patches([samples])), list(taggers._patches(blocks))
+    one, other = list(taggers._patches([samples], PATCH_EVERY_S)), list(taggers._patches(blocks, PATCH_EVERY_S))
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -1,10 +1,11 @@
 """Several clips with common wishes: scored one after the other in a process of their own, told of as they finish."""
 
+import asyncio
 import csv
 import io
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from video2music.options import Options
 from video2music.output import files_in
 from video2music.studio import uploads
 from video2music.studio.composing import cleared, packed
-from video2music.studio.errands import Stopped
+from video2music.studio.errands import Errand, Errands, Stopped, refusals
 from video2music.studio.sentences import plain
 from video2music.studio.uploads import Limits
 from video2music.studio.wishes import Wishes
@@ -206,3 +207,24 @@ def _made(outcomes: Sequence[Outcome], out: Path) -> Iterator[Path]:
             cleared(out / told, out / told)
         if outcome.is_done:
             yield from files_in(out / outcome.name)
+
+
+async def score(errands: Errands, clips: Sequence[str | Path], wished: Wishes, errand: Errand) -> AsyncIterator[News]:
+    """Score several clips with the same wishes in a run folder, and tell each time one is settled. Raises Refusal."""
+    folder, done = errands.folder(), False
+    begun: list[Running] = []
+    try:
+        with refusals(None, folder):
+            running = await errands.stoppable(
+                partial(begin, begun, clips, wished, folder, errands.settings.limits), errand
+            )
+            while await errands.stoppable(running.news, errand):
+                yield News(standing(running.outcomes))
+            papers = await asyncio.to_thread(handed_out, running.outcomes, running.out)
+            yield News(standing(running.outcomes), papers)
+            done = True
+    finally:
+        for running in begun:
+            await asyncio.shield(asyncio.to_thread(running.stop))
+        if not done:
+            errands.kept.forget(folder)

@@ -7,23 +7,17 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from video2music.errors import Video2MusicError
 from video2music.studio import demonstration, serving
 from video2music.studio.sentences import sentence
 from video2music.studio.uploads import Limits
 from video2music.studio.visit import Piece
-from video2music.studio.wishes import Wishes
-
-if TYPE_CHECKING:
-    from video2music.studio.batches import News, Running
-    from video2music.studio.desk import Files
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +66,7 @@ class Errands:
 
         `upload` is the file that the sentence of a Refusal may name.
         """
-        folder, done = self._folder(), False
+        folder, done = self.folder(), False
         try:
             with refusals(upload, folder):
                 limits = self.settings.limits
@@ -83,38 +77,16 @@ class Errands:
             if not done:
                 self.kept.forget(folder)
 
-    async def batch(self, clips: Sequence[str | Path], wished: Wishes, errand: Errand) -> AsyncIterator["News"]:
-        """Score several clips with the same wishes, and tell each time one is settled. Raises Refusal."""
-        from video2music.studio import batches
-
-        folder, done = self._folder(), False
-        begun: list[Running] = []
-        try:
-            with refusals(None, folder):
-                begin = partial(batches.begin, begun, clips, wished, folder, self.settings.limits)
-                running = await self.stoppable(begin, errand)
-                while await self.stoppable(running.news, errand):
-                    yield batches.News(batches.standing(running.outcomes))
-                papers = await asyncio.to_thread(batches.handed_out, running.outcomes, running.out)
-                yield batches.News(batches.standing(running.outcomes), papers)
-                done = True
-        finally:
-            for running in begun:
-                await asyncio.shield(asyncio.to_thread(running.stop))
-            if not done:
-                self.kept.forget(folder)
-
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
+        """A fresh run folder. Raises Refusal."""
         with refusals():
             return self.kept.new()
 
-    async def files(self, piece: Piece) -> "Files":
-        """What there is to take home of a piece, whose age begins anew. Raises Refusal."""
-        from video2music.studio import desk
-
+    async def with_piece(self, piece: Piece, work: Callable[[Piece], T]) -> T:
+        """What a quick piece of `work` makes of what is there, whose age begins anew. Raises Refusal."""
         self.hold(piece)
         with refusals(piece.clip, piece.folder):
-            return await asyncio.to_thread(desk.files, piece)
+            return await asyncio.to_thread(work, piece)
 
     async def demo(self) -> Path:
         """The clip that the program draws itself, drawn when it is first asked for. Raises Refusal."""
