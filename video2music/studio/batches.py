@@ -29,6 +29,7 @@ from video2music.studio.sentences import plain
 from video2music.studio.uploads import Limits
 from video2music.studio.wishes import Wishes
 
+TIMEOUT_S = 3600.0  # for a clip: ten minutes, the longest, take the largest encoder 40 on two cores
 HEARD_WITHIN_S = 0.2  # that somebody asked to stop
 STATES = {DONE: "done", FAILED: "failed", WAITING: "waiting"}
 
@@ -51,7 +52,9 @@ class Running:
         self._stopped = threading.Event()
         self._news: queue.SimpleQueue[BaseException | bool] = queue.SimpleQueue()
         self._workers: list[Worker] = []
-        self._batch = Batch(plan(Job(clip, options) for clip in clips), out, hire=self._hired, tell=self._tell)
+        self._batch = Batch(
+            plan(Job(clip, options) for clip in clips), out, hire=self._hired, tell=self._tell, timeout_s=TIMEOUT_S
+        )
         self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
         self._thread.start()
 
