@@ -121,6 +121,7 @@ $(VENV)/.system: | $(BIN)/python
 	fi
 	@touch $@
 
+# Python compiles what it imports by itself; to compile all of PyTorch beforehand would double the time that this takes.
 $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.system
 	@index=; \
 	if [ -n "$(TORCH_INDEX)" ] && [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null && \
@@ -129,6 +130,6 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.system
 		index="--extra-index-url $(TORCH_INDEX)"; \
 	fi; \
 	echo "installing the packages into $(VENV), which takes some minutes the first time"; \
-	$(BIN)/python -m pip install --disable-pip-version-check $$index -c constraints.txt -e '.[app,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $$index -c constraints.txt -e '.[app,dev]'
 	@$(BIN)/python -c "import cv2" || { echo "OpenCV lacks a library: sudo apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
 	@touch $@
