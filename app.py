@@ -2,8 +2,9 @@
 
 import logging
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -317,11 +318,9 @@ class Results(NamedTuple):
         return [self.frame, *self.players, self.which, *self.views]
 
 
-def build(settings: serving.Settings | None = None) -> gr.Blocks:
+def build(studio: Studio) -> gr.Blocks:
     """The page, not yet served."""
-    settings = settings or serving.Settings()
-    studio = Studio(settings)
-    with gr.Blocks(title=wording.TITLE, **serving.blocks(settings)) as page:
+    with gr.Blocks(title=wording.TITLE, **serving.blocks(studio.settings)) as page:
         gr.Markdown(wording.WELCOME)
         with gr.Tabs():
             with gr.Tab("Score a clip", elem_id="tab-score"):
@@ -659,11 +658,15 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     wait_quietly()  # before the first piece brings torch
     try:
-        settings = serving.read(sys.argv[1:])
-        page = build(settings)
+        studio = Studio(serving.read(sys.argv[1:]))
     except UserError as error:
         sys.exit(f"error: {error}")
-    serve(page, settings)
+    page = build(studio)
+    serve(page, studio.settings, prevent_thread_lock=True)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    studio.errands.close()  # before the server, which would wait for all that is under way
+    page.close()
 
 
 if __name__ == "__main__":

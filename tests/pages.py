@@ -40,7 +40,7 @@ def served_page(root: Path, **wishes: Any) -> Iterator[gr.Blocks]:
 
     settings = serving.Settings(root=root, port=free_port(), **wishes)
     with own_environment():
-        page = app.build(settings)
+        page = app.build(app.Studio(settings))
         app.serve(page, settings, prevent_thread_lock=True, quiet=True)
         try:
             yield page

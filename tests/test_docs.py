@@ -372,6 +372,15 @@ def test_the_limits_of_a_number_are_those_of_the_loader(heading, key, low, high)
             styles.parse(style_with(heading, key, value), where="docs")
 
 
+def test_the_lines_for_a_server_and_for_a_scheduler_are_read_by_the_programs_own_readers():
+    from video2music.studio import serving
+
+    (line,) = re.findall(r"^\S*python app\.py (.*)$", PAGES["docs/serving.md"].read_text(), re.MULTILINE)
+    assert serving.read(shlex.split(line), {}).limits.clip_s == 300
+    (line,) = re.findall(r"^video2music .*\$SLURM_ARRAY_TASK_ID.*$", PAGES["docs/batches.md"].read_text(), re.MULTILINE)
+    read_by_its_own_parser(*program(words(line.replace("$SLURM_ARRAY_TASK_ID", "3"))[1]))
+
+
 def test_the_options_of_the_page_are_those_of_its_server():
     from video2music.studio import serving
 

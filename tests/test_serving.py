@@ -507,6 +507,21 @@ def test_cancelling_stops_the_work_and_frees_the_worker(server, tmp_path):
 
 
 @pytest.mark.slow
+def test_ctrl_c_ends_the_server_at_once_whatever_is_under_way(tmp_path):
+    long = draw_clip(tmp_path / "long.mp4", seconds=28)
+    with serving_process(tmp_path) as process:
+        server = Server(process.port, tmp_path / "cache" / "studio")
+        event = wished(server, wishes(server, long, candidates=16))
+        assert event.status == 200
+        wait_for(lambda: runs_of(server))
+        time.sleep(2)
+        began_s = time.monotonic()
+        process.interrupt()
+        assert time.monotonic() - began_s < 20
+        assert "Traceback" not in process.log.read_text()
+
+
+@pytest.mark.slow
 def test_closing_the_page_stops_what_runs_for_it(server, tmp_path):
     long = draw_clip(tmp_path / "long.mp4", seconds=28)
     config = json.loads(server.ask("GET", "/config").body)

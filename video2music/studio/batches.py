@@ -24,7 +24,7 @@ from video2music.options import Options
 from video2music.output import files_in
 from video2music.studio import uploads
 from video2music.studio.composing import cleared, packed
-from video2music.studio.errands import Errand, Errands, Stopped, refusals
+from video2music.studio.errands import Errand, Errands, Stopped, outlast, refusals
 from video2music.studio.sentences import plain
 from video2music.studio.uploads import Limits
 from video2music.studio.wishes import Wishes
@@ -222,12 +222,14 @@ async def score(errands: Errands, clips: Sequence[str | Path], wished: Wishes, e
                 partial(begin, begun, clips, wished, folder, errands.settings.limits), errand
             )
             while await errands.stoppable(running.news, errand):
+                for upload in clips:  # the last may wait for hours
+                    errands.kept.touch(upload)
                 yield News(standing(running.outcomes))
-            papers = await asyncio.to_thread(handed_out, running.outcomes, running.out)
+            papers = await errands.stoppable(lambda _stop: handed_out(running.outcomes, running.out), errand)
             yield News(standing(running.outcomes), papers)
             done = True
     finally:
         for running in begun:
-            await asyncio.shield(asyncio.to_thread(running.stop))
+            await outlast(asyncio.ensure_future(asyncio.to_thread(running.stop)))
         if not done:
             errands.kept.forget(folder)

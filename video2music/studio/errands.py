@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -60,6 +61,7 @@ class Errands:
         self._door = threading.Lock()  # errands begin and end in one thread, and visitors leave in another
         self._under_way: dict[Errand, set[threading.Event]] = {}
         self._unwanted: set[Errand] = set()
+        self._closed = False
 
     async def run(self, work: Callable[[Job], T], tell: Tell, errand: Errand, *, upload: Path, keep: bool = True) -> T:
         """What `work` returns; its folder goes when it fails, is stopped, or need not be kept. Raises Refusal.
@@ -67,6 +69,7 @@ class Errands:
         `upload` is the file that the sentence of a Refusal may name.
         """
         folder, done = self.folder(), False
+        self.kept.touch(upload)
         try:
             with refusals(upload, folder):
                 limits = self.settings.limits
@@ -113,14 +116,14 @@ class Errands:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:
                 stop.set()
-                await _outlast(running)
+                await outlast(running)
                 raise
 
     @contextmanager
     def _noted(self, stop: threading.Event, errand: Errand) -> Iterator[None]:
         """Keep in mind how to stop an errand. Raises Stopped for one that nobody wants."""
         with self._door:
-            if errand in self._unwanted:
+            if self._closed or errand in self._unwanted:
                 raise Stopped(errand.kind)
             self._under_way.setdefault(errand, set()).add(stop)
         try:
@@ -156,6 +159,13 @@ class Errands:
                 for stop in stops if errand.visitor == visitor else ():
                     stop.set()
 
+    def close(self) -> None:
+        """Stop all work for good."""
+        with self._door:
+            self._closed = True
+            for stop in chain.from_iterable(self._under_way.values()):
+                stop.set()
+
 
 @contextmanager
 def refusals(upload: Path | None = None, folder: Path | None = None) -> Iterator[None]:
@@ -179,8 +189,8 @@ def _stopping(tell: Tell, stop: threading.Event) -> Tell:
     return told
 
 
-async def _outlast(running: "asyncio.Future[T]") -> None:
-    """Wait for work that was told to stop, however often we are told to stop waiting."""
+async def outlast(running: "asyncio.Future[T]") -> None:
+    """Wait for work that is coming to its end, however often we are told to stop waiting."""
     while not running.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([running])

@@ -1,6 +1,7 @@
 """Work for visitors: stopped when nobody wants it any more, told of in sentences, and gone with its folder."""
 
 import asyncio
+import os
 import threading
 import time
 
@@ -22,8 +23,8 @@ def errands(tmp_path):
 
 def do(errands, work, *, tell=lambda stage, share: None, **more):
     """What an errand gives."""
-    upload = errands.kept.root / "letter.mp4"
-    return asyncio.run(errands.run(work, tell, ANNAS, upload=upload, **more))
+    given = {"upload": errands.kept.root / "letter.mp4", **more}
+    return asyncio.run(errands.run(work, tell, ANNAS, **given))
 
 
 def folders(errands):
@@ -40,6 +41,25 @@ def test_what_nobody_foresaw_is_a_sentence_too(errands):
     with pytest.raises(Refusal, match="ZeroDivisionError"):
         do(errands, lambda job: 1 / 0)
     assert folders(errands) == []
+
+
+def test_an_upload_that_is_worked_on_is_not_old(errands):
+    upload = errands.kept.root / ("ab" * 32) / "clip.mp4"
+    upload.parent.mkdir()
+    upload.write_bytes(b"film")
+    for path in (upload, upload.parent):
+        os.utime(path, (0, 0))
+    assert do(errands, lambda job: errands.kept.clean(), upload=upload) == 0 and upload.exists()
+
+
+def test_nothing_begins_after_the_end_and_what_is_under_way_ends(errands):
+    def work(job):
+        errands.close()
+        job.tell("watch", 0.5)
+
+    for _ in range(2):
+        with pytest.raises(Refusal, match=STOPPED):
+            do(errands, work)
 
 
 def test_an_error_is_told_without_the_servers_folders(errands):
