@@ -23,11 +23,12 @@ START_S = 180  # importing everything on a machine whose cores are taken
 
 @dataclass(frozen=True)
 class Server:
-    """The running page: its address, the seconds until it answered, and what it wrote to its terminal."""
+    """The running page: its address, the seconds until it answered, what it wrote to its terminal, and its process."""
 
     address: str
     start_s: float
     log: Path
+    process: "subprocess.Popen[bytes]"
 
 
 def chromium_here() -> str | None:
@@ -69,7 +70,7 @@ def serving(folder: Path, **environment: str) -> Iterator[Server]:
         try:
             address = f"http://127.0.0.1:{port}/"
             _await(address, process, log)
-            yield Server(address, time.perf_counter() - begun, log)
+            yield Server(address, time.perf_counter() - begun, log, process)
         finally:
             process.terminate()
             try:
