@@ -14,25 +14,27 @@ from emotion.errors import UserError
 from emotion.threads import wait_quietly
 from video2music.errors import OptionError
 from video2music.studio import drawing, serving, uploads, wishes, wording
-from video2music.studio.errands import STOPPED, Errand, Errands, Refusal, Tell
+from video2music.studio.errands import STOPPED, Cancelled, Errand, Errands, Refusal, Tell
 from video2music.studio.progress import Progress
-from video2music.studio.visit import EVERYTHING, Visit, favourite
+from video2music.studio.visit import EVERYTHING, Piece, Visit, favourite
 from video2music.studio.wishes import ANY_KEY, CURVE, DEFAULT, PICTURE, POINT, Wishes
 
 SLOTS = 6  # variants that are shown side by side
+MOST_NUMBERS = 1000  # of variants that a visitor may come to
 # Gradio may take what was cancelled to be under way until it ends; "once" would swallow the next press.
 AGAIN: Any = {"trigger_mode": "multiple"}
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 SCROLL = "() => document.getElementById('results')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
 CSS = """
 .gradio-container { max-width: 1280px !important; }
-.players > * { min-width: 280px !important; }
+.players { display: grid !important; grid-template-columns: repeat(auto-fit, minmax(min(280px, 100%), 1fr)); }
+.players > .hidden, .players > .hide { display: none; }
 .home > * { flex: 1 1 140px !important; min-width: 0 !important; }
 #clip button[aria-label^="Trim"], #clip button[aria-label^="Reset"] { display: none; }
 #clip button.icon-button.padded:not(:last-of-type) { display: none; }
 #watched:not(:has(svg)) { display: none; }
 #drawing, #drawing .styler { background: transparent; }
-#status { min-height: 4.5em; }
+#compose-status { min-height: 4.5em; }
 footer .divider { display: none; }
 @media (max-width: 640px) { #clip { height: 220px !important; } }
 """
@@ -99,7 +101,7 @@ class Studio:
                 upload=upload,
             )
         visit.begin(pieces)
-        return await self.variant((favourite(pieces) or 0) + 1, visit)
+        return await self.variant(chosen(visit), visit)
 
     async def reroll(
         self,
@@ -111,25 +113,26 @@ class Studio:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, ...]:
         """Draw a variant anew, whole but for what is kept, or one section; it comes beside the others."""
-        locks = () if redraw else tuple(keep)
+        section = int(redraw or EVERYTHING)
+        locks = () if section else tuple(keep or ())
         with complaints():
             piece = visit.piece(which)
             self.errands.hold(piece)
             anew = await self.errands.run(
-                lambda job: desk().reroll(job, piece, number=visit.next_roll(), section=int(redraw), locks=locks),
+                lambda job: desk().reroll(job, piece, number=visit.next_roll(), section=section, locks=locks),
                 run_bar(progress),
                 Errand(request.session_hash, "compose"),
                 upload=piece.clip,
             )
-        visit.add(anew, SLOTS)
-        return await self.variant(len(visit.pieces), visit)
+        gone = visit.add(anew, SLOTS)
+        return await self.variant(visit.pieces[-1].number, visit, gone)
 
-    async def variant(self, which: int, visit: Visit) -> tuple[Any, ...]:
+    async def variant(self, which: int, visit: Visit, gone: Sequence[Piece] = ()) -> tuple[Any, ...]:
         """The files of a variant, and a sentence on it."""
         with complaints():
             piece = visit.piece(which)
             files = await self.errands.with_piece(piece, lambda piece: desk().files(piece))
-        return *files, wording.made(piece, which, len(visit.pieces))
+        return *files, wording.made(piece, gone)
 
     async def judge(
         self,
@@ -178,12 +181,22 @@ class Studio:
     def want_piece(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says while something is composed: it can be cancelled, and nothing else begun."""
         self.errands.want(Errand(request.session_hash, "compose"))
-        return gr.Button(interactive=False), gr.Button(visible=True), gr.Button(interactive=False), wording.WORKING
+        return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(visible=True), wording.WORKING
 
     def cancel_piece(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says when the visitor has stopped that."""
         self.errands.cancel(Errand(request.session_hash, "compose"))
         return *after_work(), STOPPED
+
+    def after_piece(self, request: gr.Request) -> Any:
+        """What the page says when something is composed, unless the visitor has asked for the next meanwhile."""
+        return gr.skip() if self.errands.is_open(Errand(request.session_hash, "compose")) else after_work()
+
+    def without_piece(self, request: gr.Request) -> Any:
+        """What the page says when nothing came of it; a cancelled one may be told of late."""
+        errand = Errand(request.session_hash, "compose")
+        told = self.errands.is_open(errand) or self.errands.is_cancelled(errand)
+        return gr.skip() if told else wording.FAILED
 
     def want_batch(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says while a batch is scored: it can be cancelled."""
@@ -193,7 +206,11 @@ class Studio:
     def cancel_batch(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says when the visitor has stopped a batch."""
         self.errands.cancel(Errand(request.session_hash, "batch"))
-        return *after_scoring(), wording.STOPPED_BATCH
+        return *after_scoring(), wording.STOPPED_BATCH, []
+
+    def after_batch(self, request: gr.Request) -> Any:
+        """What the page says when a batch is done, unless the visitor has asked for the next meanwhile."""
+        return gr.skip() if self.errands.is_open(Errand(request.session_hash, "batch")) else after_scoring()
 
     def leave(self, request: gr.Request) -> None:
         """Stop what runs for a visitor who closed the page."""
@@ -206,7 +223,8 @@ def complaints() -> Iterator[None]:
     try:
         yield
     except (Refusal, OptionError) as error:
-        raise gr.Error(str(error), title="This did not work", duration=None, print_exception=False) from None
+        shown = not isinstance(error, Cancelled)  # who pressed Cancel knows
+        raise gr.Error(str(error), duration=None, visible=shown, print_exception=False) from None
 
 
 def handed_in(file: str | None, otherwise: str) -> Path:
@@ -236,9 +254,8 @@ def stage_bar(progress: Callable[..., object]) -> Tell:
 
 def show_pieces(visit: Visit, which: int | None = None) -> list[Any]:
     """The players, the choice among them, and what there is to see of the chosen one, in the order of Results.all."""
-    best = favourite(visit.pieces)
-    which = which or (best or 0) + 1
-    names = wording.variants(len(visit.pieces), best)
+    which = which or chosen(visit)
+    names = wording.variants(visit.pieces, favourite(visit.pieces))
     players: list[Any] = [
         gr.Video(str(piece.result.video), label=name, visible=True)
         for piece, (name, _) in zip(visit.pieces, names, strict=True)
@@ -254,7 +271,12 @@ def show_pieces(visit: Visit, which: int | None = None) -> list[Any]:
 
 def show_newest(visit: Visit) -> list[Any]:
     """What is shown after a piece was rolled again: the new one."""
-    return show_pieces(visit, len(visit.pieces))
+    return show_pieces(visit, visit.pieces[-1].number)
+
+
+def chosen(visit: Visit) -> int:
+    """The number of the piece to look at first: the one that fits best."""
+    return visit.pieces[favourite(visit.pieces) or 0].number
 
 
 def show_piece(which: int, visit: Visit) -> list[Any]:
@@ -262,6 +284,14 @@ def show_piece(which: int, visit: Visit) -> list[Any]:
     with complaints():
         piece = visit.piece(which)
     return [*desk().views(piece, visit), gr.Dropdown(wording.parts(piece.sections), value=EVERYTHING)]
+
+
+class Work(NamedTuple):
+    """Widgets of work that takes a while: what begins it, what ends it, and what is said of it."""
+
+    begin: gr.Button
+    cancel: gr.Button
+    status: gr.Markdown
 
 
 class Clips(NamedTuple):
@@ -304,7 +334,7 @@ class Results(NamedTuple):
     roll: gr.HTML
     redraw: gr.Dropdown
     keep: gr.CheckboxGroup
-    reroll: gr.Button
+    rolling: Work
     home: list[gr.DownloadButton]
 
     @property
@@ -349,28 +379,23 @@ def score_tab(studio: Studio) -> None:
             clips = clip_widgets()
         with gr.Column(scale=4, min_width=320):
             wished, drawn = wish_widgets(studio.settings)
-            with gr.Row():
-                compose = gr.Button("Compose", variant="primary", elem_id="compose")
-                cancel = gr.Button("Cancel", variant="stop", elem_id="cancel", visible=False)
-            status = gr.Markdown(wording.IDLE, label="Sentence", elem_id="status")
+            composing = work_widgets("Compose", "compose", wording.IDLE)
     results = result_widgets()
     watching(studio, clips, wished, drawn)
-    buttons = [compose, cancel, results.reroll]
-    work, outputs = serving.work(studio.settings), [*results.home, status]
-    pressed: Any = {"fn": studio.want_piece, "outputs": [*buttons, status], **AGAIN, **PRIVATE}
-    composing = compose.click(**pressed).success(
-        studio.compose, [clips.clip, *wished, visit], outputs, api_name="compose", show_progress_on=status, **work
-    )
-    rolling = results.reroll.click(**pressed).success(
-        studio.reroll, [results.which, results.redraw, results.keep, visit], outputs, api_name="reroll",
-        show_progress_on=status, **work,
-    )  # fmt: skip
-    for event, show in ((composing, show_pieces), (rolling, show_newest)):
-        event.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
-    for event in (composing, rolling):
-        event.then(after_work, None, buttons, **PRIVATE)
-        event.failure(after_failure, None, [*buttons, status], **PRIVATE)
-    cancel.click(studio.cancel_piece, None, [*buttons, status], cancels=[composing, rolling], **PRIVATE)
+    begins, outputs = [composing.begin, results.rolling.begin], [*results.home, composing.status]
+    for work, fn, inputs, show in (
+        (composing, studio.compose, [clips.clip, *wished, visit], show_pieces),
+        (results.rolling, studio.reroll, [results.which, results.redraw, results.keep, visit], show_newest),
+    ):
+        touched = [*begins, work.cancel, work.status]
+        done = work.begin.click(studio.want_piece, None, touched, **AGAIN, **PRIVATE).success(
+            fn, inputs, [*results.home, work.status], api_name=fn.__name__, show_progress_on=work.status,
+            **serving.work(studio.settings),
+        )  # fmt: skip
+        done.success(show, visit, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
+        done.then(studio.after_piece, None, touched[:-1], **PRIVATE)
+        done.failure(studio.without_piece, None, work.status, **PRIVATE)
+        work.cancel.click(studio.cancel_piece, None, touched, cancels=done, **PRIVATE)
     results.which.input(show_piece, [results.which, visit], results.views, trigger_mode="always_last", **PRIVATE)
     results.which.input(
         studio.variant,
@@ -382,6 +407,14 @@ def score_tab(studio: Studio) -> None:
         trigger_mode="always_last",
     )
     results.redraw.change(show_locks, results.redraw, results.keep, **PRIVATE)
+
+
+def work_widgets(words: str, name: str, idle: str, *, variant: Any = "primary") -> Work:
+    """What begins work of a name, what ends it, and a sentence on it."""
+    with gr.Row():
+        begin = gr.Button(words, variant=variant, elem_id=name)
+        cancel = gr.Button("Cancel", variant="stop", elem_id=f"{name}-cancel", visible=False)
+    return Work(begin, cancel, gr.Markdown(idle, label="Sentence", elem_id=f"{name}-status"))
 
 
 def clip_widgets() -> Clips:
@@ -477,7 +510,7 @@ def result_widgets() -> Results:
                 gr.Video(interactive=False, visible=False, elem_id=f"variant-{number + 1}", height=260)
                 for number in range(SLOTS)
             ]
-        which = gr.Radio(wording.variants(SLOTS), value=1, label="Look at", visible=False, elem_id="which")
+        which = gr.Radio(list(range(1, MOST_NUMBERS)), value=1, label="Look at", visible=False, elem_id="which")
         with gr.Row(elem_classes="home"):
             home = [
                 gr.DownloadButton(name, size="sm", elem_id=f"download-{kind}") for kind, name in wording.HOME.items()
@@ -486,9 +519,9 @@ def result_widgets() -> Results:
             with gr.Row():
                 redraw = gr.Dropdown(wording.parts(), value=EVERYTHING, label="Draw anew", elem_id="redraw")
                 keep = gr.CheckboxGroup(list(wording.LOCKS), label="But keep", elem_id="keep")
-            reroll = gr.Button("Roll again", size="md", elem_id="reroll")
+            rolling = work_widgets("Roll again", "reroll", "", variant="secondary")
         compared, verdict, chart, roll = (view(name, heading) for name, heading in wording.VIEWS.items())
-    return Results(frame, players, which, compared, verdict, chart, roll, redraw, keep, reroll, home)
+    return Results(frame, players, which, compared, verdict, chart, roll, redraw, keep, rolling, home)
 
 
 def view(name: str, heading: str) -> gr.HTML:
@@ -528,12 +561,7 @@ def show_locks(part: int) -> gr.CheckboxGroup:
 
 def after_work() -> tuple[Any, ...]:
     """Nothing is composed any more."""
-    return gr.Button(interactive=True), gr.Button(visible=False), gr.Button(interactive=True)
-
-
-def after_failure() -> tuple[Any, ...]:
-    """What the page says when nothing came of the work."""
-    return *after_work(), wording.FAILED
+    return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(visible=False)
 
 
 def judge_tab(studio: Studio) -> None:
@@ -551,13 +579,19 @@ def judge_tab(studio: Studio) -> None:
             go = gr.Button("Listen", variant="primary", elem_id="judge-go")
             taken = gr.DownloadButton("Figures (.json)", size="sm", interactive=False, elem_id="judge-json")
         with gr.Column(scale=2, min_width=320):
-            judged = gr.HTML("<p>Nothing was heard yet.</p>", label="Judged", elem_id="judged", min_height=120)
+            judged = gr.HTML(wording.UNHEARD, label="Judged", elem_id="judged", min_height=120)
             figures = gr.JSON(visible=False, label="Figures")
     judging = go.click(
         studio.judge, [music, who], [figures, judged, taken], api_name="judge", show_progress_on=judged,
         **serving.work(studio.settings),
     )  # fmt: skip
     judging.success(enable, None, taken, **PRIVATE)
+    judging.failure(without_judgement, None, [figures, judged, taken], **PRIVATE)
+
+
+def without_judgement() -> tuple[Any, ...]:
+    """What was heard before is not what this file is like."""
+    return None, wording.UNHEARD, gr.DownloadButton(value=None, interactive=False)
 
 
 def batch_tab(studio: Studio) -> None:
@@ -595,10 +629,9 @@ def batch_tab(studio: Studio) -> None:
         studio.batch, [clips, *wished], [table, status, *taken], api_name="batch", show_progress_on=status,
         **serving.work(studio.settings),
     )  # fmt: skip
-    scoring.then(after_scoring, None, [go, cancel], **PRIVATE)
-    scoring.failure(after_scoring, None, [go, cancel], **PRIVATE)
+    scoring.then(studio.after_batch, None, [go, cancel], **PRIVATE)
     scoring.success(lambda: [enable()] * len(taken), None, taken, **PRIVATE)
-    cancel.click(studio.cancel_batch, None, [go, cancel, status], cancels=scoring, **PRIVATE)
+    cancel.click(studio.cancel_batch, None, [go, cancel, status, table], cancels=scoring, **PRIVATE)
 
 
 def enable() -> gr.DownloadButton:

@@ -100,10 +100,10 @@ def test_the_bar_names_stages(visit):
 
 def test_a_visitor_rolls_again_and_may_go_back_to_what_was_before(visit, visitor, home):
     *again, said = visitor.predict(1, 0, ["form"], api_name="/reroll")
-    assert "Variant 2 of 2" in said
-    assert Path(again[2]).read_bytes() != home.midi.read_bytes()
+    assert said.startswith("Variant 2, 1 anew, but its bars and tempo: ")
+    assert Path(again[2]).read_bytes() != home.midi.read_bytes() and Path(again[2]).name == "my holiday-2.mid"
     *before, said = visitor.predict(1, api_name="/variant")
-    assert "Variant 1 of 2" in said and Path(before[2]).read_bytes() == home.midi.read_bytes()
+    assert said.startswith("Variant 1: ") and Path(before[2]).read_bytes() == home.midi.read_bytes()
 
 
 def test_another_visitor_has_none_of_it(visit, stranger):

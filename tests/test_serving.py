@@ -471,7 +471,7 @@ def test_forty_requests_at_once_are_each_answered_with_their_own_or_told_to_wait
     assert len(refused) + len(served_) == 40 and 8 <= len(served_) <= 20
     for number, (ended, files) in served_:
         assert ended == "complete", files
-        video, _, midi, _, _, manifest, _ = files
+        video, _, midi, _, _, _, _, manifest, _ = files
         told = json.loads(busy.fetch(quote(manifest["path"])).body)
         assert told["options"]["seed"] == 100 + number and Path(told["input"]["path"]).name == f"clip {number}.mp4"
         assert picture_packets(Path(video["path"])) == picture_packets(clips[number])

@@ -21,7 +21,7 @@ from scipy.io import wavfile
 from tests.browser.visitor import NARROW, WIDE, Visitor, stages_in
 
 LENGTH_S, CUTS_S = 10.0, (4.0, 7.0)
-DOWNLOADS = ("video", "music", "midi", "chords", "stems", "manifest")
+DOWNLOADS = ("video", "music", "midi", "chart", "sheet", "chords", "stems", "manifest")
 VIEWS = ("compared", "verdict", "chart", "roll")
 
 
@@ -221,7 +221,7 @@ def test_every_field_and_button_of_the_result_says_what_it_is_for(scored):
 def redrawn(scored, tmp_path_factory):
     """A third piece: the first section of the one looked at drawn anew."""
     someone = scored.someone
-    someone.choose("redraw", "section 1")
+    someone.choose("redraw", "section A")
     someone.press("reroll")
     someone.wait_until(lambda: someone.part("variant-3").locator("video").is_visible(), "the third piece")
     folder = tmp_path_factory.mktemp("redrawn")

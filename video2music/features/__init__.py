@@ -2,7 +2,9 @@
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ __all__ = ["extract", "load", "save"]
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[float], None]
+WAITING_S = 0.2  # between two words of one who waits
 
 
 def extract(
@@ -71,15 +74,35 @@ def _extract(
     whole = until_s is None  # a part looks other when it is all there is to see, so the whole's cache is no help
     kept = folder if whole else None
     kept = kept and cache_path(clip.path, encoder=choice.name, weights=choice.weights(), folder=kept)
-    found = kept and recall(kept)
-    if found:
-        on_progress(1.0)
-        return found
-    encoder = choice.load(device=device, on_progress=on_download)
-    seen = _Watch(clip, choice.name, encoder, on_progress, until_s or math.inf).features()
-    if kept:
-        keep(seen, kept)
-    return seen
+    with _alone(kept, on_progress):
+        found = kept and recall(kept)
+        if found:
+            on_progress(1.0)
+            return found
+        encoder = choice.load(device=device, on_progress=on_download)
+        seen = _Watch(clip, choice.name, encoder, on_progress, until_s or math.inf).features()
+        if kept:
+            keep(seen, kept)
+        return seen
+
+
+_watched: dict[Path, threading.Lock] = {}
+
+
+@contextmanager
+def _alone(kept: Path | None, on_progress: OnProgress) -> Iterator[None]:
+    """One thread of a process watches a clip; the others wait for what it keeps, and tell that they do."""
+    if kept is None:
+        yield
+        return
+    lock = _watched.setdefault(kept, threading.Lock())
+    while not lock.acquire(timeout=WAITING_S):
+        on_progress(0.0)
+    try:
+        yield
+    finally:
+        _watched.pop(kept, None)
+        lock.release()
 
 
 @dataclass

@@ -5,10 +5,11 @@ import csv
 import io
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from emotion.files import whole_file
@@ -16,7 +17,7 @@ from video2music import pipeline, styles
 from video2music.batch import summary
 from video2music.batch.faults import WorkerLost
 from video2music.batch.jobs import Job, plan
-from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
+from video2music.batch.journal import DONE, FAILED, WAITING, Outcome, failed
 from video2music.batch.local import LocalWorker
 from video2music.batch.running import Batch
 from video2music.batch.scoring import Worker, shared_out
@@ -28,10 +29,11 @@ from video2music.studio.errands import Errand, Errands, Stopped, outlast, refusa
 from video2music.studio.sentences import plain
 from video2music.studio.uploads import Limits
 from video2music.studio.wishes import Wishes
+from video2music.studio.wording import feels
 
 TIMEOUT_S = 3600.0  # for a clip: ten minutes, the longest, take the largest encoder 40 on two cores
 HEARD_WITHIN_S = 0.2  # that somebody asked to stop
-STATES = {DONE: "done", FAILED: "failed", WAITING: "waiting"}
+STATES = {DONE: "done", FAILED: "failed", WAITING: "to come"}
 
 
 class Running:
@@ -43,25 +45,29 @@ class Running:
         options: Options,
         out: Path,
         *,
+        refused: Mapping[int, str] = MappingProxyType({}),
         hire: Callable[[], Worker] | None = None,
     ) -> None:
-        """Begin. Raises UserError for wishes that no clip could be granted."""
+        """Begin, but for clips whose places are in `refused`, with why. Raises UserError for wishes nobody can have."""
         pipeline.check(options, styles.read(options.style))
         self.out = out
         self._hire = hire or partial(LocalWorker, threads=shared_out(1))
         self._stopped = threading.Event()
         self._news: queue.SimpleQueue[BaseException | bool] = queue.SimpleQueue()
         self._workers: list[Worker] = []
-        self._batch = Batch(
-            plan(Job(clip, options) for clip in clips), out, hire=self._hired, tell=self._tell, timeout_s=TIMEOUT_S
-        )
+        jobs = [Job(clip, options) for clip in clips]
+        self._refused = {place: failed(jobs[place], why) for place, why in refused.items()}
+        wanted = plan(job for place, job in enumerate(jobs) if place not in refused)
+        self._batch = Batch(wanted, out, hire=self._hired, tell=self._tell, timeout_s=TIMEOUT_S)
         self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
         self._thread.start()
 
     @property
     def outcomes(self) -> list[Outcome]:
         """What came of each clip so far, in order, by the names that the visitor knows."""
-        return [self._plain(outcome) for outcome in self._batch.outcomes]
+        scored = iter(self._batch.outcomes)
+        count = len(self._refused) + len(self._batch.outcomes)
+        return [self._plain(self._refused.get(place) or next(scored)) for place in range(count)]
 
     def news(self, stop: threading.Event | None = None) -> bool:
         """Wait until a clip is settled; False when that was the last.
@@ -123,10 +129,10 @@ def begin(
     Raises UserError, and Stopped when `stop` was set before it began.
     """
     paths = [Path(clip) for clip in clips]
-    uploads.clips(paths, limits)
+    refused = uploads.clips(paths, limits)
     if stop.is_set():
         raise Stopped("batch")
-    begun.append(Running(paths, wished.options(folder), folder / "scored"))
+    begun.append(Running(paths, wished.options(folder), folder / "scored", refused=refused))
     return begun[0]
 
 
@@ -165,7 +171,7 @@ def _row(outcome: Outcome) -> list[str]:
     return [
         outcome.clip,
         STATES[outcome.status],
-        "{valence:+.2f} / {arousal:+.2f} ({quadrant})".format(**outcome.heard) if outcome.heard else "",
+        feels(outcome.heard["valence"], outcome.heard["arousal"]) if outcome.heard else "",
         _seconds(outcome.duration_s),
         _seconds(outcome.seconds),
         "; ".join(filter(None, (outcome.sentence, *outcome.notes))),
@@ -217,7 +223,7 @@ async def score(errands: Errands, clips: Sequence[str | Path], wished: Wishes, e
     folder, done = errands.folder(), False
     begun: list[Running] = []
     try:
-        with refusals(None, folder):
+        with refusals(None, folder), errands.settling(errand):
             running = await errands.stoppable(
                 partial(begin, begun, clips, wished, folder, errands.settings.limits), errand
             )

@@ -1,6 +1,8 @@
 """Pieces for a clip: watched, composed, rolled again whole or in part, and handed out."""
 
 import json
+import os
+import shutil
 import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,6 +16,7 @@ from video2music.options import Options
 from video2music.studio.visit import EVERYTHING, Piece
 from video2music.values import VideoFeatures
 
+HANDED_OUT = "handed out"  # a folder in that of a run
 _ROLL_DRAW = 6  # a stream of its own under the seed, as those of `pipeline`
 
 
@@ -71,10 +74,26 @@ def packed(files: Iterable[Path], made: Path, *, root: Path) -> Path:
     return made
 
 
+def named(piece: Piece, path: Path) -> Path:
+    """A file of a piece under a name that is not that of another variant's. Raises OSError."""
+    stem = piece.result.manifest.stem
+    if piece.number == 1:
+        return path
+    made = piece.folder / HANDED_OUT / f"{stem}-{piece.number}{path.name.removeprefix(stem)}"
+    if not made.exists():
+        made.parent.mkdir(exist_ok=True)
+        with whole_file(made) as partial:
+            try:
+                os.link(path, partial)
+            except OSError:  # a disk without links
+                shutil.copyfile(path, partial)
+    return made
+
+
 def told(piece: Piece) -> Path:
     """The manifest to hand out, without the server's folders. Raises OSError."""
     kept = piece.result.manifest
-    made = piece.folder / "handed out" / kept.relative_to(piece.folder)
+    made = piece.folder / HANDED_OUT / kept.relative_to(piece.folder)
     made.parent.mkdir(parents=True, exist_ok=True)
     return cleared(kept, made)
 

@@ -8,7 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from video2music.studio import composing, drawing, feeling, harmony_chart, judging, roll, uploads, verdict, watched
+from video2music.studio import (
+    composing,
+    drawing,
+    feeling,
+    harmony_chart,
+    judging,
+    roll,
+    uploads,
+    verdict,
+    watched,
+    wording,
+)
 from video2music.studio.errands import Job
 from video2music.studio.visit import Piece, Visit, favourite
 from video2music.studio.wishes import Wishes
@@ -48,6 +59,8 @@ class Files(NamedTuple):
     video: str
     music: str
     midi: str
+    chart: str
+    sheet: str
     chords: str
     stems: str | None
     manifest: str
@@ -69,7 +82,8 @@ def compose(job: Job, clip: Path, wished: Wishes) -> tuple[Piece, ...]:
 
 def reroll(job: Job, piece: Piece, number: int, section: int, locks: Iterable[str]) -> Piece:
     """Draw a piece anew, one section or all but its locks."""
-    return composing.roll(piece, job.folder, job.tell, number=number, section=section, locks=locks)
+    rolled = composing.roll(piece, job.folder, job.tell, number=number, section=section, locks=locks)
+    return replace(rolled, origin=wording.origin(piece, section, locks))
 
 
 def judge(job: Job, music: Path, who: str) -> Judged:
@@ -83,7 +97,7 @@ def judge(job: Job, music: Path, who: str) -> Judged:
 
 def views(piece: Piece, visit: Visit) -> Views:
     """All pictures of a variant, beside the others of the visit."""
-    others = [replace(one.scored, name=f"Variant {number}") for number, one in enumerate(visit.pieces, start=1)]
+    others = [replace(one.scored, name=wording.variant(one)) for one in visit.pieces]
     return Views(
         verdict.table(others, best=favourite(visit.pieces)) if len(others) > 1 else "",
         verdict.view(piece.scored),
@@ -94,12 +108,9 @@ def views(piece: Piece, visit: Visit) -> Views:
 
 def files(piece: Piece) -> Files:
     """What there is to take home; now the stems are packed and the manifest told. Raises OSError."""
-    made, stems = piece.result, composing.stems(piece)
-    return Files(
-        str(made.video),
-        str(made.audio),
-        str(made.midi),
-        str(made.chords),
-        str(stems) if stems else None,
-        str(composing.told(piece)),
-    )
+    made = piece.result
+    found = (
+        made.video, made.audio, made.midi, made.chart, made.lead_sheet, made.chords, composing.stems(piece),
+        composing.told(piece),
+    )  # fmt: skip
+    return Files._make(str(composing.named(piece, path)) if path else None for path in found)

@@ -7,10 +7,11 @@ import asyncio
 import contextvars
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import chain
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -25,11 +26,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Tell = Callable[[str, float], None]
 
-STOPPED = "Stopped. What was there before stays."
+STOPPED = "Stopped. Nothing new was made."
 
 
 class Refusal(Video2MusicError):
     """What a visitor is told in place of a result."""
+
+
+class Cancelled(Refusal):
+    """The same for one who asked for that."""
 
 
 class Stopped(Exception):
@@ -51,6 +56,16 @@ class Job(NamedTuple):
     limits: Limits
 
 
+@dataclass
+class _Standing:
+    """What is known of an errand: how often it was asked for, whether the last time is open, and how to stop it."""
+
+    asked: int = 0
+    is_open: bool = False
+    is_unwanted: bool = False
+    stops: set[threading.Event] = field(default_factory=set)
+
+
 class Errands:
     """What visitors have asked one page for. `kept` are the folders of their runs. Raises OptionError."""
 
@@ -59,8 +74,7 @@ class Errands:
         self.kept = serving.prepare(settings)
         self._threads = ThreadPoolExecutor(2 * settings.workers + 2, "errand")  # for work, for watching, and to spare
         self._door = threading.Lock()  # errands begin and end in one thread, and visitors leave in another
-        self._under_way: dict[Errand, set[threading.Event]] = {}
-        self._unwanted: set[Errand] = set()
+        self._known: defaultdict[Errand, _Standing] = defaultdict(_Standing)
         self._closed = False
 
     async def run(self, work: Callable[[Job], T], tell: Tell, errand: Errand, *, upload: Path, keep: bool = True) -> T:
@@ -71,7 +85,7 @@ class Errands:
         folder, done = self.folder(), False
         self.kept.touch(upload)
         try:
-            with refusals(upload, folder):
+            with refusals(upload, folder), self.settling(errand):
                 limits = self.settings.limits
                 found = await self.stoppable(lambda stop: work(Job(folder, _stopping(tell, stop), limits)), errand)
             done = keep
@@ -123,21 +137,35 @@ class Errands:
     def _noted(self, stop: threading.Event, errand: Errand) -> Iterator[None]:
         """Keep in mind how to stop an errand. Raises Stopped for one that nobody wants."""
         with self._door:
-            if self._closed or errand in self._unwanted:
+            standing = self._known[errand]
+            if self._closed or standing.is_unwanted:
                 raise Stopped(errand.kind)
-            self._under_way.setdefault(errand, set()).add(stop)
+            standing.stops.add(stop)
         try:
             yield
         finally:
             with self._door:
-                self._under_way[errand].discard(stop)
-                if not self._under_way[errand]:
-                    del self._under_way[errand]
+                standing.stops.discard(stop)
+                if standing == _Standing():
+                    self._known.pop(errand, None)
+
+    @contextmanager
+    def settling(self, errand: Errand) -> Iterator[None]:
+        """An errand is no longer open afterwards, unless it was asked for anew meanwhile."""
+        standing = self._known.get(errand, _Standing())
+        asked = standing.asked
+        try:
+            yield
+        finally:
+            with self._door:
+                if standing.asked == asked:
+                    standing.is_open = False
 
     def want(self, errand: Errand) -> None:
-        """Take back that an errand was cancelled: the visitor has asked anew."""
+        """Open an errand, whatever was cancelled before: the visitor has asked for it."""
         with self._door:
-            self._unwanted.discard(errand)
+            standing = self._known[errand]
+            standing.asked, standing.is_open, standing.is_unwanted = standing.asked + 1, True, False
 
     def cancel(self, errand: Errand) -> None:
         """Stop an errand, also one that is still on its way here, until it is wanted again.
@@ -145,26 +173,35 @@ class Errands:
         A browser can cancel only what the server has told it the number of, so that a quick hand would miss.
         """
         with self._door:
-            self._unwanted.add(errand)
-            for stop in self._under_way.get(errand, ()):
+            standing = self._known[errand]
+            standing.is_open, standing.is_unwanted = False, True
+            for stop in standing.stops:
                 stop.set()
 
-    def leave(self, visitor: str | None) -> None:
-        """Stop all work of a visitor who has closed the page."""
-        if visitor is None:
-            return
+    def is_open(self, errand: Errand) -> bool:
+        """Whether an errand was asked for and has neither ended nor been cancelled."""
         with self._door:
-            self._unwanted = {errand for errand in self._unwanted if errand.visitor != visitor}
-            for errand, stops in self._under_way.items():
-                for stop in stops if errand.visitor == visitor else ():
+            return errand in self._known and self._known[errand].is_open
+
+    def is_cancelled(self, errand: Errand) -> bool:
+        """Whether an errand was cancelled and not asked for again."""
+        with self._door:
+            return errand in self._known and self._known[errand].is_unwanted
+
+    def leave(self, visitor: str | None) -> None:
+        """Stop all work of a visitor who has closed the page, and forget what is known of it."""
+        with self._door:
+            for errand in [errand for errand in self._known if errand.visitor == visitor is not None]:
+                for stop in self._known.pop(errand).stops:
                     stop.set()
 
     def close(self) -> None:
         """Stop all work for good."""
         with self._door:
             self._closed = True
-            for stop in chain.from_iterable(self._under_way.values()):
-                stop.set()
+            for standing in self._known.values():
+                for stop in standing.stops:
+                    stop.set()
 
 
 @contextmanager
@@ -173,7 +210,7 @@ def refusals(upload: Path | None = None, folder: Path | None = None) -> Iterator
     try:
         yield
     except Stopped:
-        raise Refusal(STOPPED) from None
+        raise Cancelled(STOPPED) from None
     except Exception as error:  # the page's outer edge
         raise Refusal(sentence(error, upload, folder)) from None
 

@@ -30,6 +30,7 @@ STYLE = """
 .v2m .bar.pickup { border-left-style: dotted; } .v2m .bar.opens { border-left: 4px double currentColor; }
 .v2m .bar small { grid-column: 1 / -1; font-size: 11px; color: var(--soft); } .v2m .bar small b { margin-right: 4px; }
 .v2m .bar span { font-weight: 600; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+@container (max-width: 480px) { .v2m .bar span { font-size: 12px; letter-spacing: -.03em; } }
 .v2m .bar i { position: absolute; top: 0; bottom: 0; width: 2px; background: var(--cut); }
 """
 
@@ -84,7 +85,8 @@ def _met(found: Sequence[Miss]) -> str:
     told = f"Cuts that meet a bar line within {1000 * MET_S:.0f} ms: {met} of {len(found)}"
     if round(abs(worst.late_ms)) == 0:
         return f"{told}."
-    return f"{told}; the farthest from one, at {exact(worst.cut_s)}, is {abs(worst.late_ms):.0f} ms off."
+    farthest = f"the farthest from one, at {exact(worst.cut_s)}, is {abs(worst.late_ms):.0f} ms off"
+    return f"{told}; {farthest}. Where cuts crowd, the music goes for the strongest."
 
 
 def _grid(form: Form, marks: str) -> str:

@@ -5,7 +5,7 @@ server keeps it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -93,20 +93,29 @@ def clip(path: Path | str, limits: Limits = STANDARD) -> media.Clip:
     return found
 
 
-def clips(paths: Sequence[Path | str], limits: Limits = STANDARD) -> tuple[media.Clip, ...]:
-    """Clips that may be scored one after the other. Raises UploadError, of the first that may not."""
+def clips(paths: Sequence[Path | str], limits: Limits = STANDARD) -> Mapping[int, str]:
+    """The places of clips that may not be scored one after the other with the rest, each with why.
+
+    Raises UploadError where none may, or all of them are too much.
+    """
     if not paths:
         raise UploadError("there is no clip: add one at least")
     if len(paths) > limits.clips:
         raise UploadError(f"{len(paths)} clips are too many: hand in {limits.clips} at most, and the rest afterwards")
-    found = tuple(clip(path, limits) for path in paths)
-    together_s = sum(one.duration_s or 0.0 for one in found)
+    refused, together_s = {}, 0.0
+    for place, path in enumerate(paths):
+        try:
+            together_s += clip(path, limits).duration_s or 0.0
+        except UploadError as error:
+            refused[place] = str(error)
+    if len(refused) == len(paths):
+        raise UploadError(refused[0])
     if together_s > limits.clips_s:
         raise UploadError(
-            f"the {len(found)} clips last {_span(together_s)} in all, and {_span(limits.clips_s)} is the most: "
+            f"the {len(paths)} clips last {_span(together_s)} in all, and {_span(limits.clips_s)} is the most: "
             "hand in fewer at a time"
         )
-    return found
+    return refused
 
 
 def music(path: Path | str, limits: Limits = STANDARD) -> None:

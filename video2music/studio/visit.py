@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,16 @@ EVERYTHING = 0  # in place of the number of a section
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One scored clip: where the upload lies, which run folder is its own, and what was made there."""
+    """One scored clip: where the upload lies, which run folder is its own, and what was made there.
+
+    `number` is what the page calls it, from 1 on, and `origin` says in words which other piece it was rolled from.
+    """
 
     clip: Path
     folder: Path
     result: Result
+    number: int = 1
+    origin: str = ""
 
     @cached_property
     def replay(self) -> "Replay":
@@ -65,27 +70,33 @@ class Visit:
 
     def __init__(self) -> None:
         self.pieces: tuple[Piece, ...] = ()
-        self._lock, self._rolls = threading.Lock(), itertools.count(1)
+        self._lock, self._rolls, self._last = threading.Lock(), itertools.count(1), 0
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "Visit":
         return Visit()
 
     def begin(self, pieces: Iterable[Piece]) -> None:
-        """Put new pieces in the place of those that were there."""
+        """Put new pieces in the place of those that were there, numbered from 1 on."""
         with self._lock:
-            self.pieces = tuple(pieces)
+            self.pieces = tuple(replace(piece, number=number) for number, piece in enumerate(pieces, start=1))
+            self._last = len(self.pieces)
 
-    def add(self, piece: Piece, most: int) -> None:
-        """Put a piece beside the others; of more than `most` the oldest are no longer shown."""
+    def add(self, piece: Piece, most: int) -> tuple[Piece, ...]:
+        """Put a piece beside the others under the next number; of more than `most` the oldest go, and are returned."""
         with self._lock:
-            self.pieces = (*self.pieces, piece)[-most:]
+            self._last += 1
+            found = (*self.pieces, replace(piece, number=self._last))
+            self.pieces = found[-most:]
+            return found[:-most]
 
     def piece(self, number: float | None) -> Piece:
-        """A piece by its number from 1, as a widget gives it. Raises OptionError."""
-        for place, piece in enumerate(self.pieces, start=1):
-            if place == number:
+        """A piece by its number, as a widget gives it. Raises OptionError."""
+        for piece in self.pieces:
+            if piece.number == number:
                 return piece
-        raise OptionError(f"there is no variant {number}: the page shows {len(self.pieces)}; compose one first")
+        here = ", ".join(str(piece.number) for piece in self.pieces)
+        advice = f"the page shows {here}" if here else "compose one first"
+        raise OptionError(f"there is no variant {number}: {advice}")
 
     def next_roll(self) -> int:
         """A number that this visit has not had before, to roll a piece with."""

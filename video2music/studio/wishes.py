@@ -19,7 +19,7 @@ PICTURE, POINT, CURVE = "picture", "point", "curve"
 FEELINGS = (PICTURE, *PLACES, POINT, CURVE)
 ANY_KEY = "any"
 MOST_VARIANTS, MOST_CANDIDATES = 4, 16
-LONGEST_CURVE = 100_000  # letters
+LONGEST_PRIMER, LONGEST_CURVE = 400, 100_000  # letters
 CURVE_FILE = "curve.csv"
 
 
@@ -75,6 +75,8 @@ class Wishes:
             raise OptionError(f"unknown feeling {self.feeling!r}: choose one of {', '.join(FEELINGS)}")
         if self.style not in styles.names():  # a path would be opened
             raise OptionError(f"no style {self.style!r}: choose one of {', '.join(styles.names())}")
+        if len(self.primer or "") > LONGEST_PRIMER:
+            raise OptionError(f"the first chords have {len(self.primer)} letters: {LONGEST_PRIMER} are the most")
         for name, most in (("variants", MOST_VARIANTS), ("candidates", MOST_CANDIDATES)):
             if (getattr(self, name) or 0) > most:
                 raise OptionError(

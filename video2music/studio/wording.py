@@ -1,16 +1,16 @@
 """What the page says: names of what can be chosen, headings, sentences, and feelings and counts in plain words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 from emotion.affect import EMOTIONS, UNDECIDED
-from video2music import styles
+from video2music import chart, styles
 from video2music.options import SOURCES
 from video2music.studio import wishes
 from video2music.studio.visit import EVERYTHING, Piece
 from video2music.studio.wishes import ANY_KEY, CURVE, PICTURE, POINT
-from video2music.svg import clock
+from video2music.svg import exact
 
 
 class Stage(NamedTuple):
@@ -69,15 +69,18 @@ HOME = MappingProxyType({
     "video": "Video",
     "music": "Music (WAV)",
     "midi": "MIDI",
-    "chords": "Chord chart (.lab)",
+    "chart": "Chord chart (.txt)",
+    "sheet": "Lead sheet (MusicXML)",
+    "chords": "Chords (.lab)",
     "stems": "Instruments (ZIP)",
     "manifest": "Manifest (.json)",
 })  # fmt: skip
 PAPERS = MappingProxyType({"csv": "Summary (CSV)", "html": "Summary (HTML)", "zip": "All of it (ZIP)"})
 NO_CLIP = "There is no clip yet: upload one first, or take the demo clip."
+UNHEARD = "<p>Nothing was heard yet.</p>"
 NO_MUSIC = "There is no music yet: drop a sound or a MIDI file first."
 VIEWS = MappingProxyType({"compared": "", "verdict": "Verdict", "chart": "Bars and chords", "roll": "Notes"})
-IDLE, WORKING = "Nothing is composed yet.", "Composing…"
+IDLE, WORKING = "Nothing is composed yet.", ""  # the bar tells what is done meanwhile
 FAILED = "Nothing new was composed. What was there before stays."
 STOPPED_BATCH = "Stopped. What was not finished is gone."
 MOST_SECTIONS = 200  # that can be drawn anew; ten minutes have fewer
@@ -99,27 +102,43 @@ def counted(number: int, what: str) -> str:
     return f"{number or 'no'} {what}{'s' * (number != 1)}"
 
 
-def made(piece: Piece, number: int, count: int) -> str:
-    """A line on what was made, the variant of a number among so many."""
+def made(piece: Piece, gone: Sequence[Piece] = ()) -> str:
+    """A line on what was made, and on older pieces that are `gone` for it."""
     composition, result = piece.replay.composition, piece.result
-    variant = f"Variant {number} of {count}" if count > 1 else "Done"
-    return (
-        f"**{variant}**: {result.duration_s:.0f} s of music in {composition.key}, "
+    told = (
+        f"{variant(piece)}: {result.duration_s:.0f} s of music in {composition.key}, "
         f"{composition.form.tempi[0].bpm:.0f} beats a minute, made in {sum(result.seconds.values()):.0f} s."
     )
+    return " ".join([told, *(f"Variant {one.number} has made room for it." for one in gone)])
 
 
-def variants(count: int, best: int | None = None) -> list[tuple[str, int]]:
-    """What so many variants are called, with their numbers; the one whose place is `best` is marked."""
-    favourite = best + 1 if count > 1 and best is not None else None
-    return [(f"Variant {one}" + " · best match" * (one == favourite), one) for one in range(1, count + 1)]
+def variant(piece: Piece) -> str:
+    """What a piece is called, with where it came from."""
+    return f"Variant {piece.number}" + (f", {piece.origin}" if piece.origin else "")
+
+
+def variants(pieces: Sequence[Piece], best: int | None) -> list[tuple[str, int]]:
+    """What pieces are called, with their numbers; of several the one whose place is `best` is marked."""
+    marked = len(pieces) > 1
+    return [
+        (variant(piece) + " · best match" * (marked and place == best), piece.number)
+        for place, piece in enumerate(pieces)
+    ]
+
+
+def origin(piece: Piece, section: int, locks: Iterable[str]) -> str:
+    """Where a piece comes from that was rolled from another: one section of it, or all but what was kept."""
+    if section != EVERYTHING:
+        return f"section {chart.letter(section - 1)} of {piece.number} anew"
+    kept = " and ".join(words for words, lock in LOCKS if lock in locks)
+    return f"{piece.number} anew" + (f", but {kept}" if kept else "")
 
 
 def parts(spans_s: Sequence[tuple[float, float]] | None = None) -> list[tuple[str, int]]:
     """What of a piece can be drawn anew, given from where to where its sections reach; as many as one may have."""
-    names = [f"section {number}" for number in range(1, MOST_SECTIONS + 1)]
+    names = [f"section {chart.letter(place)}" for place in range(MOST_SECTIONS)]
     if spans_s is not None:
-        spans = (f"{clock(start_s)} to {clock(end_s)}" for start_s, end_s in spans_s)
+        spans = (f"{exact(start_s)} to {exact(end_s)}" for start_s, end_s in spans_s)
         names = [f"{name}, {span}" for name, span in zip(names, spans, strict=False)]
     return [("everything", EVERYTHING), *((name, number) for number, name in enumerate(names, start=1))]
 

@@ -2,6 +2,7 @@
 
 import shutil
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -124,6 +125,12 @@ def test_the_cache_spares_the_decoding(video, tmp_path, count_decodes):
     again = extract(video, encoder="color", cache=tmp_path / "cache")
     assert len(count_decodes) == 1
     assert same(first, again)
+
+
+def test_of_two_at_once_one_watches_and_the_other_waits(video, tmp_path, count_decodes):
+    with ThreadPoolExecutor(2) as people:
+        one, other = people.map(lambda _: extract(video, encoder="color", cache=tmp_path / "cache"), range(2))
+    assert len(count_decodes) == 1 and same(one, other)
 
 
 def test_the_cache_knows_a_clip_by_its_content(video, tmp_path, count_decodes):

@@ -70,7 +70,7 @@ def test_a_batch_that_is_stopped_ends_at_once_and_the_rest_waits(uploads, tmp_pa
     with pytest.raises(Stopped):
         settled(running)
     assert clerk.killed.is_set()
-    assert sorted(row[1] for row in batches.standing(running.outcomes).rows).count("waiting") == 2
+    assert sorted(row[1] for row in batches.standing(running.outcomes).rows).count("to come") == 2
 
 
 def test_wishes_that_no_clip_could_be_granted_are_refused_before_anything_begins(uploads, tmp_path):

@@ -153,7 +153,10 @@ def test_of_more_pieces_than_fit_the_oldest_go(visit, pieces):
     someone = copy.deepcopy(visit)
     for piece in (*pieces, *pieces):
         someone.add(piece, most=3)
-    assert someone.pieces == (pieces[1], *pieces)
+    assert [piece.number for piece in someone.pieces] == [2, 3, 4]
+    assert [piece.result for piece in someone.pieces] == [piece.result for piece in (pieces[1], *pieces)]
+    assert [piece.number for piece in someone.add(pieces[0], most=2)] == [2, 3]
+    assert someone.piece(5).result is pieces[0].result
 
 
 @pytest.mark.parametrize("number", [0, 3, -1])

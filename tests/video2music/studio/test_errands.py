@@ -9,7 +9,7 @@ import pytest
 
 from tests.pages import own_environment
 from video2music.errors import MediaError, OptionError
-from video2music.studio.errands import STOPPED, Errand, Errands, Refusal
+from video2music.studio.errands import STOPPED, Cancelled, Errand, Errands, Refusal
 from video2music.studio.serving import Settings
 
 ANNAS = Errand("anna", "compose")
@@ -151,6 +151,31 @@ def test_what_was_cancelled_on_its_way_here_does_not_begin_before_it_is_wanted_a
     assert asyncio.run(errands.stoppable(lambda stop: 2, Errand("bo", "compose"))) == 2
     errands.want(ANNAS)
     assert do(errands, lambda job: 3) == 3
+
+
+def test_an_errand_is_open_until_it_ends_or_is_cancelled_and_only_the_last_press_counts(errands):
+    def asked_anew(job):
+        errands.cancel(ANNAS)
+        errands.want(ANNAS)
+        job.tell("watch", 0.5)
+
+    errands.want(ANNAS)
+    with pytest.raises(Cancelled):
+        do(errands, asked_anew)
+    assert errands.is_open(ANNAS) and not errands.is_cancelled(ANNAS)
+    assert do(errands, lambda job: errands.is_open(ANNAS)) is True
+    assert not errands.is_open(ANNAS)
+    errands.want(ANNAS)
+    errands.cancel(ANNAS)
+    assert not errands.is_open(ANNAS) and errands.is_cancelled(ANNAS)
+
+
+def test_nothing_is_kept_in_mind_of_those_who_have_gone(errands):
+    do(errands, lambda job: 1)
+    errands.want(ANNAS)
+    errands.leave("anna")
+    do(errands, lambda job: 1)
+    assert not errands._known
 
 
 def test_many_workers_have_threads_for_all_their_work(tmp_path):

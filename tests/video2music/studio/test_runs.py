@@ -115,7 +115,10 @@ def test_no_way_of_writing_a_path_leads_out_of_the_run(tmp_path_factory, tail):
 def _shared(factory, made=[]):  # noqa: B006 one folder for all examples
     if not made:
         made.append(Runs(factory.mktemp("shared") / "root"))
-        (made[0].new() / "a").write_bytes(b"film")
+        for folder in (made[0].new(), made[0].root, made[0].root.parent):
+            (folder / "a").write_bytes(b"film")
+            (folder / "run").mkdir()
+            (folder / "run" / "a").write_bytes(b"film")
     return made[0]
 
 

@@ -160,7 +160,11 @@ def test_a_limit_that_is_none_is_refused(limit):
 
 def test_clips_of_a_batch_are_counted_and_added_up(made):
     short = [film(made / f"{number}.mp4", times_ms=SECOND_MS) for number in range(3)]
-    assert len(uploads.clips(short[:1], SMALL)) == 1
+    assert uploads.clips(short[:1], SMALL) == {}
+    (letter := made / "letter.mp4").write_text("Dear film,")
+    assert list(uploads.clips([letter, short[0]], SMALL)) == [0]
+    with pytest.raises(UploadError, match=r"letter\.mp4 is not a video"):
+        uploads.clips([letter], SMALL)
     for clips, told in (
         (short, "3 clips are too many"),
         (short[:2], "last 2 seconds in all"),
