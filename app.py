@@ -25,18 +25,21 @@ MOST_NUMBERS = 1000  # of variants that a visitor may come to
 AGAIN: Any = {"trigger_mode": "multiple"}
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 SCROLL = "() => document.getElementById('results')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
+ONE_AT_A_TIME = """() => document.querySelectorAll('.players > :not(#%s) video').forEach(film => film.pause())"""
 CSS = """
 .gradio-container { max-width: 1280px !important; }
 .players { display: grid !important; grid-template-columns: repeat(auto-fit, minmax(min(280px, 100%), 1fr)); }
 .players > .hidden, .players > .hide { display: none; }
-.home > * { flex: 1 1 140px !important; min-width: 0 !important; }
+.home { display: grid !important; grid-template-columns: repeat(4, 1fr); }
+.home > * { min-width: 0 !important; }
 #clip button[aria-label^="Trim"], #clip button[aria-label^="Reset"] { display: none; }
 #clip button.icon-button.padded:not(:last-of-type) { display: none; }
 #watched:not(:has(svg)) { display: none; }
 #drawing, #drawing .styler { background: transparent; }
-#compose-status { min-height: 4.5em; }
+#compose-status { min-height: 4.5em; } #reroll-status { min-height: 3.5em; }
+#batch-table th * { word-break: normal !important; overflow-wrap: normal !important; }
 footer .divider { display: none; }
-@media (max-width: 640px) { #clip { height: 220px !important; } }
+@media (max-width: 640px) { #clip { height: 220px !important; } .home { grid-template-columns: 1fr 1fr; } }
 """
 
 
@@ -510,6 +513,8 @@ def result_widgets() -> Results:
                 gr.Video(interactive=False, visible=False, elem_id=f"variant-{number + 1}", height=260)
                 for number in range(SLOTS)
             ]
+            for player in players:
+                player.play(None, None, None, js=ONE_AT_A_TIME % player.elem_id, **PRIVATE)
         which = gr.Radio(list(range(1, MOST_NUMBERS)), value=1, label="Look at", visible=False, elem_id="which")
         with gr.Row(elem_classes="home"):
             home = [

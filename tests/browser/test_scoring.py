@@ -151,6 +151,15 @@ def test_both_variants_can_be_played(scored):
     assert play(scored.someone, "variant-2").length_s == pytest.approx(LENGTH_S, abs=0.1)
 
 
+def test_one_film_pauses_the_other(scored):
+    one, other = (scored.someone.part(f"variant-{number}").locator("video") for number in (1, 2))
+    for film in (one, other):
+        film.evaluate("film => film.play()")
+    scored.someone.wait_until(lambda: one.evaluate("film => film.paused"), "the end of the first")
+    assert not other.evaluate("film => film.paused")
+    other.evaluate("film => film.pause()")
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_view_shows_something(scored, view):
     assert scored.someone.part(view).is_visible()

@@ -1,18 +1,22 @@
 """Uploads with common wishes: scored by a stand-in where the order of things matters, once by the program itself."""
 
+import asyncio
 import csv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.pages import own_environment
 from tests.video2music.conftest import draw_clip
 from tests.video2music.studio.clerk import Clerk
 from video2music import Options
 from video2music.errors import OptionError
 from video2music.studio import batches
 from video2music.studio.batches import Running
-from video2music.studio.errands import Stopped
+from video2music.studio.errands import Errand, Errands, Stopped
+from video2music.studio.serving import Settings
+from video2music.studio.wishes import Wishes
 from video2music.studio.wording import BATCH_COLUMNS
 
 
@@ -71,6 +75,62 @@ def test_a_batch_that_is_stopped_ends_at_once_and_the_rest_waits(uploads, tmp_pa
         settled(running)
     assert clerk.killed.is_set()
     assert sorted(row[1] for row in batches.standing(running.outcomes).rows).count("to come") == 2
+
+
+@pytest.fixture
+def errands(tmp_path):
+    with own_environment():
+        yield Errands(Settings(root=tmp_path / "root"))
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Two clips, and a letter by the name of a third."""
+    clips = [draw_clip(tmp_path / f"{name}.mp4", seconds=1, size=(64, 48)) for name in ("one", "two")]
+    (tmp_path / "letter.mp4").write_text("Dear film,")
+    return [clips[0], tmp_path / "letter.mp4", clips[1]]
+
+
+BOS = Errand("bo", "batch")
+
+
+def test_a_visitor_is_told_of_every_clip_and_one_that_is_no_film_stops_no_other(errands, films, monkeypatch):
+    monkeypatch.setattr(batches, "LocalWorker", lambda threads: Clerk())
+
+    async def visit():
+        return [news async for news in batches.score(errands, films, Wishes(), BOS)]
+
+    *under_way, last = asyncio.run(visit())
+    assert [row[:2] for row in under_way[0].standing.rows] == [
+        ["one.mp4", "to come"], ["letter.mp4", "failed"], ["two.mp4", "to come"],
+    ]  # fmt: skip
+    assert [row[1] for row in last.standing.rows] == ["done", "failed", "done"]
+    assert "not a video" in last.standing.rows[1][-1] and all(news.papers is None for news in under_way)
+    assert last.papers.zip.is_file() and last.papers.zip.is_relative_to(errands.kept.root)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "cancelled twice", "left alone"])
+def test_a_batch_that_nobody_waits_for_ends_its_worker_and_leaves_no_folder(errands, films, monkeypatch, end):
+    clerk = Clerk(gate=True)
+    monkeypatch.setattr(batches, "LocalWorker", lambda threads: clerk)
+
+    async def visit():
+        news = batches.score(errands, films, Wishes(), BOS)
+        while not any(row[1] == "done" for row in (await anext(news)).standing.rows):
+            pass
+        if end == "left alone":
+            await news.aclose()
+            return
+        waiting = asyncio.ensure_future(anext(news))
+        await asyncio.sleep(0.1)
+        for _ in range(2 if "twice" in end else 1):
+            waiting.cancel()
+            await asyncio.sleep(0.01)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(visit())
+    assert clerk.killed.is_set() and list(errands.kept.root.glob("run-*")) == []
 
 
 def test_wishes_that_no_clip_could_be_granted_are_refused_before_anything_begins(uploads, tmp_path):
