@@ -675,7 +675,8 @@ def after_scoring() -> tuple[Any, Any]:
 
 
 def theme() -> gr.themes.Base:
-    """Plain and quiet, in the fonts of the visitor's machine; white letters are easy to read on the main button."""
+    """Plain and quiet, in the fonts of the visitor's machine; white letters are easy to read on the main button, and so
+    are empty boxes in the dark."""
     fonts: Any = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
     dark, darker = "*primary_700", "*primary_800"
     return gr.themes.Default(primary_hue="teal", neutral_hue="slate", **fonts).set(
@@ -683,6 +684,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_dark=dark,
         button_primary_background_fill_hover=darker,
         button_primary_background_fill_hover_dark=darker,
+        checkbox_border_color_dark="*neutral_400",
     )
 
 
