@@ -118,30 +118,11 @@ def searching() -> Row:
 
 
 def judging() -> Row:
-    """Seconds in which the selecting judge, once loaded, hears a minute's sound and MIDI."""
-    import emotion.judge
-    from emotion import synthesis
-    from video2music import midi
-    from video2music.values import Key, Note, Score, Section, Track
+    """Seconds in which each judge, once loaded, hears a minute of sound."""
+    from emotion.evaluate import sound
 
-    judge = emotion.judge.load("poolingvq")
-    notes = tuple(Note(step / 6, step / 6 + 0.3, 48 + step * 7 % 36, 60 + step % 30) for step in range(350))
-    score = Score((Track("piano", 0, notes),), (Section(0.0, 60.0, 120.0),), 4, Key(0, "major"), 60.0)
-    with tempfile.TemporaryDirectory() as folder:
-        path, sound = Path(folder, "minute.mid"), Path(folder, "minute.wav")
-        midi.write(score, path)
-        _write_wav(sound, np.concatenate(list(synthesis.render(path, duration_s=60.0))))
-        return {"60 s, sound and MIDI s": [_seconds(lambda: judge.hear(sound, path)) for _ in range(REPEATS)]}
-
-
-def _write_wav(path: Path, samples: np.ndarray) -> None:
-    import wave
-
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(samples.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(44_100)
-        file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    runs = [sound.seconds(repeats=1) for _ in range(REPEATS)]
+    return {f"60 s, {name} s": [run[name] for run in runs] for name in runs[0]}
 
 
 def batches(work: Path) -> Row:
