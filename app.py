@@ -238,7 +238,10 @@ def handed_in(file: str | None, otherwise: str) -> Path:
 
 
 def desk() -> Any:
-    """The desk that does the work, imported when it is first needed, because it brings torch."""
+    """The desk that does the work, with its models; loaded when it is first needed, because that takes seconds."""
+    from video2music.studio import warming
+
+    warming.ready()
     from video2music.studio import desk
 
     return desk

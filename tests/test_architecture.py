@@ -83,7 +83,7 @@ AT_IMPORT = {
     "plain values": {
         "MappingProxyType", "TypeVar", "frozenset", "set", "replace", "tuple", "object", "range", "len", "slice",
         "combinations", "math.log", "names.split", "Fraction", "Path", "re.compile", "logging.getLogger", "partial",
-        "ctypes.CFUNCTYPE", "ctypes.POINTER", "threading.Lock",
+        "ctypes.CFUNCTYPE", "ctypes.POINTER", "threading.Lock", "threading.Event",
     },
     "the house's own small values": {
         "AMTConfig", "Bar", "Chord", "Chord.from_id", "Chord.parse", "Ensemble", "Front", "Kind", "Lean", "Limits",

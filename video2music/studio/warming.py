@@ -7,13 +7,24 @@ from emotion.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_begun = threading.Lock()  # taken by the first visitor, and kept
+_door, _done = threading.Lock(), threading.Event()
 
 
 def begin() -> None:
-    """Load what composing needs in the background; a second call does nothing."""
-    if _begun.acquire(blocking=False):
-        threading.Thread(target=_load, name="load-models", daemon=True).start()
+    """Load what composing needs in the background, unless that is done."""
+    if not _done.is_set():
+        threading.Thread(target=ready, name="load-models", daemon=True).start()
+
+
+def ready() -> None:
+    """Load what composing needs, unless that is done; whoever comes meanwhile waits.
+
+    Two threads must not import at the same time what imports late: to the second one transformers looks empty.
+    """
+    with _door:
+        if not _done.is_set():
+            _load()
+            _done.set()
 
 
 def _load() -> None:
