@@ -9,7 +9,7 @@ from tests.browser.visitor import Visitor
 from video2music import demo
 from video2music.encode import encode
 
-REPEATS = 4
+REPEATS = 2
 CLIP_S, FPS = 10, 8
 WISHES = {"color, 1 candidate": "1", "as it comes": None}
 SCORED_WITHIN_S = 300
