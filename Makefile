@@ -121,7 +121,7 @@ $(VENV)/.system: | $(BIN)/python
 	fi
 	@touch $@
 
-# Python compiles what it imports by itself; to compile all of PyTorch beforehand would double the time that this takes.
+# Python compiles what it imports by itself, so that pip need not compile all of every package beforehand.
 $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.system
 	@index=; \
 	if [ -n "$(TORCH_INDEX)" ] && [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null && \

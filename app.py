@@ -15,7 +15,7 @@ from emotion.threads import wait_quietly
 from video2music.errors import OptionError
 from video2music.studio import drawing, serving, uploads, wishes, wording
 from video2music.studio.errands import STOPPED, Cancelled, Errand, Errands, Refusal, Tell
-from video2music.studio.progress import Progress
+from video2music.studio.progress import RunProgress
 from video2music.studio.visit import EVERYTHING, Piece, Visit, favourite
 from video2music.studio.wishes import ANY_KEY, CURVE, DEFAULT, PICTURE, POINT, Wishes
 
@@ -249,7 +249,7 @@ def desk() -> Any:
 
 def run_bar(progress: Callable[..., object], variants: int = 1) -> Tell:
     """The pipeline's stages as one bar that names the stage."""
-    done = Progress({name: stage.share for name, stage in wording.STAGES.items()}, variants=variants)
+    done = RunProgress({name: stage.share for name, stage in wording.STAGES.items()}, variants=variants)
     return lambda stage, fraction: progress(done.at(stage, fraction), desc=wording.STAGES[stage].name)
 
 

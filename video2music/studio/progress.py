@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 
-class Progress:
+class RunProgress:
     """The stages of a run as one bar: the first comes once, the others once for every variant.
 
     `shares` are the stages in order, each with about how much of the time it takes.

@@ -183,7 +183,7 @@ def test_many_workers_have_threads_for_all_their_work(tmp_path):
         errands = Errands(Settings(root=tmp_path / "root", workers=20))
     together = threading.Barrier(40, timeout=20)
 
-    async def visits() -> None:
-        await asyncio.gather(*(errands.stoppable(lambda stop: together.wait(), ANNAS) for _ in range(40)))
+    async def visits() -> list[int]:
+        return await asyncio.gather(*(errands.stoppable(lambda stop: together.wait(), ANNAS) for _ in range(40)))
 
-    asyncio.run(visits())
+    assert sorted(asyncio.run(visits())) == list(range(40))
