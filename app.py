@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from emotion.errors import UserError
-from emotion.threads import wait_quietly
+from emotion.runtime import wait_quietly
 from video2music.errors import OptionError
-from video2music.studio import drawing, serving, uploads, wishes, wording
-from video2music.studio.errands import STOPPED, Cancelled, Errand, Errands, Refusal, Tell
-from video2music.studio.progress import RunProgress
-from video2music.studio.visit import EVERYTHING, Piece, Visit, favourite
+from video2music.studio import curve as drawing
+from video2music.studio import serving, text, uploads, wishes
+from video2music.studio.jobs import STOPPED, Cancelled, Errand, Errands, Refusal, RunProgress, Tell
+from video2music.studio.session import EVERYTHING, Piece, Visit, favourite
 from video2music.studio.wishes import ANY_KEY, CURVE, DEFAULT, PICTURE, POINT, Wishes
 
 SLOTS = 6  # variants that are shown side by side
@@ -59,7 +59,7 @@ class Studio:
     ) -> tuple[Any, ...]:
         """What there is to see in the clip, as HTML, and the feeling of its picture as a curve to draw on."""
         with complaints():
-            upload = handed_in(clip, wording.NO_CLIP)
+            upload = handed_in(clip, text.NO_CLIP)
             return await self.errands.run(
                 lambda job: desk().watch(job, upload, encoder),
                 stage_bar(progress),
@@ -96,7 +96,7 @@ class Studio:
             encoder, stems,
         )  # fmt: skip
         with complaints():
-            upload = handed_in(clip, wording.NO_CLIP)
+            upload = handed_in(clip, text.NO_CLIP)
             pieces = await self.errands.run(
                 lambda job: desk().compose(job, upload, wished),
                 run_bar(progress, wishes.whole("variants", variants)),
@@ -135,7 +135,7 @@ class Studio:
         with complaints():
             piece = visit.piece(which)
             files = await self.errands.with_piece(piece, lambda piece: desk().files(piece))
-        return *files, wording.made(piece, gone)
+        return *files, text.made(piece, gone)
 
     async def judge(
         self,
@@ -146,7 +146,7 @@ class Studio:
     ) -> tuple[Any, ...]:
         """What a judge hears in a sound or MIDI file: figures, a view of them as HTML, and the figures as a file."""
         with complaints():
-            upload = handed_in(music, wording.NO_MUSIC)
+            upload = handed_in(music, text.NO_MUSIC)
             return await self.errands.run(
                 lambda job: desk().judge(job, upload, who),
                 stage_bar(progress),
@@ -174,7 +174,7 @@ class Studio:
             errand = Errand(request.session_hash, "batch")
             async with aclosing(batches.score(self.errands, clips or (), wished, errand)) as news:
                 async for standing, papers in news:
-                    yield *standing, *(map(str, papers) if papers else (None,) * len(wording.PAPERS))
+                    yield *standing, *(map(str, papers) if papers else (None,) * len(text.PAPERS))
 
     async def demo(self) -> str:
         """The clip that the program draws itself."""
@@ -184,7 +184,7 @@ class Studio:
     def want_piece(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says while something is composed: it can be cancelled, and nothing else begun."""
         self.errands.want(Errand(request.session_hash, "compose"))
-        return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(visible=True), wording.WORKING
+        return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(visible=True), text.WORKING
 
     def cancel_piece(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says when the visitor has stopped that."""
@@ -199,7 +199,7 @@ class Studio:
         """What the page says when nothing came of it; a cancelled one may be told of late."""
         errand = Errand(request.session_hash, "compose")
         told = self.errands.is_open(errand) or self.errands.is_cancelled(errand)
-        return gr.skip() if told else wording.FAILED
+        return gr.skip() if told else text.FAILED
 
     def want_batch(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says while a batch is scored: it can be cancelled."""
@@ -209,7 +209,7 @@ class Studio:
     def cancel_batch(self, request: gr.Request) -> tuple[Any, ...]:
         """What the page says when the visitor has stopped a batch."""
         self.errands.cancel(Errand(request.session_hash, "batch"))
-        return *after_scoring(), wording.STOPPED_BATCH, []
+        return *after_scoring(), text.STOPPED_BATCH, []
 
     def after_batch(self, request: gr.Request) -> Any:
         """What the page says when a batch is done, unless the visitor has asked for the next meanwhile."""
@@ -242,26 +242,26 @@ def desk() -> Any:
     from video2music.studio import warming
 
     warming.ready()
-    from video2music.studio import desk
+    from video2music.studio import handlers
 
-    return desk
+    return handlers
 
 
 def run_bar(progress: Callable[..., object], variants: int = 1) -> Tell:
     """The pipeline's stages as one bar that names the stage."""
-    done = RunProgress({name: stage.share for name, stage in wording.STAGES.items()}, variants=variants)
-    return lambda stage, fraction: progress(done.at(stage, fraction), desc=wording.STAGES[stage].name)
+    done = RunProgress({name: stage.share for name, stage in text.STAGES.items()}, variants=variants)
+    return lambda stage, fraction: progress(done.at(stage, fraction), desc=text.STAGES[stage].name)
 
 
 def stage_bar(progress: Callable[..., object]) -> Tell:
     """A stage that stands alone as the whole bar."""
-    return lambda stage, fraction: progress(fraction, desc=wording.STAGES[stage].name)
+    return lambda stage, fraction: progress(fraction, desc=text.STAGES[stage].name)
 
 
 def show_pieces(visit: Visit, which: int | None = None) -> list[Any]:
     """The players, the choice among them, and what there is to see of the chosen one, in the order of Results.all."""
     which = which or chosen(visit)
-    names = wording.variants(visit.pieces, favourite(visit.pieces))
+    names = text.variants(visit.pieces, favourite(visit.pieces))
     players: list[Any] = [
         gr.Video(str(piece.result.video), label=name, visible=True)
         for piece, (name, _) in zip(visit.pieces, names, strict=True)
@@ -289,7 +289,7 @@ def show_piece(which: int, visit: Visit) -> list[Any]:
     """What there is to see of a variant, in the order of Results.views, and what of it can be drawn anew."""
     with complaints():
         piece = visit.piece(which)
-    return [*desk().views(piece, visit), gr.Dropdown(wording.parts(piece.sections), value=EVERYTHING)]
+    return [*desk().views(piece, visit), gr.Dropdown(text.parts(piece.sections), value=EVERYTHING)]
 
 
 class Work(NamedTuple):
@@ -356,8 +356,8 @@ class Results(NamedTuple):
 
 def build(studio: Studio) -> gr.Blocks:
     """The page, not yet served."""
-    with gr.Blocks(title=wording.TITLE, **serving.blocks(studio.settings)) as page:
-        gr.Markdown(wording.WELCOME)
+    with gr.Blocks(title=text.TITLE, **serving.blocks(studio.settings)) as page:
+        gr.Markdown(text.WELCOME)
         with gr.Tabs():
             with gr.Tab("Score a clip", elem_id="tab-score"):
                 score_tab(studio)
@@ -385,7 +385,7 @@ def score_tab(studio: Studio) -> None:
             clips = clip_widgets()
         with gr.Column(scale=4, min_width=320):
             wished, drawn = wish_widgets(studio.settings)
-            composing = work_widgets("Compose", "compose", wording.IDLE)
+            composing = work_widgets("Compose", "compose", text.IDLE)
     results = result_widgets()
     watching(studio, clips, wished, drawn)
     begins, outputs = [composing.begin, results.rolling.begin], [*results.home, composing.status]
@@ -432,8 +432,8 @@ def clip_widgets() -> Clips:
 
 def wish_widgets(settings: serving.Settings) -> tuple[Wishing, gr.HTML]:
     """What may be wished for, and the drawing of the curve."""
-    style = gr.Dropdown(wording.style_choices(), value=DEFAULT.style, label="Style", elem_id="style")
-    feeling = gr.Dropdown(list(wording.FEELINGS), value=PICTURE, label="How it should feel", elem_id="feeling")
+    style = gr.Dropdown(text.style_choices(), value=DEFAULT.style, label="Style", elem_id="style")
+    feeling = gr.Dropdown(list(text.FEELINGS), value=PICTURE, label="How it should feel", elem_id="feeling")
     with gr.Row(visible=False) as point:
         valence = gr.Slider(-1, 1, 0, step=0.05, label="Valence", info="-1 unpleasant, 1 pleasant", elem_id="valence")
         arousal = gr.Slider(-1, 1, 0, step=0.05, label="Arousal", info="-1 calm, 1 excited", elem_id="arousal")
@@ -478,7 +478,7 @@ def curve_widgets() -> tuple[gr.HTML, gr.Textbox]:
 def further_wishes() -> tuple[Any, ...]:
     """The wishes that few have: key, primer, tempo, source sound, candidates, encoder, stems."""
     with gr.Row():
-        key = gr.Dropdown(wording.key_choices(), value=ANY_KEY, label="Key", elem_id="key")
+        key = gr.Dropdown(text.key_choices(), value=ANY_KEY, label="Key", elem_id="key")
         tempo = gr.Textbox(
             value="",
             label="Tempo",
@@ -493,7 +493,7 @@ def further_wishes() -> tuple[Any, ...]:
         info="In that key, as in Am F C G",
         elem_id="primer",
     )
-    source = gr.Radio(wording.sound_choices(), value=DEFAULT.source, label="The clip's own sound is", elem_id="source")
+    source = gr.Radio(text.sound_choices(), value=DEFAULT.source, label="The clip's own sound is", elem_id="source")
     candidates = gr.Slider(
         1, wishes.MOST_CANDIDATES, DEFAULT.candidates, step=1, label="Candidates", elem_id="candidates",
         info="Pieces that are begun, of which a judge keeps the one that feels right. More cost time; 1 is no choice",
@@ -520,15 +520,13 @@ def result_widgets() -> Results:
                 player.play(None, None, None, js=ONE_AT_A_TIME % player.elem_id, **PRIVATE)
         which = gr.Radio(list(range(1, MOST_NUMBERS)), value=1, label="Look at", visible=False, elem_id="which")
         with gr.Row(elem_classes="home"):
-            home = [
-                gr.DownloadButton(name, size="sm", elem_id=f"download-{kind}") for kind, name in wording.HOME.items()
-            ]
+            home = [gr.DownloadButton(name, size="sm", elem_id=f"download-{kind}") for kind, name in text.HOME.items()]
         with gr.Accordion("Not quite? Roll it again", elem_id="again"):
             with gr.Row():
-                redraw = gr.Dropdown(wording.parts(), value=EVERYTHING, label="Draw anew", elem_id="redraw")
-                keep = gr.CheckboxGroup(list(wording.LOCKS), label="But keep", elem_id="keep")
+                redraw = gr.Dropdown(text.parts(), value=EVERYTHING, label="Draw anew", elem_id="redraw")
+                keep = gr.CheckboxGroup(list(text.LOCKS), label="But keep", elem_id="keep")
             rolling = work_widgets("Roll again", "reroll", "", variant="secondary")
-        compared, verdict, chart, roll = (view(name, heading) for name, heading in wording.VIEWS.items())
+        compared, verdict, chart, roll = (view(name, heading) for name, heading in text.VIEWS.items())
     return Results(frame, players, which, compared, verdict, chart, roll, redraw, keep, rolling, home)
 
 
@@ -579,15 +577,15 @@ def judge_tab(studio: Studio) -> None:
         with gr.Column(scale=1, min_width=300):
             music = gr.File(label="Music", file_types=list(uploads.TYPES["music"]), elem_id="judge-file", height=160)
             who = gr.Dropdown(
-                [(words, name) for name, words in wording.JUDGES.items()],
-                value=next(iter(wording.JUDGES)),
+                [(words, name) for name, words in text.JUDGES.items()],
+                value=next(iter(text.JUDGES)),
                 label="Who listens",
                 elem_id="judge-who",
             )
             go = gr.Button("Listen", variant="primary", elem_id="judge-go")
             taken = gr.DownloadButton("Figures (.json)", size="sm", interactive=False, elem_id="judge-json")
         with gr.Column(scale=2, min_width=320):
-            judged = gr.HTML(wording.UNHEARD, label="Judged", elem_id="judged", min_height=120)
+            judged = gr.HTML(text.UNHEARD, label="Judged", elem_id="judged", min_height=120)
             figures = gr.JSON(visible=False, label="Figures")
     judging = go.click(
         studio.judge, [music, who], [figures, judged, taken], api_name="judge", show_progress_on=judged,
@@ -599,7 +597,7 @@ def judge_tab(studio: Studio) -> None:
 
 def without_judgement() -> tuple[Any, ...]:
     """What was heard before is not what this file is like."""
-    return None, wording.UNHEARD, gr.DownloadButton(value=None, interactive=False)
+    return None, text.UNHEARD, gr.DownloadButton(value=None, interactive=False)
 
 
 def batch_tab(studio: Studio) -> None:
@@ -621,7 +619,7 @@ def batch_tab(studio: Studio) -> None:
         with gr.Column(scale=2, min_width=320):
             status = gr.Markdown("Nothing is scored yet.", label="Sentence", elem_id="batch-status")
             table = gr.Dataframe(
-                headers=list(wording.BATCH_COLUMNS),
+                headers=list(text.BATCH_COLUMNS),
                 datatype="str",
                 interactive=False,
                 wrap=True,
@@ -631,7 +629,7 @@ def batch_tab(studio: Studio) -> None:
             with gr.Row():
                 taken = [
                     gr.DownloadButton(name, size="sm", interactive=False, elem_id=f"batch-{kind}")
-                    for kind, name in wording.PAPERS.items()
+                    for kind, name in text.PAPERS.items()
                 ]
     scoring = go.click(studio.want_batch, None, [go, cancel], **AGAIN, **PRIVATE).success(
         studio.batch, [clips, *wished], [table, status, *taken], api_name="batch", show_progress_on=status,
@@ -649,18 +647,18 @@ def enable() -> gr.DownloadButton:
 
 def batch_wishes() -> list[Any]:
     """What the clips of a batch have in common, in the order of `Studio.batch`."""
-    offered = [choice for choice in wording.FEELINGS if choice[1] not in (POINT, CURVE)]
+    offered = [choice for choice in text.FEELINGS if choice[1] not in (POINT, CURVE)]
     return [
         gr.Dropdown(offered, value=PICTURE, label="How they should feel", elem_id="batch-feeling"),
         gr.Slider(0, 1, DEFAULT.strength, step=0.05, label="How strongly", elem_id="batch-strength"),
         gr.Dropdown(
-            wording.style_choices(),
+            text.style_choices(),
             value=DEFAULT.style,
             label="Style",
             elem_id="batch-style",
         ),
         gr.Radio(
-            wording.sound_choices(),
+            text.sound_choices(),
             value=DEFAULT.source,
             label="The clips' own sound is",
             elem_id="batch-source",

@@ -73,8 +73,8 @@ def start_up() -> Row:
 
 def whole_clip(clip: Path, work: Path) -> Row:
     """Seconds a stage after start-up, and all of them over (decoding once + rendering once), in the same process."""
-    from emotion import synthesis
-    from video2music import media
+    from emotion.midi import synthesis
+    from video2music.media.clip import frames
     from video2music.options import Options
     from video2music.pipeline import compose, load_models
 
@@ -85,7 +85,7 @@ def whole_clip(clip: Path, work: Path) -> Row:
         began = time.perf_counter()
         result = compose(clip, work / f"clip-{repeat}", Options(encoder="color", candidates=1))
         total = time.perf_counter() - began
-        decode = _seconds(lambda: sum(1 for _ in media.frames(clip)))
+        decode = _seconds(lambda: sum(1 for _ in frames(clip)))
         render = _seconds(lambda result=result: list(synthesis.render(result.midi, duration_s=result.duration_s)))
         figures = {f"{stage} s": seconds for stage, seconds in result.seconds.items()}
         figures |= {"all s": total, "decode once s": decode, "render once s": render}
@@ -162,8 +162,8 @@ def chords() -> Row:
     import torch
 
     from video2music.model import amt, decode
-    from video2music.model.config import CONFIGS
-    from video2music.model.picture import collate
+    from video2music.model.attention import CONFIGS
+    from video2music.model.video import collate
 
     rng = np.random.default_rng(0)
     picture = collate([(rng.normal(size=(CHORDS, 768)), rng.dirichlet(np.ones(6), CHORDS), rng.random((CHORDS, 2)))])
@@ -270,7 +270,7 @@ def _summary(values: list[float]) -> dict[str, object]:
 
 
 def _commit() -> str | None:
-    from emotion.evaluate.report import commit
+    from emotion.report import commit
 
     return commit()
 

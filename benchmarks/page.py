@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.browser.server import chromium_here, opened, serving
 from tests.browser.visitor import Visitor
 from video2music import demo
-from video2music.encode import encode
+from video2music.media.encode import encode
 
 REPEATS = 2
 CLIP_S, FPS = 10, 8

@@ -17,10 +17,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import fronts, sound
-from emotion import notes as midi_notes
 from emotion.errors import CheckpointError, SoundError
-from emotion.notes import Notes
+from emotion.features import frontends, sound
+from emotion.midi import notes as midi_notes
+from emotion.midi.notes import Notes
 from emotion.values import MEDIA, EmotionReport, Hearing
 
 AUDIO, MIDI, BOTH = MEDIA
@@ -35,7 +35,7 @@ NOISE_DB = 1.0  # noise of any colour lies near .6, the least tonal of 100 songs
 
 # Who can be asked for by name. Each module's load() gives a Listener.
 LISTENERS = MappingProxyType({
-    "poolingvq": "emotion.models.experts",
+    "poolingvq": "emotion.models.poolingvq.experts",
     "adff": "emotion.models.adff",
     "unified": "emotion.models.unified",
 })  # fmt: skip
@@ -47,15 +47,15 @@ _NOTHING = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """Music that lasts duration_s: `mel` (T, 96) rows of emotion.sound, `notes` that start at 0, or None for either.
+    """Music that lasts duration_s: `mel` (T, 96) rows of emotion.features.sound, `notes` that start at 0, or None for either.
 
-    `rows` are beside `mel` by the name of their front end (emotion.fronts), for listeners that ask for them.
+    `rows` are beside `mel` by the name of their front end (emotion.features.frontends), for listeners that ask for them.
     """
 
     mel: NDArray[np.float32] | None
     notes: Notes | None
     duration_s: float
-    rows: Mapping[str, fronts.Rows] = field(default_factory=dict)
+    rows: Mapping[str, frontends.Rows] = field(default_factory=dict)
 
     def cut(self, start_s: float, end_s: float) -> "Stretch":
         """What sounds between two times; None in place of rows that are silent and of MIDI without pitched notes."""
@@ -63,7 +63,7 @@ class Stretch:
         notes = _pitched(self.notes.within(start_s, end_s, held_s=HELD_S), end_s - start_s) if self.notes else None
         if not _sounds(mel):
             return Stretch(None, notes, end_s - start_s)
-        rows = {name: fronts.cut(name, rows, start_s, end_s) for name, rows in self.rows.items()}
+        rows = {name: frontends.cut(name, rows, start_s, end_s) for name, rows in self.rows.items()}
         return Stretch(mel, notes, end_s - start_s, rows)
 
     @property
@@ -84,7 +84,7 @@ class Listener(Protocol):
     sha256      of its weights
     hears       which of "audio" and "MIDI" it can use
     longest_s   the longest stretch it takes at once, at least WINDOW_S
-    fronts      names of the front ends (emotion.fronts) whose rows it needs beside log-mel; may be left out
+    fronts      names of the front ends (emotion.features.frontends) whose rows it needs beside log-mel; may be left out
     """
 
     @property
@@ -161,10 +161,10 @@ class Judge:
             raise SoundError(_too_long(audio if notes is None else midi))
         return Stretch(mel, notes, lasting, rows)
 
-    def _rows(self, audio: Path) -> dict[str, fronts.Rows]:
+    def _rows(self, audio: Path) -> dict[str, frontends.Rows]:
         """Rows of every front end that the listener asks for; each decodes the file anew, and none keeps it."""
         names = getattr(self.listener, "fronts", ())
-        return {name: fronts.FRONTS[name].of(_bounded(sound.read(audio), audio)) for name in names}
+        return {name: frontends.FRONTS[name].of(_bounded(sound.read(audio), audio)) for name in names}
 
     def _answers(self, piece: Stretch) -> "_Answers":
         whole = parts(piece.duration_s, self.listener.longest_s)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from emotion.threads import wait_quietly
+from emotion.runtime import wait_quietly
 
 wait_quietly()  # pytest-xdist gives every core a process
 

@@ -20,9 +20,9 @@ from tests.pages import served_page
 from tests.video2music.conftest import decoded_sound, draw_clip, picture_packets
 from tests.video2music.studio.clerk import Clerk
 from video2music import Options, compose, pipeline, styles
-from video2music.studio import batches, judging, wording
-from video2music.studio.desk import Files
-from video2music.studio.visit import Visit
+from video2music.studio import batches, handlers, text
+from video2music.studio.handlers import Files
+from video2music.studio.session import Visit
 from video2music.studio.wishes import CURVE, FEELINGS, PICTURE, POINT, Wishes
 
 WISH = {"feeling": "sad", "strength": 0.8, "key": "A minor", "seed": 7, "candidates": 1, "encoder": "color"}
@@ -65,7 +65,7 @@ def visit(visitor, clip):
 def home(visit):
     """The files of the visit by what they are."""
     *files, _ = visit[0]
-    return SimpleNamespace(**dict(zip(wording.HOME, map(Path, files), strict=True)))
+    return SimpleNamespace(**dict(zip(text.HOME, map(Path, files), strict=True)))
 
 
 def test_an_uploaded_clip_comes_back_with_music_under_its_picture(home, clip):
@@ -95,7 +95,7 @@ def test_the_visitor_is_told_of_key_and_length(visit):
 
 
 def test_the_bar_names_stages(visit):
-    assert visit[1] & {stage.name for stage in wording.STAGES.values()}
+    assert visit[1] & {stage.name for stage in text.STAGES.values()}
 
 
 def test_a_visitor_rolls_again_and_may_go_back_to_what_was_before(visit, visitor, home):
@@ -120,7 +120,7 @@ def test_a_clip_is_watched_before_anything_is_composed(stranger, clip):
 
 def test_a_judge_hears_what_was_composed(home, stranger, tmp_path):
     figures, view, file = stranger.predict(handle_file(home.midi), "poolingvq", api_name="/judge")
-    alone = judging.hear(home.midi, "poolingvq").whole
+    alone = handlers.hear(home.midi, "poolingvq").whole
     assert (figures["valence"], figures["arousal"]) == pytest.approx((alone.valence, alone.arousal), abs=1e-3)
     assert "<svg" in view and json.loads(Path(file).read_text()) == figures
 
@@ -180,13 +180,13 @@ def test_the_bar_knows_every_stage_and_rises_to_its_end():
         tell(stage, 0.0)
         tell(stage, 1.0)
     assert heard == sorted(heard) and heard[0] == 0 and heard[-1] == pytest.approx(1)
-    assert list(wording.STAGES) == list(pipeline.STAGES)
+    assert list(text.STAGES) == list(pipeline.STAGES)
 
 
 def test_everything_that_can_be_wished_for_has_words():
-    assert [value for _, value in wording.FEELINGS] == [PICTURE, *PLACES, POINT, CURVE] == list(FEELINGS)
-    assert set(wording.STYLES) == set(styles.names())
-    assert set(wording.JUDGES) == set(judging.JUDGES) and next(iter(wording.JUDGES)) == judging.DEFAULT
+    assert [value for _, value in text.FEELINGS] == [PICTURE, *PLACES, POINT, CURVE] == list(FEELINGS)
+    assert set(text.STYLES) == set(styles.names())
+    assert set(text.JUDGES) == set(handlers.JUDGES) and next(iter(text.JUDGES)) == handlers.DEFAULT
 
 
 def test_a_wrong_option_of_the_program_is_told_in_a_sentence(monkeypatch):
@@ -203,7 +203,7 @@ def test_what_is_shown_fits_the_widgets():
     with gr.Blocks():
         results = app.result_widgets()
     assert len(results.all) == 2 + app.SLOTS + len(results.views)
-    assert len(results.home) == len(wording.HOME) == len(Files._fields)
+    assert len(results.home) == len(text.HOME) == len(Files._fields)
     with pytest.raises(gr.Error, match="no variant 1"):
         app.show_piece(1, Visit())
 

@@ -21,14 +21,14 @@ import video2music.cli
 from tests.emotion.listeners import midi_file
 from tests.emotion.waves import sine, wav
 from tests.video2music.conftest import draw_clip
-from tests.video2music.evaluate import kits
+from tests.video2music.evaluate.listening import kits
+from tests.video2music.evaluate.listening.test_kit import scored
 from tests.video2music.evaluate.songs import SPLITS, write_muvi_sync
-from tests.video2music.evaluate.test_listening_kit import scored
 from video2music import styles
 from video2music.batch.scoring import Scorer
 from video2music.cli import batch
 from video2music.errors import StyleError
-from video2music.evaluate import listening_key
+from video2music.evaluate.listening import key as listening_key
 from video2music.options import Options
 from video2music.pipeline import compose
 

@@ -21,8 +21,9 @@ import app
 from tests.browser.server import serving as app_of_its_own
 from tests.pages import THREADS, served_page
 from tests.video2music.conftest import draw_clip, picture_packets
-from video2music import Options, compose, media
+from video2music import Options, compose
 from video2music.errors import OptionError
+from video2music.media import clip as media
 from video2music.studio import serving
 from video2music.studio.uploads import Limits
 

@@ -39,7 +39,7 @@ USAGE = "usage: python -m video2music.demo OUT.mp4"
 
 def draw(path: Path) -> Path:
     """Write the demo clip, an H.264 MP4 where the encoder is there; returns `path`. Raises MediaError."""
-    from video2music.encode import encode
+    from video2music.media.encode import encode
 
     return encode(pictures(), path, fps=FPS, size=(WIDTH, HEIGHT))
 

@@ -106,7 +106,7 @@ def _is_there(codec: str, mode: Literal["r", "w"]) -> bool:
 
 
 def _synthesizer() -> list[Finding]:
-    from emotion import synthesis
+    from emotion.midi import synthesis
 
     found = synthesis.synthesizer()
     ok = found.startswith("FluidSynth")
@@ -115,7 +115,7 @@ def _synthesizer() -> list[Finding]:
 
 
 def _soundfont() -> list[Finding]:
-    from emotion import synthesis
+    from emotion.midi import synthesis
 
     mend = _library("fluid-soundfont-gm", "")
     try:
@@ -128,7 +128,7 @@ def _soundfont() -> list[Finding]:
 
 
 def _open_clip() -> list[Finding]:
-    from emotion.operators import make_torchvision_importable
+    from emotion.runtime import make_torchvision_importable
 
     name, only = "open_clip", "the encoders clip and clip-small need it, color does not"
     if importlib.util.find_spec("open_clip") is None:

@@ -13,19 +13,23 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 import emotion.judge
-from emotion import synthesis
 from emotion.errors import CheckpointError
+from emotion.midi import synthesis
 from emotion.values import EmotionReport
-from video2music import audiofile, chart, features, manifest, media, midi, mix, mux, search, styles
-from video2music.checking import check
+from video2music import features, styles
+from video2music.arranging import midi
 from video2music.chords import lab_lines
-from video2music.composition import Composition
-from video2music.draft import Draft, Kept, load_models, redrawn, score_of
-from video2music.form import MET_S
+from video2music.composing import chart, manifest, search
+from video2music.composing.composition import Composition
+from video2music.composing.draft import Draft, Kept, load_models, redrawn, score_of
+from video2music.composing.form import MET_S
+from video2music.composing.target import check, target
+from video2music.media import audiofile, mux
+from video2music.media.clip import probe
+from video2music.media.soundtrack import soundtrack
+from video2music.mixing import mix
 from video2music.options import Options, Result
 from video2music.output import Output, claim, files_in, workshop
-from video2music.soundtrack import soundtrack
-from video2music.target import target
 from video2music.values import VideoFeatures
 
 log = logging.getLogger(__name__)
@@ -72,7 +76,7 @@ def compose(
         replay.allow(options)
     if replay is None or replay.locks:
         check(options, _style(options, replay))
-    media.probe(clip)
+    probe(clip)
     numbers = range(1, options.variants + 1) if options.variants > 1 else (None,)
     outputs = [claim(Path(out), clip, name=name, overwrite=overwrite, variant=number) for number in numbers]
     clock = Clock(progress)

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from emotion.cli import analyse, datasets, evaluate, train
-from emotion.cli.report import log_to_stderr, print_any_name
-from emotion.threads import wait_quietly
+from emotion.cli.output import log_to_stderr, print_any_name
+from emotion.runtime import wait_quietly
 
 app = typer.Typer(
     name="python -m emotion",

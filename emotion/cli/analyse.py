@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotion.cli.report import JsonOption, checked_target, failing_plainly, sentence, write_json, write_table
+from emotion.cli.output import JsonOption, checked_target, failing_plainly, sentence, write_json, write_table
 from emotion.errors import SoundError, UserError
 from emotion.files import is_midi
 

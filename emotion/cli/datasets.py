@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotion.cli.report import JsonOption, failing_plainly, write_json
+from emotion.cli.output import JsonOption, failing_plainly, write_json
 
 if TYPE_CHECKING:
     from emotion.data.catalogue import Entry

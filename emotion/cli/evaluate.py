@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emotion.cli.report import JsonOption, failing_plainly, try_file, write_json, write_table
+from emotion.cli.output import JsonOption, failing_plainly, try_file, write_json, write_table
 
 app = typer.Typer(help="Measure the judges on labelled music.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def evaluate_poolingvq(
     with failing_plainly():
         _check("poolingvq", predictions, into or [])
         from emotion.evaluate import poolingvq
-        from emotion.train.judge import Sources
+        from emotion.models.poolingvq.recipe import Sources
 
         done = poolingvq.study(Sources(data, runs / "renders"), runs=runs, seeds=range(seeds))
         rows = [poolingvq.COLUMNS, *done.predictions]
@@ -62,7 +62,7 @@ def evaluate_sound(
 
 def _check(task: str, predictions: Path | None, into: Sequence[Path]) -> None:
     """Make sure, before any work, that all can be written. Raises OutputError."""
-    from emotion.evaluate.markdown import check_markers
+    from emotion.report import check_markers
 
     for path in into:
         check_markers(path, task)
@@ -78,7 +78,7 @@ def _hand_out(
     predictions: Path | None,
     into: Sequence[Path],
 ) -> None:
-    from emotion.evaluate.markdown import put_into
+    from emotion.report import put_into
 
     write_json(json_file, report)
     write_table(str(predictions) if predictions else None, rows)

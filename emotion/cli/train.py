@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emotion.cli.report import failing_plainly
+from emotion.cli.output import failing_plainly
 
 RUNS = Path("runs/sound")
 RunsOption = Annotated[
@@ -28,9 +28,9 @@ def train_poolingvq(
 ) -> None:
     """Train the judge that selects; renders are kept in DIR/renders for `evaluate`."""
     with failing_plainly():
-        from emotion.train import judge
+        from emotion.models.poolingvq.recipe import Sources, run
 
-        judge.run(judge.Sources(data, out / "renders"), out, seeds=range(seeds))
+        run(Sources(data, out / "renders"), out, seeds=range(seeds))
         typer.echo(out)
 
 
@@ -63,7 +63,7 @@ def train_unified(
 
 def _ship(name: str, data: Path, out: Path, runs: Path, seeds: int, recipe: dict[str, str]) -> None:
     with failing_plainly():
-        from emotion.evaluate.report import table
+        from emotion.report import table
         from emotion.train import shipped
 
         typer.echo(table(shipped.run(name, data, out, runs=runs, seeds=seeds, recipe=recipe)))

@@ -1,12 +1,40 @@
-"""Labelled pieces of MIDI, folds by group, and the assertion that nothing stands on both sides of a split."""
+"""Labelled pieces of MIDI, folds by group, and the assertion that nothing stands on both sides of a split.
+
+EMOPIA (Hung and others, ISMIR 2021): clips of pop piano with a quadrant each, in its official layout.
+
+midis/Qk_<song>_<clip>.mid       the quadrant is in the name; <song> is a YouTube id
+split/{train,val,test}.csv       767, 198 and 86 clips, no song in two of them; columns as the card says
+
+VGMIDI (Ferreira and Whitehead, ISMIR 2019): piano arrangements of game music that people rated as they listened.
+
+    labelled/midi/<series>_<console>_<game>_<piece>.mid
+    labelled/annotations/vgmidi_raw_{1,2}.json   pieces, and what each rater said of each measure, in [-1, 1]
+    derived_piece_va_timeseries.json             a list: midi, valence and arousal of each measure, the raters' means
+
+The list of means is read where it is there, otherwise the raters are averaged. Within a piece the ratings hardly move
+(sd .06), so a piece is labelled with their mean.
+
+YM2413-MDB 1.0.2 (Choi and others 2022): music of games for the YM2413 sound chip, with one quadrant each.
+
+    midi/adjust_tempo_remove_delayed_inst/*.mid    669 pieces, several instruments
+    emotion_annotation/verified_annotation.csv     fname,verified_tags,toptag_eng_verified,4Q    the name ends in .wav
+
+387 names begin with the game, as in `Ys (FM) - 17 - See You Again`; of the others nobody says which game they are from.
+"""
 
 import csv
+import json
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+
+from emotion.affect import QUADRANTS, quadrant
+from emotion.data import cards
 from emotion.errors import DataError
 
 
@@ -87,3 +115,117 @@ def tied(groups: Sequence[Iterable[Hashable]]) -> Iterator[list[int]]:
                 bunch |= near
             seen |= bunch
             yield sorted(bunch)
+
+
+SPLITS = ("train", "val", "test")
+
+
+def read_emopia(folder: Path) -> list[Piece]:
+    """Every clip, by name. Raises DataError."""
+    paths = cards.find(folder, cards.load("emopia"), "midi")
+    return [Piece(path.stem, path.stem[3:].rsplit("_", 1)[0], path, int(path.stem[1]) - 1) for path in paths]
+
+
+def read_split(folder: Path) -> dict[str, list[Piece]]:
+    """The official split by its names, asserted to be disjoint by song. Raises DataError."""
+    card, pieces = cards.load("emopia"), {piece.name: piece for piece in read_emopia(folder)}
+    names = {side: [row["name"] for row in cards.rows(folder, card, side, needs=("name",))] for side in SPLITS}
+    if missing := [name for side in names.values() for name in side if name not in pieces]:
+        raise DataError(f"the split of EMOPIA at {folder} names {missing[0]}, which is missing: restore midis/")
+    sides = {side: [pieces[name] for name in listed] for side, listed in names.items()}
+    assert_disjoint(*sides.values())
+    return sides
+
+
+RATINGS = "derived_piece_va_timeseries.json"  # the card says the same
+
+
+def read_vgmidi(folder: Path) -> list[Piece]:
+    """Every rated piece by name; the group is the game. Raises DataError."""
+    card = cards.load("vgmidi")
+    try:
+        pieces = [
+            _vgmidi_piece(folder / card.file("midi").of(Path(row["midi"]).stem), row) for row in _rated(folder, card)
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"no VGMIDI at {folder} ({error}): it must hold {RATINGS} and labelled/midi") from None
+    if missing := [piece.midi for piece in pieces if not piece.midi.is_file()]:
+        raise DataError(f"{len(missing)} files of VGMIDI are missing, such as {missing[0]}: restore them")
+    return sorted(pieces, key=lambda piece: piece.name)
+
+
+def _rated(folder: Path, card: cards.Card) -> list[dict[str, Any]]:
+    """Rows with midi, valence and arousal."""
+    means = folder / card.file("ratings").path
+    if means.is_file() or not (raw := cards.find(folder, card, "raters")):
+        return json.loads(means.read_text(encoding="utf-8"))
+    return [row for path in raw for row in _averaged(json.loads(path.read_text(encoding="utf-8")))]
+
+
+def _averaged(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows of one round of raters, whose answers go by piece_rater; pieces that are not listed are left out."""
+    raters = defaultdict(list)
+    for key, answer in told["annotations"].items():
+        raters[key.rpartition("_")[0]].append(answer)
+    for key, piece in told["pieces"].items():
+        axes = {axis: [np.mean(answer[axis]) for answer in raters[key]] for axis in ("valence", "arousal")}
+        yield {"midi": piece["midi"], **axes}
+
+
+def _vgmidi_piece(path: Path, row: dict[str, Any]) -> Piece:
+    valence, arousal = float(np.mean(row["valence"])), float(np.mean(row["arousal"]))
+    if not (abs(valence) <= 1 and abs(arousal) <= 1):
+        raise ValueError(f"{path.stem} is rated {valence:g} and {arousal:g}, not between -1 and 1")
+    label = QUADRANTS.index(quadrant(valence, arousal))
+    return Piece(path.stem, path.stem.split("_")[2], path, label, (valence, arousal))
+
+
+LABELS = "emotion_annotation/verified_annotation.csv"  # the card says the same of both
+MIDI = "midi/adjust_tempo_remove_delayed_inst"
+_NAMES = (
+    re.compile(r"(?P<game>\D.*?)(?: \(FM\))? - \d+ - (?P<title>.*)"),
+    re.compile(r"\d+ - (?P<game>.*?) \(FM\) - (?P<title>.*)"),
+    re.compile(r"(?P<game>\D.*?)_\(.*\)_\d+ (?P<title>.*)"),
+    re.compile(r"\d+[ _](?P<game>)(?P<title>.*)"),
+)
+
+
+@dataclass(frozen=True)
+class GamePiece:
+    """One piece: its name without an ending, its .mid, the index of its quadrant, its game (empty: unknown), its title.
+
+    The title is in small letters and digits, without what stands in brackets: games that were published for two
+    machines have the same tunes under other names.
+    """
+
+    name: str
+    path: Path
+    quadrant: int
+    game: str
+    title: str
+
+    @property
+    def groups(self) -> tuple[tuple[str, str], ...]:
+        """What must stay on one side of a split: the game, where it is known."""
+        return (("group", self.game),) if self.game else ()
+
+
+def read_ym2413(folder: Path) -> list[GamePiece]:
+    """All pieces in the order of their names. Raises DataError."""
+    card = cards.load("ym2413")
+    listed = cards.rows(folder, card, "labels", needs=("name", "quadrant"))
+    try:
+        pieces = [_ym2413_piece(folder, card, row) for row in listed]
+    except (ValueError, StopIteration) as error:
+        raise DataError(f"{folder / LABELS} is not in {card.name}'s layout ({error}): fetch it again") from None
+    if missing := [piece.path for piece in pieces if not piece.path.is_file()]:
+        raise DataError(f"{card.name} at {folder} is not whole: {missing[0]} is missing")
+    return sorted(pieces, key=lambda piece: piece.name)
+
+
+def _ym2413_piece(folder: Path, card: cards.Card, row: dict[str, str]) -> GamePiece:
+    name = row["name"].removesuffix(".wav")
+    found = next(filter(None, (pattern.fullmatch(name) for pattern in _NAMES)))
+    title = re.sub(r"[^a-z0-9]+", " ", re.sub(r"\(.*?\)", "", found["title"]).lower()).strip()
+    quadrant = QUADRANTS.index(row["quadrant"].lower())
+    return GamePiece(name, folder / card.file("midi").of(name), quadrant, found["game"], title)

@@ -20,14 +20,14 @@ from emotion import metrics
 from emotion.affect import QUADRANTS
 from emotion.data import cards
 from emotion.data.pieces import assert_disjoint, read_folds
-from emotion.evaluate.report import from_summaries
-from emotion.models import experts
-from emotion.models.experts import SHARPNESS, WEIGHTS, Experts
-from emotion.models.vq import RULES
-from emotion.train import judge
-from emotion.train.fit import Recipe
-from emotion.train.judge import Library, Sources
-from emotion.train.poolingvq import RECIPE, Crops, Item
+from emotion.models.poolingvq import experts
+from emotion.models.poolingvq import recipe as judge
+from emotion.models.poolingvq.experts import SHARPNESS, WEIGHTS, Experts
+from emotion.models.poolingvq.quantizer import RULES
+from emotion.models.poolingvq.recipe import Library, Sources
+from emotion.models.poolingvq.training import RECIPE, Crops, Item
+from emotion.report import from_summaries
+from emotion.train.loop import Recipe
 
 FOLDS = 5
 POOLINGS = ("none", *RULES)

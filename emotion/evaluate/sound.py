@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 
 from emotion import judge, metrics
 from emotion.affect import quadrants_at
-from emotion.data import emopia
+from emotion.data.pieces import read_split
 from emotion.errors import DataError
 from emotion.evaluate import classical
-from emotion.evaluate.report import from_summaries, table
+from emotion.features.sound import SAMPLE_RATE
 from emotion.files import whole_file
 from emotion.models import adff as adff_model
 from emotion.models.kernel import KernelRidge
-from emotion.sound import SAMPLE_RATE
+from emotion.report import from_summaries, table
 from emotion.train import adff, unified
-from emotion.train import heard as heard_of
-from emotion.train.heard import Library, Piece, apart
+from emotion.train import dataset as heard_of
+from emotion.train.dataset import Library, Piece, apart
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def agreement(emopia_folder: Path, library: Library) -> dict[str, dict[str, Any]
     Share of the same quadrant and what chance would give (Cohen's kappa compares the two), correlation of valence and
     of arousal, each with a 95 % bootstrap interval over clips. PoolingVQ and the unified model have the notes too.
     """
-    names = {piece.name for piece in emopia.read_split(emopia_folder)["test"]}
+    names = {piece.name for piece in read_split(emopia_folder)["test"]}
     heard = [each.versions[0] for each in library.heard("emopia", emopia_folder, names)]
     told = {}
     for name in judge.LISTENERS:

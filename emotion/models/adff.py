@@ -2,10 +2,10 @@
 
 Blocks of a VGG look at a log-mel; at the last levels squeeze-and-excitation (Hu and others, CVPR 2018) weighs the
 channels, a recurrent layer follows time and attention keeps the moments that count; the levels, and numbers of what the
-log-mel does (emotion.acoustics), are fused to a quadrant and a place on the plane. The paper cuts a clip into stretches
+log-mel does (emotion.features.acoustics), are fused to a quadrant and a place on the plane. The paper cuts a clip into stretches
 that become the channels of one shorter picture, and gives no sizes. Here the blocks are either trained with the rest
 (`cuts` of 1 or more, small enough for no GPU) or, what is better by far with a few hundred clips, those of a published
-tagger (emotion.taggers.VGG), as they are (`cuts` 0).
+tagger (emotion.features.taggers.VGG), as they are (`cuts` 0).
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import rnn
 
-from emotion import acoustics, checkpoint
+from emotion import checkpoint
 from emotion.affect import QUADRANTS
+from emotion.features import acoustics
+from emotion.features.taggers import LEVEL_ROWS, LEVEL_WIDTH, LEVELS
 from emotion.judge import AUDIO, Stretch
-from emotion.taggers import LEVEL_ROWS, LEVEL_WIDTH, LEVELS
 
 KIND = NAME = "adff"
 WEIGHTS = Path(__file__).parent.parent / "weights" / "adff"
@@ -193,11 +194,11 @@ class Ensemble(nn.Module):
         self.register_buffer("scale", torch.ones(config.numbers))
 
     def standard(self, numbers: Tensor) -> Tensor:
-        """Scores (B, D) of numbers (B, D) of emotion.acoustics, none beyond CLIP."""
+        """Scores (B, D) of numbers (B, D) of emotion.features.acoustics, none beyond CLIP."""
         return ((numbers - self.centre) / self.scale).clamp(-CLIP, CLIP) if self.config.numbers else numbers
 
     def forward(self, rows: Tensor, mask: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 4) logits and (B, 2) places: the networks' means. The numbers are as emotion.acoustics gives them."""
+        """(B, 4) logits and (B, 2) places: the networks' means. The numbers are as emotion.features.acoustics gives them."""
         told = [network(rows, mask, self.standard(numbers)) for network in self.networks]
         logits, affect = (torch.stack(each).mean(0) for each in zip(*told, strict=True))
         return logits / self.temperature, affect

@@ -2,9 +2,9 @@
 
 After J. Kang and D. Herremans, "Towards unified music emotion recognition across dimensional and categorical models"
 (2025, arXiv 2502.03979): a front end's embedding of sound, musical features (key and chords) beside it, one body and a
-head for each kind of label. Differences: what sound does is told in numbers as well (emotion.acoustics), the chords are
-told by how often each degree comes and how they follow one another (emotion.harmony) and not by a small transformer,
-notes are described where there are some (emotion.descriptors), numbers are measured by what is usual for their kind of
+head for each kind of label. Differences: what sound does is told in numbers as well (emotion.features.acoustics), the chords are
+told by how often each degree comes and how they follow one another (emotion.features.harmony) and not by a small transformer,
+notes are described where there are some (emotion.features.descriptors), numbers are measured by what is usual for their kind of
 music (recordings, game music, piano), and the body is several small networks whose answers are averaged. Their code
 always says "major" when it judges; here key and chords are of the music that is judged: of its MIDI where there is one,
 else of what is heard.
@@ -22,15 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion import acoustics, checkpoint, descriptors, harmony
+from emotion import checkpoint
 from emotion.affect import QUADRANTS
+from emotion.features import acoustics, descriptors, harmony
 from emotion.judge import AUDIO, MIDI, Stretch
 
 KIND = NAME = "unified"
 WEIGHTS = Path(__file__).parent.parent / "weights" / "unified"
 LONGEST_S = 60.0
 GROUPS = ("sound", "embedding", "harmony", "notes")  # of numbers
-FRONT_OF = MappingProxyType({"mel": "musicnn", "mert": "mert"})  # emotion.fronts
+FRONT_OF = MappingProxyType({"mel": "musicnn", "mert": "mert"})  # emotion.features.frontends
 CLIP = 4.0  # standard deviations beyond which a number is no further away
 
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from emotion import acoustics
 from emotion.affect import PLACES, QUADRANTS
 from emotion.errors import DataError
+from emotion.features import acoustics
 from emotion.judge import Stretch
 from emotion.models.adff import ADFF, Config, Ensemble, padded
-from emotion.train.heard import Heard, Piece, part
+from emotion.train.dataset import Heard, Piece, part
 
 BOTH = ("quadrants", "affect")
 MOST_ROWS = 5  # of a stretch that is learnt: 30 s of the published levels

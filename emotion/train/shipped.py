@@ -12,12 +12,12 @@ import torch
 from torch.nn import functional
 
 from emotion import checkpoint
-from emotion.data import emopia
+from emotion.data import pieces
 from emotion.evaluate import sound
-from emotion.evaluate.report import from_summaries, table
 from emotion.evaluate.sound import Row, Told, Trial
 from emotion.files import whole_file
 from emotion.models.adff import Config as AdffConfig
+from emotion.report import from_summaries, table
 from emotion.train import adff, unified
 
 ROWS = MappingProxyType({"adff": sound.ADFF, "unified": sound.UNIFIED})
@@ -48,7 +48,7 @@ def run(
 
 def _kept_back(name: str, data: Path) -> set[str]:
     """Names of EMOPIA's official test clips: on renders of them judges are compared that never met them."""
-    return {piece.name for piece in emopia.read_split(data / "emopia")["test"]} if name == "unified" else set()
+    return {piece.name for piece in pieces.read_split(data / "emopia")["test"]} if name == "unified" else set()
 
 
 def _train_adff(material: Sequence[Any], config: AdffConfig, recipe: adff.Recipe) -> tuple[Any, dict[str, Any]]:
@@ -140,8 +140,8 @@ two networks; the temperature was fitted on the answers of the first. `evaluate 
 """
 _UNIFIED_CARD = """# Unified: quadrants, valence and arousal of recordings, renders and MIDI
 
-{embedding}, numbers of what sound does (emotion.acoustics) and key and chords
-(emotion.harmony), a body of small networks whose answers are averaged, a head for quadrants and one for the plane.
+{embedding}, numbers of what sound does (emotion.features.acoustics) and key and chords
+(emotion.features.harmony), a body of small networks whose answers are averaged, a head for quadrants and one for the plane.
 After Kang and Herremans 2025. Whether teachers of single sets, distilled into it, help is told by `evaluate sound`.
 
 ## Data

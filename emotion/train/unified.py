@@ -24,7 +24,7 @@ from emotion.errors import DataError
 from emotion.files import whole_file
 from emotion.models.kernel import KernelRidge
 from emotion.models.unified import FRONT_OF, GROUPS, Config, Unified, describe, sizes_of
-from emotion.train.heard import Heard, Library, Piece, part, pieces
+from emotion.train.dataset import Heard, Library, Piece, part, pieces
 
 log = logging.getLogger(__name__)
 

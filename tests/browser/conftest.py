@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from tests.browser.server import Server, chromium_here, opened, serving
 from tests.browser.visitor import Visitor
 from video2music import demo
-from video2music.encode import encode
+from video2music.media.encode import encode
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import mido
 import numpy as np
 
 from emotion.judge import Stretch
-from emotion.notes import Notes
+from emotion.midi.notes import Notes
 
 
 class Plain:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion import judge, mert, sound
+from emotion import judge
 from emotion.errors import CheckpointError, SoundError
+from emotion.features import mert, sound
 from emotion.judge import Judge, Stretch
 from tests.emotion.listeners import Plain, answer, midi_file, played
 from tests.emotion.waves import wav

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from emotion.evaluate import report
+from emotion import report
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_more_songs():

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from emotion.checkpoint import file_sha256
 from video2music.batch.jobs import Job, Shard, find, plan
-from video2music.batch.local import LocalWorker
 from video2music.batch.running import Batch
+from video2music.batch.workers import LocalWorker
 from video2music.errors import MediaError
 from video2music.options import Options, Result
 from video2music.output import claim, workshop

@@ -95,7 +95,7 @@ def test_weights_that_are_missing_or_cut_off_are_required_faults(monkeypatch, tm
 
 
 def test_a_machine_without_fluidsynth_can_go_on(monkeypatch):
-    monkeypatch.setattr("emotion.synthesis._fluidsynth", lambda: None)
+    monkeypatch.setattr("emotion.midi.synthesis._fluidsynth", lambda: None)
     finding = named("synthesizer")
     assert not finding.ok and not finding.required
     assert "symusic" in finding.detail

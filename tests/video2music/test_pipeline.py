@@ -13,10 +13,11 @@ import pytest
 from emotion.errors import CheckpointError
 from tests.video2music.conftest import decoded_sound, picture_packets
 from tests.video2music.listening import Reporter, RuleJudge
-from video2music import Options, UserError, compose, manifest, styles
+from video2music import Options, UserError, compose, styles
 from video2music.chords import Chord
+from video2music.composing import manifest
 from video2music.errors import ManifestError, OptionError
-from video2music.model.affect import ALLOWED
+from video2music.model.conditioning import ALLOWED
 from video2music.pipeline import STAGES
 
 COLOR = Options(encoder="color", candidates=1)
@@ -46,7 +47,7 @@ def test_the_manifest_tells_how_the_piece_was_made(scored):
     told = json.loads(scored.manifest.read_text())
     assert told["version"] == 2 and told["seed"] == 0 and told["encoder"] == "color"
     assert len(told["chords"]) == len(told["form"]["steps_s"]) == len(told["dynamics"]["density"])
-    assert set(told["weights"]) == {"color", "amt", "regressor", "figures"}
+    assert set(told["weights"]) == {"color", "amt", "regressor", "accompaniment"}
     assert all(len(sha) == 64 for sha in told["weights"].values())
     assert set(told["seconds"]) <= set(STAGES) and {"watch", "chords", "render"} <= set(told["seconds"])
     assert len(told["target"]["valence"]) == 6

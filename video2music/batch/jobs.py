@@ -1,4 +1,7 @@
-"""What is to be done: clips, each with its options, the name of its folder and a key that later runs know it by."""
+"""What can go wrong around the clips; what goes wrong with a clip is told in its Outcome.
+
+What is to be done: clips, each with its options, the name of its folder and a key that later runs know it by.
+"""
 
 import glob
 import hashlib
@@ -12,14 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion.checkpoint import file_sha256
-from video2music.batch.faults import BatchError
-from video2music.errors import OptionError
-from video2music.media import VIDEO_NAMES
+from video2music.errors import OptionError, Video2MusicError
+from video2music.media.clip import VIDEO_NAMES
 from video2music.options import Options
 from video2music.output import names
 
 if TYPE_CHECKING:
-    from video2music.manifest import Replay
+    from video2music.composing.manifest import Replay
+
+
+class BatchError(Video2MusicError):
+    """A batch that cannot begin or go on: nothing to do, a journal in use, workers that do not start."""
+
+
+class WorkerLost(Video2MusicError):
+    """A worker that died over a clip, or took too long; the sentence says which."""
+
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +47,7 @@ class Earlier:
 
     def replay(self) -> "Replay":
         """What `pipeline.compose` takes. Raises ManifestError or OptionError."""
-        from video2music import manifest
+        from video2music.composing import manifest
 
         return replace(manifest.read(self.manifest), locks=frozenset(self.locks), redraw=self.redraw)
 

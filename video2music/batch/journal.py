@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion.files import failure
-from video2music.batch.faults import BatchError
-from video2music.batch.jobs import Job, Shard
+from video2music.batch.jobs import BatchError, Job, Shard
 
 log = logging.getLogger(__name__)
 

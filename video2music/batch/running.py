@@ -11,9 +11,8 @@ from pathlib import Path
 
 from emotion.errors import UserError
 from emotion.files import failure
-from video2music.batch import TIMEOUT_S, journal, places
-from video2music.batch.faults import WorkerLost
-from video2music.batch.jobs import Job, Shard
+from video2music.batch import TIMEOUT_S, journal, scoring
+from video2music.batch.jobs import Job, Shard, WorkerLost
 from video2music.batch.journal import FAILED, WAITING, Journal, Outcome, failed
 from video2music.batch.scoring import Worker
 
@@ -95,10 +94,10 @@ class Batch:
     def _tidy(self, book: Journal) -> None:
         """Publish and write down what workers finished and a run that was ended did not come to; the rest goes."""
         told = {outcome.task for outcome in journal.read(self._out)}
-        for place, outcome in places.left(self._out, self._shard):
+        for place, outcome in scoring.left(self._out, self._shard):
             if outcome.task not in told:
                 book.add(self._published(place, outcome))
-        places.clear(self._out, self._shard)
+        scoring.clear(self._out, self._shard)
 
     def _plan(self, book: Journal) -> None:
         """Sort the jobs into those that are settled and those that wait."""
@@ -117,7 +116,7 @@ class Batch:
                 self._waiting.append((index, key))
 
     def _work(self, book: Journal) -> None:
-        run = places.of_run(self._out, self._shard)
+        run = scoring.of_run(self._out, self._shard)
         count = min(self._crew, len(self._waiting))
         threads = [threading.Thread(target=self._hand_out, args=(book, run), daemon=True) for _ in range(count)]
         for thread in threads:
@@ -162,7 +161,7 @@ class Batch:
         """Have one clip scored and settle it; the worker, None when it was lost over the clip."""
         job, place = self._jobs[index], run / str(index)
         try:
-            job = places.renamed(job, places.claimed(self._out, job, overwrite=self._overwrite))
+            job = scoring.renamed(job, scoring.claimed(self._out, job, overwrite=self._overwrite))
         except UserError as error:
             self._settle(book, index, failed(job, str(error)))
             return worker
@@ -178,7 +177,7 @@ class Batch:
             seconds = round(time.monotonic() - started, 2)
             outcome = failed(job, str(lost), key=key, task=f"{run.name}/{index}", seconds=seconds)
         self._settle(book, index, outcome)
-        places.remove(place)
+        scoring.remove(place)
         return worker
 
     def _hired(self) -> Worker:
@@ -200,7 +199,7 @@ class Batch:
         """The outcome after its files have come to their folder; a failed one where they could not."""
         try:
             if outcome.is_done:
-                places.publish(self._out, place, outcome, overwrite=self._overwrite)
+                scoring.publish(self._out, place, outcome, overwrite=self._overwrite)
         except (UserError, OSError) as error:
             sentence = str(error) if isinstance(error, UserError) else failure(error, self._out / outcome.name)
             return Outcome(FAILED, outcome.clip, outcome.name, outcome.task, sentence=sentence)
@@ -245,4 +244,4 @@ class _Past:
         found = self._known.get((key, job.name)) or self._known.get((key, str(job.clip)))
         if found is None:
             return None
-        return found if (places.settled(self._out, found) if found.is_done else not self._retry) else None
+        return found if (scoring.settled(self._out, found) if found.is_done else not self._retry) else None

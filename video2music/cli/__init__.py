@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 import video2music
-from emotion.cli.report import log_to_stderr, print_any_name
-from emotion.threads import wait_quietly
-from video2music.cli import batch, demo, doctor, download, evaluate, features, generate, train
+from emotion.cli.output import log_to_stderr, print_any_name
+from emotion.runtime import wait_quietly
+from video2music.cli import batch, doctor, evaluate, features, generate, train
 
 app = typer.Typer(
     name="video2music",
@@ -19,8 +19,8 @@ app = typer.Typer(
 app.command("generate")(generate.generate)
 app.command("batch")(batch.batch)
 app.command("features")(features.features)
-app.command("download")(download.download)
-app.command("demo")(demo.demo)
+app.command("download")(doctor.download)
+app.command("demo")(generate.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotion.cli.report import JsonOption, failing_plainly, write_json, write_table, write_text
+from emotion.cli.output import JsonOption, failing_plainly, write_json, write_table, write_text
 from video2music.batch import TIMEOUT_S
 from video2music.cli.generate import given_options
 from video2music.cli.jobs_table import WISHES, check, options_of, placed, read_table
@@ -112,11 +112,11 @@ def _crew(ray: str | None, workers: int | None) -> "tuple[Callable[[], Any], int
     from video2music.batch import scoring
 
     if ray is None:
-        from video2music.batch.local import LocalWorker
+        from video2music.batch.workers import LocalWorker
 
         count = workers or max(1, scoring.cores() // 2)
         return partial(LocalWorker, threads=scoring.shared_out(count)), count
-    from video2music.batch.cluster import RayWorker, connect
+    from video2music.batch.workers import RayWorker, connect
 
     cores, smallest = connect(ray)
     count = workers or max(1, cores // 2)

@@ -1,16 +1,164 @@
-"""`video2music evaluate`: how good the models are, whether they watch, and what people would notice in the music."""
+"""`video2music evaluate alignment`: does music feel as its picture does?
+
+`video2music evaluate listening`: a blind kit of two systems' clips, and what its listeners said.
+
+`video2music evaluate`: how good the models are, whether they watch, and what people would notice in the music.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotion.cli.report import JsonOption, failing_plainly, try_file, write_json, write_table
-from video2music.cli.alignment import evaluate_alignment
-from video2music.cli.listening import evaluate_listening
+from emotion.cli.output import (
+    JsonOption,
+    checked_target,
+    failing_plainly,
+    progress_bar,
+    try_file,
+    write_json,
+    write_table,
+    write_text,
+)
+from video2music.errors import OptionError
 
 if TYPE_CHECKING:
-    from video2music.evaluate.study import Study
+    from video2music.evaluate.models.study import Study
+
+
+def evaluate_alignment(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="A scored video; a folder of such, at any depth; or a .csv file with the columns video,music.",
+        ),
+    ],
+    music: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Sound or MIDI for the one video, in place of the video's own sound."),
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who listens. Default: the judge that has no part in composing.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Who watches: clip, clip-small, color or auto. Default: as generate does.")
+    ] = None,
+    json_file: JsonOption = None,
+    csv_file: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="Write a row for each video.", callback=checked_target),
+    ] = None,
+    html_file: Annotated[
+        str | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write a page with curves and tables, whole in itself.",
+            callback=checked_target,
+        ),
+    ] = None,
+) -> None:
+    """Measure how well music agrees with the feeling of its picture.
+
+    The music is heard by a judge that took no part in composing. Music of any
+    system will do. A video's own sound is its music, unless there is other
+    music for it: --music FILE for one video; in a folder a sound or MIDI file
+    of the video's stem, such as clip.wav beside clip.mp4; or the column music
+    of a CSV file, whose paths are relative to that file.
+
+    Beside a video that generate scored lies its manifest: then the music file
+    that it names is heard, without the clip's own sound, against the target
+    that it was composed for. For all others the target is what the picture
+    says.
+
+    The judge hears windows of 8 s, one every 4 s. CCC and lag are told of 5
+    windows or more, over 20 s of music, where the target moves; where it
+    stands still there are bias and RMSE. With two videos or more there are
+    intervals, and a row of chance: every music against the others' targets.
+
+    A file that fails is told in one sentence and stops no other; the exit
+    status is 0 only when all went well.
+    """
+    with failing_plainly():
+        from video2music import pipeline
+        from video2music.evaluate.alignment import page, pairs, study
+
+        found = pairs.pairs(paths, music=music)
+        with progress_bar("alignment") as tell:
+            done = study.study(found, judge=judge or pipeline.REPORTS, encoder=encoder, tell=tell)
+        for failed in done.failed:
+            typer.echo(f"error: {failed.sentence}", err=True)
+        write_json(json_file, done.report)
+        write_table(csv_file, done.table)
+        write_text(html_file, page.page(done.report) if html_file else "")
+        if done.heard and "-" not in (json_file, csv_file, html_file):
+            typer.echo(study.as_text(done.report), nl=False)
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def evaluate_listening(
+    a: Annotated[
+        Path | None, typer.Argument(metavar="A_DIR", help="One system's scored videos, or music files.")
+    ] = None,
+    b: Annotated[Path | None, typer.Argument(metavar="B_DIR", help="Another's, of the same names.")] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Where the kit is made, and its key beside it.")
+    ] = Path("listening"),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another order and other sides.")] = 0,
+    answers: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.csv", help="What listeners sent back, or a folder of it; repeatable."),
+    ] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Ask people which music is better, blind: make a page to send, then give its answers.
+
+    DIR/kit is for the listeners. DIR/key.json says whose music is whose: keep it. With --answers nothing is made, and
+    what the listeners prefer is printed.
+    """
+    with failing_plainly():
+        if answers:
+            _analyse(a, b, out, answers, json_file)
+        elif a and b:
+            _make(a, b, out, seed, json_file)
+        else:
+            raise OptionError("two folders are compared: give A_DIR and B_DIR, or --answers of a kit that was made")
+
+
+def _make(a: Path, b: Path, out: Path, seed: int, json_file: str | None) -> None:
+    from video2music.evaluate.listening import kit
+
+    made = kit.make(a, b, out, seed=seed)
+    for sentence in made.left_out:
+        typer.echo(sentence, err=True)
+    write_json(
+        json_file,
+        {"kit": made.key.kit, "folder": str(made.kit), "key": str(made.key_file), "trials": len(made.key.trials),
+         "clips": list(made.key.clips), "left_out": list(made.left_out)},
+    )  # fmt: skip
+    if json_file != "-":
+        typer.echo(f"{made.kit / 'index.html'}: {len(made.key.trials)} pairs of {len(made.key.clips)} clips")
+        typer.echo(f"send the folder {made.kit} to listeners, and keep {made.key_file} to yourself")
+
+
+def _analyse(a: Path | None, b: Path | None, out: Path, answers: list[Path], json_file: str | None) -> None:
+    from video2music.evaluate.listening import answers as given_answers
+    from video2music.evaluate.listening import key as kit_key
+    from video2music.evaluate.listening import results
+
+    key = kit_key.read(out)
+    given = tuple(folder.resolve().name for folder in (a, b) if folder)
+    if given and given != key.systems:
+        raise OptionError(
+            f"the kit at {out} compares {' with '.join(key.systems)}: leave A_DIR and B_DIR out, or fix -o"
+        )
+    found = results.report(key, given_answers.read(answers, key))
+    write_json(json_file, found)
+    if json_file != "-":
+        typer.echo(results.as_text(found), nl=False)
+
 
 app = typer.Typer(
     help="Measure the models on MuVi-Sync beside what counting alone can do, and the music in scored clips.",
@@ -49,7 +197,8 @@ def evaluate_chords(
     """Next-chord prediction: hits, likelihood, emotion BCE, and what the picture is good for."""
     with failing_plainly():
         _check(predictions, into or [], "chords")
-        from video2music.evaluate import study, tables
+        from video2music.evaluate import tables
+        from video2music.evaluate.models import study
 
         done = study.study_chords(data, split=split, seeds=seeds, runs=runs)
         _hand_out(done, tables.chords_text(done.report), json_file, predictions, into or [])
@@ -68,7 +217,8 @@ def evaluate_dynamics(
     """Note density and loudness: errors, correlation, histograms, and what the picture is good for."""
     with failing_plainly():
         _check(predictions, into or [], "dynamics")
-        from video2music.evaluate import study, tables
+        from video2music.evaluate import tables
+        from video2music.evaluate.models import study
 
         done = study.study_dynamics(data, split=split, seeds=seeds, runs=runs)
         _hand_out(done, tables.dynamics_text(done.report), json_file, predictions, into or [])
@@ -93,7 +243,7 @@ def evaluate_guidance(
     """Whether pieces have the feeling that was asked for: two judges, with and without steering and selection."""
     with failing_plainly():
         _check(predictions, into or [], "guidance")
-        from video2music.evaluate import guidance
+        from video2music.evaluate.music import guidance
 
         done = guidance.study(features, clips=clips, stretches=stretches, seeds=seeds, jobs=jobs, keep=keep)
         _hand_out(done, guidance.as_text(done.report), json_file, predictions, into or [])
@@ -116,8 +266,8 @@ def evaluate_music(
     """What people notice: cuts on downbeats, length, ending, loudness, speech, and how human the playing is."""
     with failing_plainly():
         _check(None, into or [], "music")
-        from emotion.evaluate.markdown import put_into
-        from video2music.evaluate import music
+        from emotion.report import put_into
+        from video2music.evaluate.music import study as music
 
         done = music.study(music.Asked(clips, human, muvi_sync, seeds), keep=keep)
         text = music.as_text(done.report)
@@ -132,7 +282,7 @@ def evaluate_music(
 
 def _check(predictions: Path | None, into: list[Path], task: str) -> None:
     """Try every file that is to be written, before minutes of work. Raises UserError."""
-    from emotion.evaluate.markdown import check_markers
+    from emotion.report import check_markers
 
     for path in into:
         check_markers(path, task)
@@ -141,7 +291,7 @@ def _check(predictions: Path | None, into: list[Path], task: str) -> None:
 
 
 def _hand_out(done: "Study", text: str, json_file: str | None, predictions: Path | None, into: list[Path]) -> None:
-    from emotion.evaluate.markdown import put_into
+    from emotion.report import put_into
 
     write_json(json_file, done.report)
     write_table(predictions, [done.columns, *done.predictions])

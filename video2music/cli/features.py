@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emotion.cli.report import JsonOption, failing_plainly, progress_bar, write_json
+from emotion.cli.output import JsonOption, failing_plainly, progress_bar, write_json
 
 
 def features(

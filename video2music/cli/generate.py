@@ -1,4 +1,7 @@
-"""`video2music generate`: score clips."""
+"""`video2music generate`: score clips.
+
+`video2music demo`: the whole way on a clip that the program draws itself.
+"""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -9,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotion.affect import PLACES
-from emotion.cli.report import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
+from emotion.cli.output import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
 from video2music.errors import OptionError
 from video2music.options import AUDIO_FORMATS, Options, read_metre, read_tempo
 
 if TYPE_CHECKING:
-    from video2music.manifest import Replay
+    from video2music.composing.manifest import Replay
+
 
 DEFAULT = Options()
 
@@ -137,7 +141,7 @@ def _replay(path: Path | None, lock: str | None, redraw: int | None) -> "Replay 
         if lock or redraw is not None:
             raise OptionError("--lock and --redraw need the piece they are about: name its manifest with --from")
         return None
-    from video2music import manifest
+    from video2music.composing import manifest
 
     locks = frozenset(part.strip() for part in lock.split(",")) if lock else frozenset()
     return replace(manifest.read(path), locks=locks, redraw=redraw)
@@ -194,3 +198,23 @@ def _score_all(
                 typer.echo(made.video)
         rows.append(row)
     return rows
+
+
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The result goes to DIR/demo/.")] = Path(
+        "out"
+    ),
+    seed: Annotated[int, typer.Option(help="Another seed, another piece.")] = 0,
+    json_file: JsonOption = None,
+) -> None:
+    """Draw a clip of three scenes, score it and say where the result lies."""
+    with failing_plainly():
+        from video2music.demo import score
+
+        with progress_bar("demo") as tell:
+            result = score(out, seed=seed, progress=tell)
+        write_json(json_file, {"clips": [plain(result)]})
+        if json_file != "-":
+            typer.echo(f"scored video  {result.video}")
+            typer.echo(f"music         {result.audio}")
+            typer.echo(f"MIDI          {result.midi}")

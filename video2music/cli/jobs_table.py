@@ -19,7 +19,7 @@ from video2music.options import Options, read_metre, read_tempo
 
 if TYPE_CHECKING:
     from video2music.batch.jobs import Earlier, Job
-    from video2music.manifest import Replay
+    from video2music.composing.manifest import Replay
 
 Parameters = Mapping[str, inspect.Parameter]
 
@@ -99,9 +99,10 @@ def placed(wishes: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def check(options: Options, style: str | None = None) -> None:
     """Refuse before anything starts what every clip would be refused for; `style` is TOML text. Raises UserError."""
-    from video2music import checking, styles
+    from video2music import styles
+    from video2music.composing import target
 
-    checking.check(options, style or styles.read(options.style))
+    target.check(options, style or styles.read(options.style))
 
 
 def read_table(path: Path, wishes: Mapping[str, Any], given: frozenset[str] = frozenset()) -> "list[Job]":
@@ -226,7 +227,7 @@ def _earlier(row: Row, folder: Path) -> "Earlier":
 
 def _room(replay: "Replay") -> set[str]:
     """The options that a piece that is played again leaves room for."""
-    from video2music.manifest import KEEPS
+    from video2music.composing.manifest import KEEPS
 
     if not replay.locks:
         return set(single.OF_A_REPLAY if replay.redraw is None else single.OF_A_SECTION)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emotion.cli.report import JsonOption, failing_plainly, write_json
+from emotion.cli.output import JsonOption, failing_plainly, write_json
 from video2music.errors import OptionError
 
 app = typer.Typer(
@@ -78,9 +78,9 @@ def train_figures(
 ) -> None:
     """Train the figures that the piano style plays; prints what they pay on songs that were held out."""
     with failing_plainly():
-        from video2music.train import figures
+        from video2music.train import accompaniment
 
-        _tell(figures.train(data, out, recipe=figures.Recipe(seed=seed)), json_file)
+        _tell(accompaniment.train(data, out, recipe=accompaniment.Recipe(seed=seed)), json_file)
 
 
 def _check_variant(name: str, variants: Collection[str]) -> None:
@@ -89,7 +89,7 @@ def _check_variant(name: str, variants: Collection[str]) -> None:
 
 
 def _tell(found: dict[str, Any], json_file: str | None) -> None:
-    from emotion.evaluate import report
+    from emotion import report
 
     write_json(json_file, found)
     if json_file != "-":

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from video2music.chords import END, PAD
 from video2music.data.muvi_sync import Song
-from video2music.model.picture import Picture, collate, movement
+from video2music.model.video import Picture, collate, movement
 
 
 @dataclass(frozen=True)

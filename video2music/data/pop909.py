@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import notes
 from emotion.errors import DataError
-from emotion.notes import Notes
+from emotion.midi import notes
+from emotion.midi.notes import Notes
 from video2music.chords import NO_CHORD, Chord
 from video2music.data.chord_lists import Span, harte
 

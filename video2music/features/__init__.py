@@ -10,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from video2music import media
 from video2music.errors import EncoderError
 from video2music.features import encoders
 from video2music.features.cache import cache_path, feature_folder, keep, load, recall, save
 from video2music.features.motion import Second, motion, seconds
 from video2music.features.pixels import Scaler, upright
-from video2music.features.reading import Encoder
-from video2music.features.rows import Rows
+from video2music.features.rows import Encoder, Rows
 from video2music.features.scenes import CutFinder, scene_offsets
+from video2music.media.clip import Clip, Frame, frames, probe
 from video2music.values import VideoFeatures
 
 __all__ = ["extract", "load", "save"]
@@ -47,7 +46,7 @@ def extract(
     user's own, or False. With `until_s` no more is watched than the clip's first seconds. Raises MediaError,
     EncoderError.
     """
-    clip = media.probe(Path(path))
+    clip = probe(Path(path))
     if until_s is not None and clip.duration_s and until_s >= clip.duration_s:
         until_s = None
     folder = feature_folder() if cache is True else cache or None
@@ -62,7 +61,7 @@ def extract(
 
 
 def _extract(
-    clip: media.Clip,
+    clip: Clip,
     choice: encoders.Choice,
     folder: Path | None,
     device: str,
@@ -109,7 +108,7 @@ def _alone(kept: Path | None, on_progress: OnProgress) -> Iterator[None]:
 class _Watch:
     """One decode pass over one clip."""
 
-    clip: media.Clip
+    clip: Clip
     name: str
     encoder: Encoder
     on_progress: OnProgress
@@ -137,9 +136,9 @@ class _Watch:
             **reading._asdict(),
         )
 
-    def _frames(self) -> Iterator[media.Frame]:
+    def _frames(self) -> Iterator[Frame]:
         """Every frame, after the cut finder has seen it."""
-        for frame in media.frames(self.clip.path):
+        for frame in frames(self.clip.path):
             if frame.time_s >= self.until_s:
                 return
             self.cuts.see(frame.time_s, self.scaler.small(frame.picture))

@@ -18,7 +18,7 @@ from emotion.affect import emotions_at
 from emotion.checkpoint import Checkpoint
 from video2music.features import still
 from video2music.features.pixels import Pixels
-from video2music.features.reading import Reading
+from video2music.features.rows import Reading
 from video2music.values import Floats
 
 KIND = "color"

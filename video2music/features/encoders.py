@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from video2music.errors import EncoderError
 from video2music.features import color, download
-from video2music.features.reading import Encoder
+from video2music.features.rows import Encoder
 
 AUTO = "auto"
 

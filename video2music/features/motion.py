@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from video2music.features.pixels import Pixels, Scaler, mean_difference
-from video2music.media import Frame
+from video2music.media.clip import Frame
 
 EPS_S = 1e-6  # a frame this much early still counts as on the second: times are sums of fractions
 

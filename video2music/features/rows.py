@@ -1,14 +1,39 @@
-"""One row a second, each distinct picture embedded once."""
+"""What every encoder does: look at a picture, embed what it saw, read the rows of a whole clip.
+
+One row a second, each distinct picture embedded once.
+"""
 
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from video2music.features.pixels import Pixels, mean_difference
-from video2music.features.reading import Encoder
 from video2music.features.scenes import CutFinder
 from video2music.values import Floats
+
+
+class Reading(NamedTuple):
+    """emotion (T, 6), affect (T, 2) and semantic (T, 768) or None, as in VideoFeatures."""
+
+    emotion: Floats
+    affect: Floats
+    semantic: Floats | None = None
+
+
+class Encoder(Protocol):
+    """An encoder with its weights."""
+
+    def look(self, picture: Pixels) -> Floats:
+        """Whatever the encoder needs of an upright picture (H, W, 3) RGB, as small as it can be."""
+
+    def embed(self, looks: Sequence[Floats]) -> Floats:
+        """Rows (B, D) of a batch of looks."""
+
+    def read(self, rows: Floats, motion: Floats, scene_offset: Floats) -> Reading:
+        """The clip's features from its rows (T, D), with its motion (T,) and scene offset (T,)."""
+
 
 HARDLY = 2.0  # mean difference of the small pictures, of 255: what a codec's noise makes of a still picture is about 1
 BATCH = 8  # pictures embedded at once

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion.affect import EMOTIONS, expected_place
-from emotion.operators import make_torchvision_importable
+from emotion.runtime import make_torchvision_importable
 from video2music.errors import EncoderError
 from video2music.features.download import WEIGHTS, OnProgress, fetch, weights_path
 from video2music.features.pixels import Pixels
-from video2music.features.reading import Reading
+from video2music.features.rows import Reading
 from video2music.values import Floats
 
 if TYPE_CHECKING:

@@ -18,12 +18,10 @@ from torch import Tensor, nn
 
 from emotion import checkpoint
 from video2music.chords import END, N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
-from video2music.model.attention import DecoderLayer, LayerCache
-from video2music.model.config import AMTConfig
-from video2music.model.copying import History, MatchBias, Pointer
-from video2music.model.picture import Picture, PictureInput
-from video2music.model.rhythm import N_BELIEFS, HarmonicRhythm
-from video2music.model.watching import Glimpses, Watching
+from video2music.model.attention import AMTConfig, DecoderLayer, LayerCache
+from video2music.model.conditioning import Glimpses, Watching
+from video2music.model.copying import N_BELIEFS, HarmonicRhythm, History, MatchBias, Pointer
+from video2music.model.video import Picture, PictureInput
 
 KIND = "amt"
 WEIGHTS = Path(__file__).parent.parent / "weights" / KIND

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from video2music.chords import END, N_CHORDS, PAD, QUALITIES, Chord
-from video2music.model.affect import ALLOWED_MATRIX
 from video2music.model.amt import AMT
-from video2music.model.picture import Picture
+from video2music.model.conditioning import ALLOWED_MATRIX
+from video2music.model.video import Picture
 
 LogitFilter = Callable[[Tensor, Sequence[int]], Tensor]
 """(logits of one step (159,), chord ids so far) -> logits (159,)."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emotion import checkpoint
-from video2music.model.picture import MODALITIES, Picture
+from video2music.model.video import MODALITIES, Picture
 from video2music.values import Dynamics
 
 KIND = "regressor"

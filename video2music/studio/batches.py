@@ -15,21 +15,19 @@ from typing import NamedTuple
 from emotion.files import whole_file
 from video2music import pipeline, styles
 from video2music.batch import summary
-from video2music.batch.faults import WorkerLost
-from video2music.batch.jobs import Job, plan
+from video2music.batch.jobs import Job, WorkerLost, plan
 from video2music.batch.journal import DONE, FAILED, WAITING, Outcome, failed
-from video2music.batch.local import LocalWorker
 from video2music.batch.running import Batch
 from video2music.batch.scoring import Worker, shared_out
+from video2music.batch.workers import LocalWorker
 from video2music.options import Options
 from video2music.output import files_in
 from video2music.studio import uploads
 from video2music.studio.composing import cleared, packed
-from video2music.studio.errands import Errand, Errands, Stopped, outlast, refusals
-from video2music.studio.sentences import plain
-from video2music.studio.uploads import Limits
+from video2music.studio.jobs import Errand, Errands, Stopped, outlast, refusals
+from video2music.studio.text import feels
+from video2music.studio.uploads import Limits, plain
 from video2music.studio.wishes import Wishes
-from video2music.studio.wording import feels
 
 TIMEOUT_S = 3600.0  # for a clip: ten minutes, the longest, take the largest encoder 40 on two cores
 HEARD_WITHIN_S = 0.2  # that somebody asked to stop

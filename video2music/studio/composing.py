@@ -13,7 +13,7 @@ import numpy as np
 from emotion.files import whole_file
 from video2music import features, pipeline
 from video2music.options import Options
-from video2music.studio.visit import EVERYTHING, Piece
+from video2music.studio.session import EVERYTHING, Piece
 from video2music.values import VideoFeatures
 
 HANDED_OUT = "handed out"  # a folder in that of a run

@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from video2music import media
 from video2music.errors import OptionError
 from video2music.features.cache import cache_folder
-from video2music.studio.gate import Gate
+from video2music.media import clip
+from video2music.studio.request_filter import Gate
 from video2music.studio.runs import DAY_S, FEATURES, Runs
 from video2music.studio.uploads import MEGABYTE, STANDARD, Limits
 
@@ -175,7 +175,7 @@ def _share_threads(workers: int) -> None:
     if workers == 1:
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(share))
-    media.set_decoder_threads(share)
+    clip.set_decoder_threads(share)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(share)
 

@@ -1,20 +1,47 @@
-"""What a visitor may hand in: limits of size, length and type, checked before any work on a file begins.
+"""What to tell a visitor of an error: one sentence, with files by the names that the visitor knows.
+
+What a visitor may hand in: limits of size, length and type, checked before any work on a file begins.
 
 Each check raises UploadError with one sentence for the visitor, who knows the file by its name and not by where the
 server keeps it.
 """
 
+import logging
 import math
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
-from emotion.errors import SoundError
+from emotion.errors import SoundError, UserError
 from emotion.files import MIDI_NAMES, SOUND_NAMES, is_midi
-from video2music import media
 from video2music.errors import MediaError, OptionError, Video2MusicError
+from video2music.media import clip as media
+
+log = logging.getLogger(__name__)
+
+_FOR_A_COMMAND = re.compile(r":[^:]*(?<![\w-])--?[a-z].*", re.DOTALL)  # advice that names an option
+
+
+def sentence(error: BaseException, upload: Path | None = None, folder: Path | None = None) -> str:
+    """An error's sentence without the server's folders: neither that of the upload nor that of the run."""
+    if not isinstance(error, UserError):
+        log.error("unforeseen", exc_info=error)
+        return f"Something unforeseen happened ({type(error).__name__}): the terminal that serves this page says more."
+    return plain(str(error), upload, folder)
+
+
+def plain(told: str, upload: Path | None = None, folder: Path | None = None) -> str:
+    """What somebody at a keyboard would be told, for a visitor, who knows neither folders nor options."""
+    if upload is not None:  # its name is set aside, as it may look like an option
+        told = told.replace(str(upload), "\0").replace(upload.name, "\0")
+    if folder is not None:
+        told = told.replace(f"{folder}{os.sep}", "").replace(str(folder), "the result")
+    return _FOR_A_COMMAND.sub("", told).replace("\0", upload.name if upload else "")
+
 
 MEGABYTE = 1_000_000  # as disks and mail programs count
 
@@ -196,7 +223,7 @@ def _extent(packets: Iterable[media.Packet]) -> tuple[int, float]:
 
 def _notes_s(path: Path) -> float:
     """Seconds until the last note of a MIDI file ends. Raises UploadError."""
-    from emotion import notes
+    from emotion.midi import notes
 
     try:
         return notes.read(path).duration_s

@@ -29,7 +29,8 @@ def ready() -> None:
 
 def _load() -> None:
     from emotion import judge
-    from video2music import draft, pipeline
+    from video2music import pipeline
+    from video2music.composing import draft
 
     try:
         draft.load_models()

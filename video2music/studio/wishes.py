@@ -9,9 +9,9 @@ from emotion.affect import PLACES
 from emotion.files import failure, whole_file
 from video2music import styles
 from video2music.chords import ROOTS
+from video2music.composing.target import CURVE_COLUMNS
 from video2music.errors import MediaError, OptionError
 from video2music.options import Options, read_tempo
-from video2music.target import CURVE_COLUMNS
 from video2music.values import MODES, Key
 
 DEFAULT = Options()

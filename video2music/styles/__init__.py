@@ -42,7 +42,7 @@ from typing import Any
 
 from video2music.errors import StyleError
 from video2music.styles import reading
-from video2music.styles.kinds import (
+from video2music.styles.kinds import (  # fmt: skip
     BEAT,
     CHORD_VOICES,
     DRUMS,
@@ -65,7 +65,7 @@ from video2music.styles.kinds import (
     Registers,
     Span,
     Style,
-)  # fmt: skip
+)
 from video2music.styles.reading import REQUIRED, Reader, Spec
 
 __all__ = [

@@ -16,21 +16,20 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from emotion import report
 from emotion.errors import DataError
-from emotion.evaluate import report
-from emotion.train.fit import Recipe, fit
+from emotion.train.loop import Recipe, fit
 from video2music.chords import PAD
 from video2music.data import chord_lists
 from video2music.data.batches import Batch, drop_modalities, shuffled, statistics
 from video2music.data.chord_lists import ChordList
 from video2music.data.muvi_sync import Song, load_split, titles
-from video2music.evaluate import chords
-from video2music.evaluate.calibration import Calibration
-from video2music.model.affect import allowed_chords
+from video2music.evaluate.models import chords
+from video2music.evaluate.models.metrics import Calibration
 from video2music.model.amt import AMT, save
-from video2music.model.config import CONFIGS, AMTConfig
-from video2music.model.picture import MODALITIES, Picture
-from video2music.model.watching import Watching
+from video2music.model.attention import CONFIGS, AMTConfig
+from video2music.model.conditioning import Watching, allowed_chords
+from video2music.model.video import MODALITIES, Picture
 from video2music.train import card
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emotion.evaluate.markdown import markers
-from emotion.evaluate.report import table
+from emotion.report import markers, table
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion import checkpoint
+from emotion import report as reports
 from emotion.affect import emotions_at
 from emotion.errors import DataError
-from emotion.evaluate import report as reports
 from video2music.data import muvi_sync, oasis
 from video2music.features import still
 from video2music.features.color import (

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emotion.evaluate import report
-from emotion.train.fit import Recipe, fit
+from emotion import report
+from emotion.train.loop import Recipe, fit
 from video2music.data.batches import Batch, batch_of, drop_modalities, shuffled, statistics
 from video2music.data.muvi_sync import Song, load_split
-from video2music.evaluate import dynamics
-from video2music.model.picture import MODALITIES
+from video2music.evaluate.models import dynamics
 from video2music.model.regressor import Regressor, RegressorConfig, save
+from video2music.model.video import MODALITIES
 from video2music.train import card
 
 RECIPE = Recipe(epochs=12, batch=16, rate=2e-3, warmup_steps=50, decay=0.05, patience=5)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion.data.orchestration import ENSEMBLES, HIGHEST, Version, play_as, stretch, versions
-from emotion.performance import Event, Performance
+from emotion.data.renders import ENSEMBLES, HIGHEST, Version, play_as, stretch, versions
+from emotion.midi.performance import Event, Performance
 
 
 def note(time_s, part, pitch, velocity=80):

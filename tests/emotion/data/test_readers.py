@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emotion.data import cards, deam, emomusic, emopia, fourq, mtg_jamendo, pmemo, vgmidi, ym2413
+from emotion.data import cards, pieces, recordings
 from emotion.data.pieces import assert_disjoint
 from emotion.data.recordings import even_folds
 from emotion.errors import DataError
@@ -34,38 +34,38 @@ STATIC = f"{samples.DEAM_STATIC}_1_2000.csv"
 MIDI = "midi/adjust_tempo_remove_delayed_inst"
 READERS = {
     "deam": Reader(
-        deam.load, samples.deam, ("17", "19", "20", "25", "35", "43", "1000", "1001", "2001"),
+        recordings.load_deam, samples.deam, ("17", "19", "20", "25", "35", "43", "1000", "1001", "2001"),
         (STATIC, f"{samples.DEAM_STATIC}_2000_2058.csv", "MEMD_audio/1001.mp3"),
         (" valence_mean", " arousal_mean", "song_id"),
     ),
     "emomusic": Reader(
-        emomusic.load, samples.emomusic, ("17", "25"),
+        recordings.load_emomusic, samples.emomusic, ("17", "25"),
         ("annotations/static_annotations.csv", "annotations/songs_info.csv", "clips_45seconds/17.mp3"),
         ("mean_valence", "mean_arousal", "Artist"),
     ),
     "pmemo": Reader(
-        pmemo.load, samples.pmemo, ("1", "4", "5"),
+        recordings.load_pmemo, samples.pmemo, ("1", "4", "5"),
         ("annotations/static_annotations.csv", "metadata.csv", "chorus/4.mp3"),
         ("Valence(mean)", "Arousal(mean)", "artist"),
     ),
     "mtg_jamendo": Reader(
-        mtg_jamendo.load, samples.mtg_jamendo, ("track_0000948", "track_0003524", "track_1048681"),
+        recordings.load_mtg_jamendo, samples.mtg_jamendo, ("track_0000948", "track_0003524", "track_1048681"),
         ("data/autotagging_moodtheme.tsv", "audio/24/3524.mp3"), ("TAGS", "ARTIST_ID", "PATH"),
     ),
     "fourq": Reader(
-        fourq.load, samples.fourq, ("MT0000004637", "MT0000011357", "MT0000040632", "MT0000044741"),
+        recordings.load_fourq, samples.fourq, ("MT0000004637", "MT0000011357", "MT0000040632", "MT0000044741"),
         ("panda_dataset_taffc_annotations.csv", "panda_dataset_taffc_metadata.csv", "Q2/MT0000011357.mp3"),
         ("Quadrant", "Artist"),
     ),
     "emopia": Reader(
-        emopia.read, samples.emopia, ("Q1_0vLPYiPN7qY_0", "Q2_1_with_lines_1", "Q3_7JIdJLkJ0S4_1"), (),
+        pieces.read_emopia, samples.emopia, ("Q1_0vLPYiPN7qY_0", "Q2_1_with_lines_1", "Q3_7JIdJLkJ0S4_1"), (),
     ),
     "vgmidi": Reader(
-        vgmidi.read, samples.vgmidi, ("Series_N64_Game 1_Tune", "Series_N64_Game 2_Tune"),
+        pieces.read_vgmidi, samples.vgmidi, ("Series_N64_Game 1_Tune", "Series_N64_Game 2_Tune"),
         ("labelled/midi/Series_N64_Game 2_Tune.mid",),
     ),
     "ym2413": Reader(
-        ym2413.load, samples.ym2413, ("07_Bonus", "Ys (FM) - 17 - See You Again"),
+        pieces.read_ym2413, samples.ym2413, ("07_Bonus", "Ys (FM) - 17 - See You Again"),
         ("emotion_annotation/verified_annotation.csv", f"{MIDI}/07_Bonus.mid"), ("4Q", "fname"),
     ),
 }  # fmt: skip
@@ -151,18 +151,18 @@ def test_archives_may_lie_in_folders_of_their_own(tmp_path):
     for part in ("annotations", "MEMD_audio", "metadata"):
         (folder / f"DEAM_{part}").mkdir()
         shutil.move(folder / part, folder / f"DEAM_{part}" / part)
-    assert tuple(each.name for each in deam.load(folder)) == READERS["deam"].names
+    assert tuple(each.name for each in recordings.load_deam(folder)) == READERS["deam"].names
 
 
 def test_deam_is_put_right_up_to_song_1000_and_nowhere_else(tmp_path):
-    affect = {each.name: each.affect for each in deam.load(samples.deam(tmp_path))}
+    affect = {each.name: each.affect for each in recordings.load_deam(samples.deam(tmp_path))}
     assert affect["25"] == pytest.approx(((4.7 - 5) / 4, (7.9 - 5) / 4))
     assert affect["1000"] == (-1, 0) and affect["1001"] == (1, -1) and affect["2001"] == (0.5, -0.5)
 
 
 @pytest.mark.parametrize("swapped", [True, False])
 def test_the_edition_of_deam_may_be_said(swapped, tmp_path):
-    affect = {each.name: each.affect for each in deam.load(samples.deam(tmp_path), swapped=swapped)}
+    affect = {each.name: each.affect for each in recordings.load_deam(samples.deam(tmp_path), swapped=swapped)}
     assert affect["1000"] == ((-1, 0) if swapped else (0, -1))
 
 
@@ -170,7 +170,7 @@ def test_a_mended_deam_is_left_as_it_is(tmp_path):
     path = samples.deam(tmp_path) / STATIC
     head, *rows = (line.split(",") for line in path.read_text().splitlines())
     path.write_text("\n".join(",".join(row) for row in [head, *([a, d, e, b, c] for a, b, c, d, e in rows)]))
-    affect = {each.name: each.affect for each in deam.load(tmp_path)}
+    affect = {each.name: each.affect for each in recordings.load_deam(tmp_path)}
     assert affect["25"] == pytest.approx(((4.7 - 5) / 4, (7.9 - 5) / 4))
 
 
@@ -190,7 +190,7 @@ scores = st.lists(st.tuples(st.floats(1, 9), st.floats(1, 9)), min_size=1, max_s
 def test_a_song_of_deam_and_emomusic_has_one_affect_and_one_song(tmp_path, rated, swapped):
     shutil.rmtree(tmp_path)
     one, two = samples.ratings(tmp_path, np.array(rated), swapped=swapped)
-    here, there = deam.load(one, swapped=swapped)[:-1], emomusic.load(two)
+    here, there = recordings.load_deam(one, swapped=swapped)[:-1], recordings.load_emomusic(two)
     assert [each.affect for each in here] == [each.affect for each in there]
     assert [each.song for each in here] == [each.song for each in there] and len({each.song for each in here}) == len(
         rated
@@ -198,7 +198,10 @@ def test_a_song_of_deam_and_emomusic_has_one_affect_and_one_song(tmp_path, rated
 
 
 def test_a_split_over_deam_and_emomusic_keeps_their_songs_together_and_a_split_of_each_is_refused(tmp_path):
-    one, two = deam.load(samples.deam(tmp_path / "deam")), emomusic.load(samples.emomusic(tmp_path / "emomusic"))
+    one, two = (
+        recordings.load_deam(samples.deam(tmp_path / "deam")),
+        recordings.load_emomusic(samples.emomusic(tmp_path / "emomusic")),
+    )
     sides = even_folds([*one, *two], count=3)
     assert_disjoint(*sides)
     assert sum(map(len, sides)) == len(one) + len(two) and all(sides)
@@ -207,24 +210,29 @@ def test_a_split_over_deam_and_emomusic_keeps_their_songs_together_and_a_split_o
 
 
 def test_artists_are_compared_without_case_quotes_and_tabs(tmp_path):
-    artist = {each.name: each.artist for each in deam.load(samples.deam(tmp_path / "deam"))}
+    artist = {each.name: each.artist for each in recordings.load_deam(samples.deam(tmp_path / "deam"))}
     assert artist["17"] == "the 2s" and artist["1001"] == "björk" and artist["2001"] == ""
-    assert emomusic.load(samples.emomusic(tmp_path / "emomusic"))[0].artist == "the 2s"
-    assert [each.artist for each in fourq.load(samples.fourq(tmp_path / "fourq"))] == ["abba", "abba", "", "dismember"]
+    assert recordings.load_emomusic(samples.emomusic(tmp_path / "emomusic"))[0].artist == "the 2s"
+    assert [each.artist for each in recordings.load_fourq(samples.fourq(tmp_path / "fourq"))] == [
+        "abba",
+        "abba",
+        "",
+        "dismember",
+    ]
 
 
 def test_deam_without_its_metadata_has_no_artists(tmp_path):
     shutil.rmtree(samples.deam(tmp_path) / "metadata")
-    assert {each.artist for each in deam.load(tmp_path)} == {""}
+    assert {each.artist for each in recordings.load_deam(tmp_path)} == {""}
 
 
 def test_pmemo_runs_from_0_to_1(tmp_path):
-    affect = [each.affect for each in pmemo.load(samples.pmemo(tmp_path))]
+    affect = [each.affect for each in recordings.load_pmemo(samples.pmemo(tmp_path))]
     assert affect[0] == pytest.approx((0.15, -0.2)) and affect[1:] == [(-1, 1), (-0.5, -1)]
 
 
 def test_tags_of_jamendo_lose_their_category(tmp_path):
-    assert [each.tags for each in mtg_jamendo.load(samples.mtg_jamendo(tmp_path))] == [
+    assert [each.tags for each in recordings.load_mtg_jamendo(samples.mtg_jamendo(tmp_path))] == [
         ("deep",),
         ("sad", "film"),
         ("sad",),
@@ -234,15 +242,15 @@ def test_tags_of_jamendo_lose_their_category(tmp_path):
 def test_the_smaller_edition_of_jamendo_is_found(tmp_path):
     for path in samples.mtg_jamendo(tmp_path).rglob("*.mp3"):
         path.rename(path.with_suffix(".low.mp3"))
-    assert len(mtg_jamendo.load(tmp_path)) == 3
+    assert len(recordings.load_mtg_jamendo(tmp_path)) == 3
 
 
 @pytest.mark.parametrize(
     ("load_split", "sample", "sides"),
     [
-        (mtg_jamendo.load_split, samples.mtg_jamendo, ("train", "validation", "test")),
-        (emomusic.load_split, samples.emomusic, ("development", "evaluation")),
-        (emopia.read_split, samples.emopia, ("train", "val", "test")),
+        (recordings.load_mtg_jamendo_split, samples.mtg_jamendo, ("train", "validation", "test")),
+        (recordings.load_emomusic_split, samples.emomusic, ("development", "evaluation")),
+        (pieces.read_split, samples.emopia, ("train", "val", "test")),
     ],
 )
 def test_a_published_split_has_its_sides(load_split, sample, sides, tmp_path):
@@ -254,24 +262,24 @@ def test_a_split_of_jamendo_with_one_artist_on_two_sides_is_refused(tmp_path):
     path = samples.mtg_jamendo(tmp_path) / "data/splits/split-0/autotagging_moodtheme-test.tsv"
     path.write_text(path.read_text().replace("artist_359617", "artist_000087"))
     with pytest.raises(DataError, match="artist jamendo artist_000087"):
-        mtg_jamendo.load_split(tmp_path)
+        recordings.load_mtg_jamendo_split(tmp_path)
 
 
 def test_a_song_of_emomusic_on_no_side_is_refused(tmp_path):
     path = samples.emomusic(tmp_path) / "annotations/songs_info.csv"
     path.write_text(path.read_text().replace("evaluation", "tryout"))
     with pytest.raises(DataError, match=r"song 25 .* development, evaluation"):
-        emomusic.load_split(tmp_path)
+        recordings.load_emomusic_split(tmp_path)
 
 
 def test_a_clip_of_emopias_split_that_is_missing_is_named(tmp_path):
     (samples.emopia(tmp_path) / "midis/Q3_7JIdJLkJ0S4_1.mid").unlink()
     with pytest.raises(DataError, match="Q3_7JIdJLkJ0S4_1"):
-        emopia.read_split(tmp_path)
+        pieces.read_split(tmp_path)
 
 
 def test_raters_of_vgmidi_are_averaged_where_the_means_are_missing(tmp_path):
-    one, two = vgmidi.read(samples.vgmidi(tmp_path))
+    one, two = pieces.read_vgmidi(samples.vgmidi(tmp_path))
     assert one.affect == pytest.approx((-0.625, 0.75)) and two.affect == pytest.approx((0.5, 0.75))
     assert (one.quadrant, two.quadrant, one.group) == (1, 0, "Game 1")
 
@@ -279,17 +287,17 @@ def test_raters_of_vgmidi_are_averaged_where_the_means_are_missing(tmp_path):
 def test_the_means_of_vgmidi_go_before_its_raters(tmp_path):
     path = samples.vgmidi(tmp_path) / "derived_piece_va_timeseries.json"
     path.write_text('[{"midi": "Series_N64_Game 1_Tune.mid", "valence": [0.5], "arousal": [-0.5]}]')
-    assert [piece.affect for piece in vgmidi.read(tmp_path)] == [(0.5, -0.5)]
+    assert [piece.affect for piece in pieces.read_vgmidi(tmp_path)] == [(0.5, -0.5)]
     path.write_text('[{"midi": "Series_N64_Game 1_Tune.mid", "valence": [5], "arousal": [-0.5]}]')
     with pytest.raises(DataError, match="not between -1 and 1"):
-        vgmidi.read(tmp_path)
+        pieces.read_vgmidi(tmp_path)
 
 
 REAL = {
-    "fourq": (fourq.load, 900),
-    "emopia": (emopia.read, 1078),
-    "vgmidi": (vgmidi.read, 200),
-    "ym2413": (ym2413.load, 669),
+    "fourq": (recordings.load_fourq, 900),
+    "emopia": (pieces.read_emopia, 1078),
+    "vgmidi": (pieces.read_vgmidi, 200),
+    "ym2413": (pieces.read_ym2413, 669),
 }
 
 
@@ -302,7 +310,7 @@ def test_the_real_sets_have_as_many_items_as_their_cards_say(name, shared):
 
 def test_the_means_of_vgmidi_are_near_its_raters(shared, tmp_path):
     (tmp_path / "labelled").symlink_to(shared / "data/vgmidi/labelled")
-    means, raters = vgmidi.read(shared / "data/vgmidi"), vgmidi.read(tmp_path)
+    means, raters = pieces.read_vgmidi(shared / "data/vgmidi"), pieces.read_vgmidi(tmp_path)
     assert [piece.name for piece in means] == [piece.name for piece in raters]
     apart = np.abs(np.array([piece.affect for piece in means]) - np.array([piece.affect for piece in raters]))
     assert 0 < apart.max() < 0.025  # what the card says
@@ -311,4 +319,4 @@ def test_the_means_of_vgmidi_are_near_its_raters(shared, tmp_path):
 def test_quadrants_of_the_real_fourq_set_are_those_of_its_metadata(shared):
     with (shared / "data/fourq/metadata.csv").open(newline="", encoding="utf-8") as file:
         expected = {row["Song"]: int(row["Quadrant"][1]) - 1 for row in csv.DictReader(file)}
-    assert {each.name: each.quadrant for each in fourq.load(shared / "data/fourq")} == expected
+    assert {each.name: each.quadrant for each in recordings.load_fourq(shared / "data/fourq")} == expected

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.data.pieces import Piece, assert_disjoint
+from emotion.data.pieces import GamePiece, Piece, assert_disjoint
 from emotion.data.recordings import Recording, even_folds, on_plane
-from emotion.data.ym2413 import Piece as GamePiece
 from emotion.errors import DataError
 
 names = st.sampled_from(["", *"abcdef"])

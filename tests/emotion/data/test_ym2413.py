@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emotion.data import cards, ym2413
-from emotion.data.pieces import read_folds
+from emotion.data import cards
+from emotion.data.pieces import LABELS, MIDI, read_folds, read_ym2413
 from emotion.errors import DataError
 
 REAL = Path(os.environ.get("V2M_DATA", "../shared"), "data/ym2413")
@@ -14,11 +14,11 @@ REAL = Path(os.environ.get("V2M_DATA", "../shared"), "data/ym2413")
 
 def write(folder, names, quadrant="Q2"):
     lines = ["fname,verified_tags,toptag_eng_verified,4Q", *(f'"{name}.wav","a, b",a,{quadrant}' for name in names)]
-    (folder / ym2413.LABELS).parent.mkdir(parents=True)
-    (folder / ym2413.LABELS).write_text("\n".join(lines) + "\n")
-    (folder / ym2413.MIDI).mkdir(parents=True)
+    (folder / LABELS).parent.mkdir(parents=True)
+    (folder / LABELS).write_text("\n".join(lines) + "\n")
+    (folder / MIDI).mkdir(parents=True)
     for name in names:
-        (folder / ym2413.MIDI / f"{name}.mid").touch()
+        (folder / MIDI / f"{name}.mid").touch()
     return folder
 
 
@@ -38,26 +38,26 @@ def write(folder, names, quadrant="Q2"):
     ],
 )
 def test_game_and_title_come_from_the_name(tmp_path, name, game, title):
-    (piece,) = ym2413.load(write(tmp_path, [name]))
+    (piece,) = read_ym2413(write(tmp_path, [name]))
     assert (piece.game, piece.title, piece.quadrant) == (game, title, 1)
     assert piece.path.is_file()
 
 
 def test_a_missing_midi_or_an_unknown_quadrant_is_refused(tmp_path):
     folder = write(tmp_path / "one", ["01 Title"])
-    (folder / ym2413.MIDI / "01 Title.mid").unlink()
+    (folder / MIDI / "01 Title.mid").unlink()
     with pytest.raises(DataError, match="01 Title"):
-        ym2413.load(folder)
+        read_ym2413(folder)
     with pytest.raises(DataError, match="layout"):
-        ym2413.load(write(tmp_path / "two", ["01 Title"], quadrant="Q9"))
+        read_ym2413(write(tmp_path / "two", ["01 Title"], quadrant="Q9"))
     with pytest.raises(DataError, match="no YM2413-MDB at"):
-        ym2413.load(tmp_path / "three")
+        read_ym2413(tmp_path / "three")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="YM2413-MDB is not at V2M_DATA")
 def test_no_game_is_in_two_folds_and_every_known_game_has_one():
     folds = read_folds(cards.folder("ym2413") / "splits" / "folds.csv")
-    pieces = ym2413.load(REAL)
+    pieces = read_ym2413(REAL)
     found = {}
     for piece in pieces:
         if piece.game:

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion import metrics, sound
-from emotion.data import cards, fourq
+from emotion import metrics
+from emotion.data import cards, recordings
 from emotion.data.pieces import read_folds
 from emotion.errors import DataError
 from emotion.evaluate import classical
+from emotion.features import sound
 from tests.emotion.waves import sine, wav
 
 RATE = sound.SAMPLE_RATE
@@ -127,7 +128,7 @@ def test_an_artist_in_two_folds_is_refused(tmp_path, monkeypatch):
 
 
 def test_every_excerpt_of_the_set_has_a_fold_and_no_artist_two(shared: Path):
-    excerpts = fourq.load(shared / "data" / "fourq")
+    excerpts = recordings.load_fourq(shared / "data" / "fourq")
     folds = read_folds(cards.folder("fourq") / "splits" / "folds.csv")
     assert {folds[excerpt.name] for excerpt in excerpts} == set(range(10))
     at = {(excerpt.artist, folds[excerpt.name]) for excerpt in excerpts if excerpt.artist}
@@ -137,7 +138,10 @@ def test_every_excerpt_of_the_set_has_a_fold_and_no_artist_two(shared: Path):
 @pytest.mark.slow
 def test_features_of_real_excerpts_tell_of_arousal(shared, tmp_path, small_grid):
     """Twenty excerpts of Q2 and twenty of Q4, told apart far above chance."""
-    some = [[e for e in fourq.load(shared / "data" / "fourq") if e.quadrant == quadrant][:20] for quadrant in (1, 3)]
+    some = [
+        [e for e in recordings.load_fourq(shared / "data" / "fourq") if e.quadrant == quadrant][:20]
+        for quadrant in (1, 3)
+    ]
     excerpts = [*some[0], *some[1]]
     inputs = classical.extract([excerpt.path for excerpt in excerpts], tmp_path)
     truth = np.repeat([0, 1], 20)

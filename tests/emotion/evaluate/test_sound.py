@@ -20,8 +20,8 @@ from emotion.evaluate.sound import Row, Told, Trial
 from emotion.judge import Stretch
 from emotion.models import adff as adff_model
 from emotion.models.unified import sizes_of
-from emotion.train import adff, heard, unified
-from emotion.train.heard import Heard, Library, Piece
+from emotion.train import adff, dataset, unified
+from emotion.train.dataset import Heard, Library, Piece
 from emotion.train.unified import Item
 from tests.emotion.listeners import Plain
 from tests.emotion.train import four_sets
@@ -137,7 +137,7 @@ def test_answers_are_kept_by_all_settings_also_those_that_are_nobody_s_wish(monk
     assert sound._slug(KERNEL, 0) != before
     monkeypatch.undo()
     assert sound._slug(KERNEL, 0) == before
-    monkeypatch.setitem(heard.LONGEST_S, "fourq", 12.0)
+    monkeypatch.setitem(dataset.LONGEST_S, "fourq", 12.0)
     assert sound._slug(KERNEL, 0) != before
 
 

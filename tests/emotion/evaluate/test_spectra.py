@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from emotion.evaluate import classical, spectra
-from emotion.sound import SAMPLE_RATE
+from emotion.evaluate import classical
+from emotion.features.sound import SAMPLE_RATE
 from tests.emotion.waves import sine, slaney_filters
 
-BIN_HZ = SAMPLE_RATE / spectra.WINDOW
+BIN_HZ = SAMPLE_RATE / classical.WINDOW
 
 # What librosa 0.11 gives for `piece`: the mean of each row over the frames.
 THEIRS = (
@@ -44,31 +44,31 @@ def lines(*bins: int, height: float = 1.0) -> np.ndarray:
 
 
 def row(samples: np.ndarray, name: str) -> np.ndarray:
-    return spectra.frames(samples.astype(np.float32))[classical._FRAME.index(name)]
+    return classical.frames(samples.astype(np.float32))[classical._FRAME.index(name)]
 
 
 def test_all_rows_are_those_of_librosa():
-    np.testing.assert_allclose(spectra.frames(piece()).mean(1), THEIRS, rtol=1e-5)
+    np.testing.assert_allclose(classical.frames(piece()).mean(1), THEIRS, rtol=1e-5)
 
 
 def test_nothing_is_compiled_on_the_way(monkeypatch):
     """A cache that two processes fill at once made calls into compiled functions crash."""
     for module in ("librosa", "numba"):
         monkeypatch.setitem(sys.modules, module, None)
-    spectra._mel_filters.cache_clear()
-    assert np.isfinite(spectra.frames(noise(SAMPLE_RATE))).all()
+    classical._mel_filters.cache_clear()
+    assert np.isfinite(classical.frames(noise(SAMPLE_RATE))).all()
 
 
 @pytest.mark.parametrize("count", [1024, 1025, 2048, 5000, 5120])
 def test_there_is_a_frame_every_hop_from_the_first_sample_on(count):
-    assert spectra.frames(noise(count)).shape == (len(classical._FRAME), 1 + count // 512)
+    assert classical.frames(noise(count)).shape == (len(classical._FRAME), 1 + count // 512)
 
 
 def test_magnitudes_are_those_of_the_transform_written_out():
     samples = noise(4096)
     places = np.arange(2048)
     weighed = samples[512 : 512 + 2048] * np.sin(np.pi * places / 2048) ** 2  # the frame around sample 1536
-    found = spectra._magnitude(spectra._framed(samples, "constant"))
+    found = classical._magnitude(classical._framed(samples, "constant"))
     for number in (0, 1, 77, 1024):
         theirs = abs((weighed * np.exp(-2j * np.pi * number * places / 2048)).sum())
         assert found[number, 3] == pytest.approx(theirs, rel=1e-5)
@@ -76,19 +76,19 @@ def test_magnitudes_are_those_of_the_transform_written_out():
 
 def test_bands_are_those_of_slaneys_toolbox():
     theirs = slaney_filters(2048, 128, SAMPLE_RATE / 2, SAMPLE_RATE)
-    np.testing.assert_allclose(spectra._mel_filters(), theirs, atol=1e-7)
+    np.testing.assert_allclose(classical._mel_filters(), theirs, atol=1e-7)
 
 
 def test_the_cepstrum_is_a_sum_of_cosines():
     mel = np.random.default_rng(0).normal(-40, 10, (128, 3))
     middles = (np.arange(128) + 0.5) / 128
     theirs = [np.sqrt((1 if k == 0 else 2) / 128) * (np.cos(np.pi * k * middles) @ mel) for k in range(20)]
-    np.testing.assert_allclose(spectra._cepstrum(mel), theirs, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(classical._cepstrum(mel), theirs, rtol=1e-6, atol=1e-9)
 
 
 def test_decibels_end_eighty_below_the_loudest():
-    np.testing.assert_allclose(spectra._decibels(np.array([1.0, 0.1, 1e-5, 1e-9, 0.0])), [0, -10, -50, -80, -80])
-    np.testing.assert_allclose(spectra._decibels(np.array([0.0, 1e-12])), [-100, -100])
+    np.testing.assert_allclose(classical._decibels(np.array([1.0, 0.1, 1e-5, 1e-9, 0.0])), [0, -10, -50, -80, -80])
+    np.testing.assert_allclose(classical._decibels(np.array([0.0, 1e-12])), [-100, -100])
 
 
 @pytest.mark.parametrize(("band", "inside"), [(0, 10), (1, 25), (2, 45), (3, 100), (4, 200), (5, 400), (6, 900)])
@@ -98,35 +98,35 @@ def test_a_line_in_a_band_of_even_noise_is_that_bands_contrast(band, inside):
     counts = (18, 18, 35, 70, 138, 274, 480)  # bins of each band
     share = max(1, round(0.02 * counts[band]))
     theirs = 10 * np.log10((1000 + share - 1) / share)
-    np.testing.assert_allclose(spectra._contrast(magnitude)[:, 0], np.eye(7)[band] * theirs, atol=1e-4)
+    np.testing.assert_allclose(classical._contrast(magnitude)[:, 0], np.eye(7)[band] * theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("cents", [-40, -20, 0, 10, 30, 45])
 def test_the_tuning_is_that_of_the_notes(cents):
     notes = sum(sine(2.0, SAMPLE_RATE, 440 * 2 ** ((step + cents / 100) / 12), 0.2) for step in (14, 17, 21, 26, 33))
-    power = spectra._magnitude(spectra._framed(notes.astype(np.float32), "constant")) ** 2
-    assert spectra.tuning(power) == pytest.approx(cents / 100, abs=0.03)
+    power = classical._magnitude(classical._framed(notes.astype(np.float32), "constant")) ** 2
+    assert classical.tuning(power) == pytest.approx(cents / 100, abs=0.03)
 
 
 @pytest.mark.parametrize(("level", "tuned"), [(0.8, 0.3), (0.25, 0.0)])
 def test_three_notes_outvote_one_unless_they_are_too_faint_to_count(level, tuned):
     notes = sine(2.0, SAMPLE_RATE, 440 * 2 ** (26 / 12), 0.2)
     notes += sum(sine(2.0, SAMPLE_RATE, 440 * 2 ** ((step + 0.3) / 12), 0.2 * level) for step in (13, 20, 31))
-    power = spectra._magnitude(spectra._framed(notes.astype(np.float32), "constant")) ** 2
-    assert spectra.tuning(power) == pytest.approx(tuned, abs=0.03)
+    power = classical._magnitude(classical._framed(notes.astype(np.float32), "constant")) ** 2
+    assert classical.tuning(power) == pytest.approx(tuned, abs=0.03)
 
 
 def test_what_has_no_pitch_is_in_tune():
-    assert spectra.tuning(np.zeros((1025, 4), np.float32)) == 0
-    assert spectra.tuning(lines(500)) == 0  # 5.9 kHz: beyond the notes
+    assert classical.tuning(np.zeros((1025, 4), np.float32)) == 0
+    assert classical.tuning(lines(500)) == 0  # 5.9 kHz: beyond the notes
 
 
 @pytest.mark.parametrize("step", range(12))
 def test_the_strongest_class_is_that_of_the_note_however_it_is_tuned(step):
     for cents in (-30, 0, 30):
         tone = sine(1.0, SAMPLE_RATE, 261.626 * 2 ** ((step + cents / 100) / 12)).astype(np.float32)
-        power = spectra._magnitude(spectra._framed(tone, "constant"))[:, 8:-8] ** 2
-        classes = spectra._pitch_classes(power)
+        power = classical._magnitude(classical._framed(tone, "constant"))[:, 8:-8] ** 2
+        classes = classical._pitch_classes(power)
         assert (classes.argmax(0) == step).all()
         np.testing.assert_allclose(classes.max(0), 1)
 
@@ -135,25 +135,25 @@ def test_a_rise_of_the_bands_is_told_two_frames_after_it_is_seen():
     mel = np.full((128, 20), -60.0)
     mel[:64, 7:] += 30
     mel[64:, 12:] -= 20  # what falls is no onset
-    np.testing.assert_array_equal(spectra._onsets(mel), 15 * (np.arange(20) == 9))
+    np.testing.assert_array_equal(classical._onsets(mel), 15 * (np.arange(20) == 9))
 
 
 def test_the_shape_of_two_lines_is_known():
     """Equal lines at bins 100 and 300: the centroid is between them, as far from either as the band is wide."""
-    centroid, bandwidth, rolloff, _ = spectra._shape(lines(100, 300))[:, 0]
+    centroid, bandwidth, rolloff, _ = classical._shape(lines(100, 300))[:, 0]
     assert centroid == pytest.approx(200 * BIN_HZ)
     assert bandwidth == pytest.approx(100 * BIN_HZ)
     assert rolloff == pytest.approx(300 * BIN_HZ)
     uneven = lines(100, height=9.0) + lines(300)  # nine tenths lie at 100
-    assert spectra._shape(uneven)[2, 0] == pytest.approx(100 * BIN_HZ)
+    assert classical._shape(uneven)[2, 0] == pytest.approx(100 * BIN_HZ)
 
 
 def test_flatness_is_one_of_even_noise_and_next_to_nothing_of_a_line():
-    assert spectra._shape(np.full((1025, 1), 0.3, np.float32))[3, 0] == pytest.approx(1)
-    assert spectra._shape(lines(100))[3, 0] < 1e-6
+    assert classical._shape(np.full((1025, 1), 0.3, np.float32))[3, 0] == pytest.approx(1)
+    assert classical._shape(lines(100))[3, 0] < 1e-6
     halves = np.where(np.arange(1025)[:, None] < 512, 1.0, 0.1).astype(np.float32)
     mean = 10 ** (-2 * 513 / 1025)
-    assert spectra._shape(halves)[3, 0] == pytest.approx(mean / ((512 + 513 * 0.01) / 1025), rel=1e-4)
+    assert classical._shape(halves)[3, 0] == pytest.approx(mean / ((512 + 513 * 0.01) / 1025), rel=1e-4)
 
 
 def test_the_level_is_the_root_of_the_mean_square():
@@ -170,13 +170,13 @@ def test_signs_turn_where_a_loop_says_so(samples):
     for start in range(0, len(samples) + 1, 512):
         signs = [-1 if value < -1e-10 else 1 for value in at[start : start + 2048]]
         theirs.append(sum(a != b for a, b in pairwise(signs)) / 2048)
-    np.testing.assert_allclose(spectra._turns(samples), theirs)
+    np.testing.assert_allclose(classical._turns(samples), theirs)
 
 
 @pytest.mark.parametrize("lag", [9, 20, 23, 40, 75])
 def test_the_tempo_is_that_of_onsets_a_lag_apart(lag):
     """Of a beat, its half and its double, the one next to 120 a minute counts."""
-    found = spectra._tempo(np.where(np.arange(1000) % lag, 0.0, 1.0))
+    found = classical._tempo(np.where(np.arange(1000) % lag, 0.0, 1.0))
     near = [lag * times for times in range(1, 9)]
     theirs = min(near, key=lambda frames: abs(np.log2(60 * SAMPLE_RATE / 512 / frames / 120)))
     np.testing.assert_allclose(found[300:700], 60 * SAMPLE_RATE / 512 / theirs)
@@ -187,7 +187,7 @@ def test_the_tempo_of_a_frame_is_that_of_its_eight_seconds_written_out():
     onsets = np.random.default_rng(0).gamma(0.3, 1, 400)
     onsets[[0, -1]] = 5
     ends = np.linspace(0, onsets[0], 187, endpoint=False), np.linspace(0, onsets[-1], 187, endpoint=False)[::-1]
-    heard, found = np.concatenate([ends[0], onsets, ends[1]]), spectra._tempo(onsets)
+    heard, found = np.concatenate([ends[0], onsets, ends[1]]), classical._tempo(onsets)
     for frame in (0, 1, 20, 200, 380, 399):
         window = heard[frame : frame + 375] * np.sin(np.pi * np.arange(375) / 375) ** 2
         scores = {}
@@ -203,9 +203,9 @@ def test_a_lag_of_more_than_320_a_minute_is_none(lag, heard):
     onsets = np.zeros(1200)
     starts = np.cumsum(np.random.default_rng(0).integers(25, 60, 25))
     onsets[starts] = onsets[starts + lag] = 1
-    found = spectra._tempo(onsets)[200:900]
+    found = classical._tempo(onsets)[200:900]
     assert (found < 320).all() and heard == np.isclose(np.median(found), 2812.5 / lag)
 
 
 def test_no_onsets_have_the_likeliest_tempo():
-    np.testing.assert_allclose(spectra._tempo(np.zeros(50)), 120, rtol=0.03)
+    np.testing.assert_allclose(classical._tempo(np.zeros(50)), 120, rtol=0.03)

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion import acoustics, checkpoint, judge
+from emotion import checkpoint, judge
 from emotion.data import renders
 from emotion.errors import CheckpointError, SoundError
+from emotion.features import acoustics
 from emotion.judge import Judge, Stretch
 from emotion.models import adff
 from emotion.models.adff import ADFF, KIND, Config, Ensemble, Listener

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion import acoustics, checkpoint, descriptors, harmony, judge
+from emotion import checkpoint, judge
 from emotion.errors import CheckpointError
+from emotion.features import acoustics, descriptors, harmony
 from emotion.judge import Judge, Stretch
 from emotion.models import unified
 from emotion.models.unified import GROUPS, KIND, Config, Listener, Unified, describe, sizes_of

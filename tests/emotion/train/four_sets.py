@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.data import cards, ym2413
+from emotion.data import cards, pieces
 from tests.emotion.data.samples import table
 from tests.emotion.listeners import midi_file
 from tests.emotion.waves import sine, wav
@@ -58,9 +58,9 @@ def _ym2413(folder: Path) -> None:
     names = [*NAMES["ym2413"], NOBODY]
     head = ("fname", "verified_tags", "toptag_eng_verified", "4Q")
     rows = [(f"{name}.wav", "a", "a", f"Q{n % 4 + 1}") for n, name in enumerate(names)]
-    table(folder / ym2413.LABELS, head, *rows)
+    table(folder / pieces.LABELS, head, *rows)
     for n, name in enumerate(names):
-        _tune(folder / ym2413.MIDI / f"{name}.mid", n, late_s=1.0)
+        _tune(folder / pieces.MIDI / f"{name}.mid", n, late_s=1.0)
 
 
 def _emopia(folder: Path) -> None:

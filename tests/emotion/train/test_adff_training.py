@@ -9,14 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion import acoustics
 from emotion.affect import PLACES
 from emotion.errors import DataError
+from emotion.features import acoustics
 from emotion.judge import Stretch
 from emotion.models.adff import Config, padded
 from emotion.train import adff
 from emotion.train.adff import Lesson, Recipe
-from emotion.train.heard import Heard, Piece
+from emotion.train.dataset import Heard, Piece
 
 SMALL = Config(hidden=4, width=8, members=1, dropout=0.1)
 OWN = replace(SMALL, cuts=3, numbers=0, widths=(4, 4, 4, 6, 6))

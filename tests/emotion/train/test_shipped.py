@@ -17,7 +17,7 @@ from emotion.evaluate.sound import Told
 from emotion.models import adff as adff_model
 from emotion.models import unified as unified_model
 from emotion.train import adff, shipped, unified
-from emotion.train.heard import Piece
+from emotion.train.dataset import Piece
 from tests.emotion.listeners import midi_file
 from tests.emotion.train import four_sets
 from tests.emotion.train.four_sets import NAMES
@@ -115,7 +115,7 @@ def test_the_command_writes_weights_and_a_card_and_a_second_run_hears_nothing_ag
     def deaf(*_):
         raise AssertionError("a sound is heard again")
 
-    monkeypatch.setattr("emotion.train.heard.samples", deaf)
+    monkeypatch.setattr("emotion.train.dataset.samples", deaf)
     assert train(name, data, tmp_path / "two").exit_code == 0
     assert MODELS[name].load(tmp_path / "two").sha256 == first.sha256
 

@@ -15,7 +15,7 @@ from emotion.errors import DataError
 from emotion.judge import Stretch
 from emotion.models.unified import GROUPS, Listener, Unified, describe, sizes_of
 from emotion.train import unified
-from emotion.train.heard import Heard, Piece
+from emotion.train.dataset import Heard, Piece
 from emotion.train.unified import Item, Recipe, Table, Taught
 from tests.emotion.listeners import played
 

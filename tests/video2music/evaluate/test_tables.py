@@ -1,7 +1,7 @@
 import pytest
 
+from emotion import report
 from emotion.errors import OutputError
-from emotion.evaluate import markdown
 from video2music.evaluate import tables
 
 PAGE = "# Title\n\n<!-- evaluate chords -->\nold\n<!-- end evaluate chords -->\nmore\n"
@@ -11,7 +11,7 @@ def test_the_text_replaces_what_stood_between_the_markers_again_and_again(tmp_pa
     path = tmp_path / "page.md"
     path.write_text(PAGE)
     for text in ("| a |\n", "| b |\n"):
-        markdown.put_into(path, "chords", text)
+        report.put_into(path, "chords", text)
     assert path.read_text() == ("# Title\n\n<!-- evaluate chords -->\n\n| b |\n\n<!-- end evaluate chords -->\nmore\n")
     assert [found.name for found in tmp_path.iterdir()] == ["page.md"]
 
@@ -29,7 +29,7 @@ def test_the_text_replaces_what_stood_between_the_markers_again_and_again(tmp_pa
 def test_a_page_without_one_place_is_refused_and_stays(tmp_path, text):
     path = tmp_path / "page.md"
     path.write_text(text)
-    for attempt in (markdown.check_markers, lambda *a: markdown.put_into(*a, "new")):
+    for attempt in (report.check_markers, lambda *a: report.put_into(*a, "new")):
         with pytest.raises(OutputError, match=r"<!-- evaluate chords -->"):
             attempt(path, "chords")
     assert path.read_text() == text
@@ -37,10 +37,10 @@ def test_a_page_without_one_place_is_refused_and_stays(tmp_path, text):
 
 def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
     with pytest.raises(OutputError, match="cannot be read"):
-        markdown.check_markers(tmp_path / "none.md", "chords")
+        report.check_markers(tmp_path / "none.md", "chords")
     (tmp_path / "picture").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(OutputError, match="no text"):
-        markdown.check_markers(tmp_path / "picture", "chords")
+        report.check_markers(tmp_path / "picture", "chords")
 
 
 def test_a_grid_leaves_out_columns_and_rows_with_nothing_in_them():

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from emotion.errors import UserError
-from video2music import features, media
+from video2music import features
 from video2music.errors import EncoderError, MediaError, Video2MusicError
 from video2music.features import cache, encoders, extract
-from video2music.features.reading import Reading
+from video2music.features.rows import Reading
+from video2music.media.clip import Clip, frames, probe
 from video2music.values import Cut, VideoFeatures
 
 
@@ -49,13 +50,13 @@ def video(write_video, textures):
 @pytest.fixture
 def count_decodes(monkeypatch):
     passes = []
-    decode = media.frames
+    decode = frames
 
     def counting(path):
         passes.append(path)
         yield from decode(path)
 
-    monkeypatch.setattr(media, "frames", counting)
+    monkeypatch.setattr(features, "frames", counting)
     return passes
 
 
@@ -81,25 +82,24 @@ def test_the_encoder_is_shown_the_first_frame_of_each_second(video, watcher, tex
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_the_encoder_is_shown_upright_pictures(video, watcher, textures, monkeypatch, rotation):
-    probe = media.probe
 
     def turned(path):
-        return media.Clip(**{**vars(probe(path)), "rotation": rotation})
+        return Clip(**{**vars(probe(path)), "rotation": rotation})
 
-    monkeypatch.setattr(media, "probe", turned)
+    monkeypatch.setattr(features, "probe", turned)
     extract(video, encoder="watcher", cache=False)
     assert np.array_equal(watcher.pictures[0], np.rot90(textures(0), -rotation // 90))
 
 
 def test_a_turned_clip_is_watched_upright(shared, watcher):
     extract(shared / "clips/edge/rot90.mp4", encoder="watcher", cache=False)
-    clip = media.probe(shared / "clips/edge/rot90.mp4")
+    clip = probe(shared / "clips/edge/rot90.mp4")
     assert watcher.pictures[0].shape == (clip.height, clip.width, 3)
 
 
 def test_no_more_than_a_handful_of_frames_is_alive_at_once(write_video, textures, watcher, monkeypatch):
     alive, most = weakref.WeakSet(), []
-    decode = media.frames
+    decode = frames
 
     def counting(path):
         for frame in decode(path):
@@ -108,7 +108,7 @@ def test_no_more_than_a_handful_of_frames_is_alive_at_once(write_video, textures
             yield frame
             del frame
 
-    monkeypatch.setattr(media, "frames", counting)
+    monkeypatch.setattr(features, "frames", counting)
     path = write_video([textures(index // 10) for index in range(200)], [index / 20 for index in range(200)])
     extract(path, encoder="watcher", cache=False)
     assert max(most) <= 4

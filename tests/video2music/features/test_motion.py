@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from video2music.features import extract
 from video2music.features.motion import seconds
-from video2music.media import Frame
+from video2music.media.clip import Frame
 
 
 def plain_motion(path: Path, times_s: list[float] | None = None) -> np.ndarray:

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from video2music.features.reading import Reading
-from video2music.features.rows import BATCH, HARDLY, Rows
+from video2music.features.rows import BATCH, HARDLY, Reading, Rows
 from video2music.features.scenes import CutFinder
 from video2music.values import Cut
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from video2music.model.amt import AMT
-from video2music.model.config import CONFIGS, AMTConfig
-from video2music.model.picture import Picture, collate
+from video2music.model.attention import CONFIGS, AMTConfig
+from video2music.model.video import Picture, collate
 
 PAPER_STYLE = AMTConfig(32, 2, 64, encoder_layers=2, decoder_layers=2, copying=False)
 

@@ -3,8 +3,8 @@ import torch
 
 from video2music.chords import END, PAD, VOCABULARY_SIZE, Chord
 from video2music.model.amt import AMT, load, save
-from video2music.model.config import CONFIGS
-from video2music.model.picture import MODALITIES
+from video2music.model.attention import CONFIGS
+from video2music.model.video import MODALITIES
 
 
 @pytest.fixture
@@ -126,6 +126,6 @@ def test_the_shipped_weights_fit_and_know_that_chords_last():
 def load_picture(steps):
     import numpy as np
 
-    from video2music.model.picture import collate
+    from video2music.model.video import collate
 
     return collate([(None, np.full((steps, 6), 1 / 6), np.ones((steps, 2)))])

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from tests.video2music.model.conftest import loud
-from video2music.model.attention import LayerCache, RelativeSelfAttention
-from video2music.model.config import CONFIGS
+from video2music.model.attention import CONFIGS, LayerCache, RelativeSelfAttention
 
 CONFIG = CONFIGS["tiny"]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from emotion.affect import EMOTIONS
 from video2music.chords import END, PAD, Chord
 from video2music.model import decode
-from video2music.model.affect import ALLOWED
+from video2music.model.conditioning import ALLOWED
 
 RULES = (decode.OnlyChords(), decode.MaxRepeat(4))
 

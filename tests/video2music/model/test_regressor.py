@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from video2music.model.picture import MODALITIES
 from video2music.model.regressor import (
     HIGHEST,
     LOWEST,
@@ -19,6 +18,7 @@ from video2music.model.regressor import (
     dynamics,
     load,
 )
+from video2music.model.video import MODALITIES
 
 
 def tiny(members=2):

@@ -4,7 +4,7 @@ import json
 import threading
 
 from video2music import Result
-from video2music.batch.faults import WorkerLost
+from video2music.batch.jobs import WorkerLost
 from video2music.batch.scoring import Scorer
 from video2music.errors import MediaError
 

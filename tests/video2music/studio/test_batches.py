@@ -14,10 +14,10 @@ from video2music import Options
 from video2music.errors import OptionError
 from video2music.studio import batches
 from video2music.studio.batches import Running
-from video2music.studio.errands import Errand, Errands, Stopped
+from video2music.studio.jobs import Errand, Errands, Stopped
 from video2music.studio.serving import Settings
+from video2music.studio.text import BATCH_COLUMNS
 from video2music.studio.wishes import Wishes
-from video2music.studio.wording import BATCH_COLUMNS
 
 
 @pytest.fixture

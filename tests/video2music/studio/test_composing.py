@@ -9,11 +9,12 @@ import pytest
 
 from emotion import alignment
 from tests.video2music.conftest import draw_clip, picture_packets
-from video2music import Options, manifest
+from video2music import Options
+from video2music.composing import manifest
 from video2music.errors import OptionError
 from video2music.options import Result
 from video2music.studio import composing
-from video2music.studio.visit import EVERYTHING, Piece, Visit, favourite
+from video2music.studio.session import EVERYTHING, Piece, Visit, favourite
 
 WISH = Options(encoder="color", candidates=1, variants=2, stems=True, emotion="sad", seed=3)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from video2music.studio.progress import RunProgress
+from video2music.studio.jobs import RunProgress
 
 SHARES = {"watch": 10, "write": 30, "search": 5, "play": 50}
 

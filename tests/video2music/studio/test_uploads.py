@@ -8,8 +8,8 @@ import pytest
 
 from tests.emotion.waves import encoded, sine, wav
 from tests.video2music.films import film
-from video2music import media
 from video2music.errors import OptionError
+from video2music.media import clip as media
 from video2music.studio import uploads
 from video2music.studio.uploads import Limits, UploadError
 

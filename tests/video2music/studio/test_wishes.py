@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from emotion.affect import PLACES
 from video2music import Options, UserError, styles
+from video2music.composing.target import from_wish
 from video2music.studio.wishes import (
     CURVE,
     FEELINGS,
@@ -18,7 +19,6 @@ from video2music.studio.wishes import (
     encoders_here,
     key_names,
 )
-from video2music.target import from_wish
 from video2music.values import Key
 
 

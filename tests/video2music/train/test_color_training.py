@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from emotion import report as reports
 from emotion.affect import EMOTIONS
 from emotion.errors import DataError
-from emotion.evaluate import report as reports
 from video2music.features import still
 from video2music.features.color import Color, Scale, squared_distances
 from video2music.train import color

@@ -9,17 +9,17 @@ import torch
 from torch.nn import functional
 
 from emotion.errors import DataError
-from emotion.train.fit import Recipe, fit
+from emotion.train.loop import Recipe, fit
 from tests.video2music.evaluate.songs import SPLITS, write_muvi_sync
 from video2music.chords import PAD, Chord
 from video2music.data.batches import batch_of, drop_modalities, shuffled, statistics
 from video2music.data.chord_lists import ChordList
 from video2music.data.muvi_sync import Song
-from video2music.model.affect import ALLOWED, allowed_chords
 from video2music.model.amt import AMT
-from video2music.model.config import CONFIGS, AMTConfig
-from video2music.model.picture import collate
+from video2music.model.attention import CONFIGS, AMTConfig
+from video2music.model.conditioning import ALLOWED, allowed_chords
 from video2music.model.regressor import Regressor, RegressorConfig
+from video2music.model.video import collate
 from video2music.train import amt, regressor
 
 LOOP = [Chord.parse(name).id for name in ("C", "C", "G", "G", "A:min", "A:min", "F", "F")]

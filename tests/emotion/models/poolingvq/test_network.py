@@ -1,0 +1,118 @@
+"""The network on real rows of a tiny size: masks, missing media, checkpoints."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from emotion.errors import CheckpointError
+from emotion.judge import Stretch
+from emotion.midi import tokens
+from emotion.midi.notes import Notes
+from emotion.models.poolingvq import experts
+from emotion.models.poolingvq.encoders import CHUNK, Config, Encoders
+from emotion.models.poolingvq.experts import Experts, ExpertsConfig
+from emotion.models.poolingvq.network import PoolingVQ
+from emotion.models.poolingvq.recipe import save
+from emotion.models.poolingvq.segments import Rows, collate, rows_of
+from tests.emotion.features.test_descriptors import MAJOR, MINOR, scale
+
+
+def tiny(pooling: str = "adaptive", **more) -> Config:
+    sizes = {"width": 16, "layers": 1, "heads": 2, "channels": (4, 4, 8, 8), "n_codes": 8}
+    return Config(**{**sizes, "sizes": tokens.sizes(), "pooling": pooling, **more})
+
+
+def rows(seconds: float, notes: Notes | None, *, seed: int = 0) -> Rows:
+    rng = np.random.default_rng(seed)
+    mel = rng.uniform(-80, 0, (round(seconds * 50), 96)).astype(np.float32) if seconds else None
+    return rows_of(mel, notes, most_words=500)
+
+
+@pytest.fixture(scope="module")
+def model() -> Experts:
+    torch.manual_seed(0)
+    made = Experts(tiny(), ExpertsConfig(members=2, quadrant_points=3, affect_points=2))
+    inputs = torch.randn(3, made.config.n_descriptors)
+    made.by_quadrant.fit(inputs, torch.eye(4)[:3], ridge=0.1)
+    made.by_affect.fit(inputs[:2], torch.tensor([[0.5, -0.5], [-0.2, 0.1]]), ridge=0.1)
+    return made.eval()
+
+
+@pytest.mark.parametrize("pooling", ["adaptive", "mean", "max", "none"])
+@torch.inference_mode()
+def test_a_stretch_is_heard_alike_alone_and_among_longer_ones(pooling: str) -> None:
+    torch.manual_seed(0)
+    config = tiny(pooling)
+    encoders, network = Encoders(config).eval(), PoolingVQ(config).eval()
+    short, long = rows(6.0, scale(MAJOR, gap_s=0.1)), rows(20.0, scale(MINOR), seed=1)
+    alone, among = (network(encoders(collate(batch))) for batch in ([short], [long, short]))
+    np.testing.assert_allclose(alone.quadrants[0], among.quadrants[1], atol=2e-4)
+    np.testing.assert_allclose(alone.affect[0], among.affect[1], atol=2e-4)
+
+
+@torch.inference_mode()
+def test_sound_alone_notes_alone_and_both_are_heard_and_differ(model: Experts) -> None:
+    notes = scale(MAJOR)
+    heard = [model(collate([each])) for each in (rows(8.0, None), rows(0, notes), rows(8.0, notes))]
+    for quadrants, affect in heard:
+        assert torch.isfinite(quadrants).all() and torch.isfinite(affect).all()
+        assert quadrants.sum().item() == pytest.approx(1, abs=1e-5)
+        assert affect.abs().max() <= 1
+    assert len({round(quadrants[0, 0].item(), 6) for quadrants, _ in heard}) == 3
+
+
+@torch.inference_mode()
+def test_gain_is_not_heard(model: Experts) -> None:
+    loud = rows(8.0, None)
+    assert loud.sound is not None
+    quiet = loud._replace(sound=np.clip(loud.sound, -60, None) - 6)
+    loud = loud._replace(sound=np.clip(loud.sound, -60, None))
+    for one, other in zip(model(collate([loud])), model(collate([quiet])), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_words_are_encoded_chunk_by_chunk() -> None:
+    torch.manual_seed(0)
+    encoders = Encoders(tiny()).eval()
+    many = rows(0, scale(MAJOR, gap_s=0.05))
+    words = np.concatenate([many.words] * (2 * CHUNK // len(many.words) + 1))
+    times_s = np.arange(len(words), dtype=np.float32) / 10
+    whole = encoders(collate([many._replace(words=words, times_s=times_s)])).words[0]
+    second = encoders(
+        collate([many._replace(words=words[CHUNK : 2 * CHUNK], times_s=times_s[CHUNK : 2 * CHUNK])])
+    ).words[0]
+    np.testing.assert_allclose(whole[CHUNK : 2 * CHUNK], second, atol=1e-5)
+
+
+def test_what_was_saved_is_loaded_and_hears_the_same(model: Experts, tmp_path: Path) -> None:
+    save(model, tmp_path)
+    listener = experts.load(tmp_path)
+    stretch = Stretch(rows(8.0, None).sound, scale(MINOR), 8.0)
+    again = model.half().float()
+    with torch.inference_mode():
+        quadrants, affect = again(collate([rows_of(stretch.mel, stretch.notes, most_words=500)]))
+    told = listener.listen([stretch])[0]
+    np.testing.assert_allclose(told, torch.cat([affect, quadrants], dim=1)[0], atol=1e-4)
+    assert listener.hears == {"audio", "MIDI"} and listener.longest_s == model.config.longest_s
+
+
+def test_weights_that_are_not_there_are_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no poolingvq weights at .*config\.json is missing"):
+        experts.load(tmp_path)
+
+
+def test_merts_rows_fit_the_same_network() -> None:
+    torch.manual_seed(0)
+    config = tiny(frontend="mert")
+    encoders, network = Encoders(config).eval(), PoolingVQ(config).eval()
+    heard = rows_of(np.random.default_rng(0).normal(size=(600, 768)).astype(np.float32), scale(MAJOR), most_words=99)
+    assert network(encoders(collate([heard]))).quadrants.shape == (1, 4)
+    model = Experts(config, ExpertsConfig(members=1, quadrant_points=1, affect_points=1)).eval()
+    listener = experts.Listener(model, "0")
+    assert listener.fronts == ("mert",)
+    mel = np.zeros((400, 96), np.float32)
+    told = [listener.listen([Stretch(mel, scale(MAJOR), 8.0, {"mert": heard.sound * gain})])[0] for gain in (1, -1)]
+    assert not np.allclose(*told)

@@ -1,0 +1,323 @@
+"""Chord charts of a composition: a lead sheet as MusicXML for notation programs, and plain text for people.
+
+Both stand on the form's own bars: a bar has as many beats as lie in it, so that a single shorter bar has a metre of
+its own, and beats before the first downbeat are a pickup. The staff holds rests, for what is played is up to the
+player; the chord symbols stand at their beats, in the sounding key. MusicXML 4.0 is described at
+https://www.w3.org/2021/06/musicxml40/.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+
+from emotion.files import failure, whole_file
+from video2music.chords import FLAT_ROOTS, ROOTS, Chord
+from video2music.composing.composition import Composition
+from video2music.errors import MediaError
+from video2music.values import Key
+
+BEAT_TYPE = 4  # a beat is a quarter note
+LINE_BARS = 4  # bars a line, in both kinds of chart
+STAYS = "/"  # a beat on which the chord before it goes on
+NO_CHORD = "N.C."
+
+# By quality what follows the root in print, and what MusicXML calls it.
+_QUALITIES = MappingProxyType({
+    "maj": ("", "major"),
+    "dim": ("dim", "diminished"),
+    "sus4": ("sus4", "suspended-fourth"),
+    "min7": ("m7", "minor-seventh"),
+    "min": ("m", "minor"),
+    "sus2": ("sus2", "suspended-second"),
+    "aug": ("aug", "augmented"),
+    "dim7": ("dim7", "diminished-seventh"),
+    "maj6": ("6", "major-sixth"),
+    "hdim7": ("m7b5", "half-diminished"),
+    "7": ("7", "dominant"),
+    "min6": ("m6", "minor-sixth"),
+    "maj7": ("maj7", "major-seventh"),
+})  # fmt: skip
+_RESTS = MappingProxyType({4: ("whole", 0), 3: ("half", 1), 2: ("half", 0), 1: ("quarter", 0)})  # beats: type, dots
+_DOCTYPE = (
+    '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" '
+    '"http://www.musicxml.org/dtds/partwise.dtd">'
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: number (0 is a pickup), when it begins, how many beats it has, and what is written over it.
+
+    `chords` are in the sounding key, each with its beat, of which 0 is always one; `opens` is the section that begins
+    here, counted from 0, and `tempo` the beats a minute from here on where they are others than before.
+    """
+
+    number: int
+    start_s: float
+    beats: int
+    chords: tuple[tuple[int, Chord], ...]
+    opens: int | None = None
+    tempo: float | None = None
+
+
+def bars(composition: Composition) -> tuple[Bar, ...]:
+    """The bars of a composition in order. A chord is written where it changes, and anew at the start of each bar."""
+    form, sounding = composition.form, _sounding(composition)
+    heads, beats = np.searchsorted(form.beats_s, form.bars_s - 1e-6).tolist(), form.bar_beats.tolist()
+    beats[-1] = max(beats[-1], len(form.beats_s) - heads[-1])  # the last bar may be longer than the one before
+    if pickup := heads[0]:
+        heads, beats = [0, *heads], [pickup, *beats]
+    starts_s = form.beats_s[heads]
+    opened = {_nearest(starts_s, section.start_s): number for number, section in enumerate(form.sections)}
+    tempi = {_nearest(starts_s, bpm_from): bpm for bpm_from, bpm in _tempi(composition)}
+    found = []
+    for place, (start, end) in enumerate(pairwise([*heads, len(sounding)])):
+        number = place if pickup else place + 1
+        chords = tuple((b - start, sounding[b]) for b in range(start, end) if _is_written(sounding, b, start))
+        found.append(Bar(number, float(starts_s[place]), beats[place], chords, opened.get(place), tempi.get(place)))
+    return tuple(found)
+
+
+def _is_written(sounding: Sequence[Chord], beat: int, start: int) -> bool:
+    return beat == start or sounding[beat] != sounding[beat - 1]
+
+
+def _tempi(composition: Composition) -> Iterator[tuple[float, float]]:
+    """When another tempo begins, as far as print can tell it from the one before, in s and beats a minute."""
+    shown = ""
+    for tempo in composition.form.tempi:
+        if _rounded(tempo.bpm) != shown:
+            shown = _rounded(tempo.bpm)
+            yield tempo.start_s, tempo.bpm
+
+
+def _sounding(composition: Composition) -> list[Chord]:
+    """The chord of every beat, in the sounding key."""
+    step = np.searchsorted(composition.form.steps_s, composition.form.beats_s + 1e-6) - 1
+    chords = composition.sounding
+    return [chords[place].transpose(composition.key.shift) for place in np.maximum(step, 0).tolist()]
+
+
+def _nearest(onsets_s: np.ndarray, time_s: float) -> int:
+    return int(np.abs(onsets_s - time_s).argmin())
+
+
+def _usual_beats(found: Sequence[Bar]) -> int:
+    """Beats of most bars; the pickup does not count, unless there is nothing else."""
+    return Counter(bar.beats for bar in found if bar.number or len(found) == 1).most_common(1)[0][0]
+
+
+def symbol(chord: Chord, *, flats: bool) -> str:
+    """A chord as charts print it, such as `F#m7b5`; `N.C.` for none."""
+    if chord.root is None or chord.quality is None:
+        return NO_CHORD
+    return (FLAT_ROOTS if flats else ROOTS)[chord.root] + _QUALITIES[chord.quality][0]
+
+
+def letter(section: int) -> str:
+    """The mark of a section, counted from 0: A to Z, then A2 and so on."""
+    lap, place = divmod(section, 26)
+    return chr(ord("A") + place) + (str(lap + 1) if lap else "")
+
+
+# Plain text.
+
+
+def text(composition: Composition) -> str:
+    """A chart to read: for each section its mark and its bars, each line with its time and, where that changes, tempo.
+
+    `/` is a beat that stays on its chord; a pickup stands in brackets, and a bar of another metre says so.
+    """
+    found, key = bars(composition), composition.key
+    usual = _usual_beats(found)
+    head = f"{key}, {usual}/{BEAT_TYPE}, {_clock(composition.form.duration_s).strip()}\n"
+    blocks = [f"{letter(number)}\n" + "".join(_lines(some, usual, key)) for number, some in _by_section(found)]
+    return "\n".join([head, *blocks])
+
+
+def _by_section(found: Sequence[Bar]) -> Iterator[tuple[int, tuple[Bar, ...]]]:
+    """The number of each section and its bars; a pickup belongs to the first."""
+    heads = sorted({0, *(place for place, bar in enumerate(found) if bar.opens)})
+    for start, end in pairwise([*heads, len(found)]):
+        yield found[start].opens or 0, tuple(found[start:end])
+
+
+def _lines(found: Sequence[Bar], usual: int, key: Key) -> Iterator[str]:
+    """Bars in rows of four at most, their bar lines one below the other; a new tempo begins a row."""
+    width = max(len(_cell(bar, usual, key)) for bar in found)
+    rows: list[list[Bar]] = []
+    for bar in found:
+        if not rows or bar.tempo or len(rows[-1]) == LINE_BARS:
+            rows.append([])
+        rows[-1].append(bar)
+    for first, *others in rows:
+        tempo = f"{_rounded(first.tempo)} bpm" if first.tempo else ""
+        cells = [_cell(bar, usual, key).ljust(width) for bar in (first, *others)]
+        yield f"{_clock(first.start_s)} {tempo:>9} | {' | '.join(cells)} |\n"
+
+
+def _cell(bar: Bar, usual: int, key: Key) -> str:
+    entering = dict(bar.chords)
+    beats = [symbol(entering[beat], flats=key.flats) if beat in entering else STAYS for beat in range(bar.beats)]
+    told = " ".join(beats)
+    if not bar.number:
+        return f"({told})"
+    return told if bar.beats == usual else f"{bar.beats}/{BEAT_TYPE}: {told}"
+
+
+def _clock(time_s: float) -> str:
+    minutes, tenths = divmod(round(time_s * 10), 600)
+    return f"{minutes:2d}:{tenths / 10:04.1f}"
+
+
+def _rounded(tempo: float) -> str:
+    return f"{tempo:.1f}".removesuffix(".0")
+
+
+# MusicXML.
+
+
+def musicxml(composition: Composition, path: Path, *, title: str = "") -> Path:
+    """Write a lead sheet as uncompressed MusicXML, a file that appears whole or not at all; returns `path`.
+
+    The same composition gives the same bytes. Raises MediaError where the file cannot be written.
+    """
+    tree = _score(composition, "".join(sign for sign in title if sign.isprintable()))
+    Xml.indent(tree)
+    document = f'<?xml version="1.0" encoding="UTF-8"?>\n{_DOCTYPE}\n{Xml.tostring(tree, encoding="unicode")}\n'
+    try:
+        with whole_file(path) as partial:
+            partial.write_bytes(document.encode())
+    except OSError as error:
+        raise MediaError(failure(error, path, called=f"the chord chart {path.name}")) from None
+    return path
+
+
+def _element(name: str, *inner: Xml.Element | str | None, **attributes: str) -> Xml.Element:
+    """An element with its text or its children; `_` in the name of an attribute is a dash, None no child."""
+    made = Xml.Element(name, {key.replace("_", "-"): value for key, value in attributes.items()})
+    for part in inner:
+        if isinstance(part, str):
+            made.text = part
+        elif part is not None:
+            made.append(part)
+    return made
+
+
+def _score(composition: Composition, title: str) -> Xml.Element:
+    part = _element("part", *_measures(bars(composition), composition.key), id="P1")
+    return _element(
+        "score-partwise",
+        _element("work", _element("work-title", title)) if title else None,
+        _element("identification", _element("encoding", _element("software", "video2music"))),
+        _element("part-list", _element("score-part", _element("part-name", "Chords"), id="P1")),
+        part,
+        version="4.0",
+    )
+
+
+def _measures(found: Sequence[Bar], key: Key) -> Iterator[Xml.Element]:
+    metre, in_line = 0, 0
+    usual = _usual_beats(found)
+    for bar, after in zip(found, [*found[1:], None], strict=True):
+        shown = bar.beats if bar.number else usual
+        in_line = 1 if bar.opens or in_line == LINE_BARS else in_line + 1
+        yield _element(
+            "measure",
+            _element("print", new_system="yes") if in_line == 1 and bar is not found[0] else None,
+            _attributes(shown, key if bar is found[0] else None) if shown != metre else None,
+            *_written_above(bar),
+            *_filled(bar, key),
+            _barline(after),
+            **({"number": str(bar.number)} | ({} if bar.number else {"implicit": "yes"})),
+        )
+        metre = shown
+
+
+def _attributes(beats: int, key: Key | None) -> Xml.Element:
+    """The metre, and with a `key` all that stands at the head of a staff."""
+    metre = _element("time", _element("beats", str(beats)), _element("beat-type", str(BEAT_TYPE)))
+    if key is None:
+        return _element("attributes", metre)
+    return _element(
+        "attributes",
+        _element("divisions", "1"),
+        _element("key", _element("fifths", str(fifths(key))), _element("mode", key.mode)),
+        metre,
+        _element("clef", _element("sign", "G"), _element("line", "2")),
+    )
+
+
+def fifths(key: Key) -> int:
+    """Sharps of the key's signature, flats below 0: -5 to 6."""
+    major = key.tonic + (0 if key.mode == "major" else 3)
+    sharps = major * 7 % 12
+    return sharps - 12 if key.flats else sharps
+
+
+def _written_above(bar: Bar) -> Iterator[Xml.Element]:
+    """Mark and time where a section opens, and a new tempo."""
+    if bar.opens is not None:
+        yield _words(_element("rehearsal", letter(bar.opens)))
+        yield _words(_element("words", _clock(bar.start_s).strip()))
+    if bar.tempo:
+        mark = _element("metronome", _element("beat-unit", "quarter"), _element("per-minute", _rounded(bar.tempo)))
+        direction = _words(mark)
+        direction.append(_element("sound", tempo=f"{bar.tempo:.3f}"))
+        yield direction
+
+
+def _words(what: Xml.Element) -> Xml.Element:
+    return _element("direction", _element("direction-type", what), placement="above")
+
+
+def _filled(bar: Bar, key: Key) -> Iterator[Xml.Element]:
+    """Chord symbols, each before the rest that begins on its beat."""
+    for (beat, chord), (end, _) in pairwise([*bar.chords, (bar.beats, None)]):
+        assert chord is not None
+        yield _harmony(chord, key)
+        if end - beat == bar.beats and bar.number:
+            yield _rest(bar.beats, whole=True)
+        else:
+            yield from (_rest(beats) for beats in _split(end - beat))
+
+
+def _split(beats: int) -> Iterable[int]:
+    """Lengths that one sign can show, 4 at most."""
+    while beats:
+        yield min(beats, 4)
+        beats -= min(beats, 4)
+
+
+def _rest(beats: int, *, whole: bool = False) -> Xml.Element:
+    """A rest of 1 to 4 beats, or of a whole bar of any length."""
+    duration, voice = _element("duration", str(beats)), _element("voice", "1")
+    if whole:
+        return _element("note", _element("rest", measure="yes"), duration, voice)
+    kind, dots = _RESTS[beats]
+    return _element("note", _element("rest"), duration, voice, _element("type", kind), *[_element("dot")] * dots)
+
+
+def _harmony(chord: Chord, key: Key) -> Xml.Element:
+    if chord.root is None or chord.quality is None:  # MusicXML wants a root, which nobody is shown
+        return _element("harmony", _element("root", _element("root-step", "C", text="")), _kind("none", NO_CHORD))
+    name = (FLAT_ROOTS if key.flats else ROOTS)[chord.root]
+    alter = _element("root-alter", {"#": "1", "b": "-1"}[name[1]]) if len(name) > 1 else None
+    short, kind = _QUALITIES[chord.quality]
+    return _element("harmony", _element("root", _element("root-step", name[0]), alter), _kind(kind, short))
+
+
+def _kind(kind: str, shown: str) -> Xml.Element:
+    return _element("kind", kind, text=shown)
+
+
+def _barline(after: Bar | None) -> Xml.Element | None:
+    """Closes the piece, and each section before another."""
+    style = "light-heavy" if after is None else "light-light" if after.opens else None
+    return _element("barline", _element("bar-style", style), location="right") if style else None

@@ -1,0 +1,122 @@
+"""A clip's own sound as it lies under its picture: stereo at 44.1 kHz, block by block, from the first picture on.
+
+Where the file has no sound, because it begins later, has a gap or is damaged, there is silence of the same length,
+and the sound beside it is faded over 5 ms. What comes twice, or before the first picture, is left out.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from emotion.midi.synthesis import SAMPLE_RATE, Samples
+from video2music.media.clip import NEW_TIMELINE_S, decoded, first_picture, open_clip
+
+log = logging.getLogger(__name__)
+
+JITTER_S = 0.05  # a time stamp that is off by less is as good as right
+LOUDEST = 4.0  # linear; files of floats may hold anything
+_EDGE = 220  # frames, 5 ms
+
+
+@dataclass(frozen=True)
+class Soundtrack:
+    """The sound of a clip; `start_s` is when the file's own clock shows the first picture."""
+
+    path: Path
+    start_s: float
+
+    def blocks(self) -> Iterator[Samples]:
+        """float32 (frames, 2), any number of frames each, to the end of the sound. Raises MediaError."""
+        with open_clip(self.path) as container:
+            stream = _stream(container)
+            done = 0
+            if stream is None:
+                return
+            for (_, start_s), group in groupby(_placed(decoded(container, stream, self.path)), lambda item: item[0]):
+                at = round((start_s - self.start_s) * SAMPLE_RATE)
+                yield from _silence(at - done)
+                done = max(done, at)
+                for block in _edged(_without(done - at, _resampled(frame for _, frame in group))):
+                    done += len(block)
+                    yield block
+
+
+def soundtrack(clip: Path) -> Soundtrack | None:
+    """The sound that players choose in a clip, None where there is none that can be decoded. Raises MediaError."""
+    with open_clip(clip) as container:
+        if _stream(container) is None:
+            return None
+        return Soundtrack(clip, first_picture(container, clip).time or 0.0)
+
+
+def _stream(container: InputContainer) -> AudioStream | None:
+    stream = container.streams.best("audio")
+    if stream is None and container.streams.audio:
+        log.warning("%s: its sound is in a codec that this FFmpeg cannot decode", container.name)
+    return stream if isinstance(stream, AudioStream) and stream.codec_context is not None else None
+
+
+def _placed(frames: Iterable[AudioFrame]) -> Iterator[tuple[tuple[int, float], AudioFrame]]:
+    """Frames with the run they belong to, its number and when it starts: a run has no gap and one format."""
+    run, start_s, played_s, shift_s, form = -1, 0.0, 0.0, 0.0, None
+    for frame in frames:
+        expected_s = start_s + played_s
+        time_s = expected_s if frame.time is None else frame.time + shift_s
+        if run >= 0 and expected_s - time_s > NEW_TIMELINE_S:  # the file's clock began anew
+            shift_s += expected_s - time_s
+            time_s = expected_s
+        own = frame.format.name, frame.layout.name, frame.sample_rate
+        if own != form or abs(time_s - expected_s) > JITTER_S:
+            run, start_s, played_s, form = run + 1, time_s, 0.0, own
+        played_s += frame.samples / frame.sample_rate
+        yield (run, start_s), frame
+
+
+def _resampled(frames: Iterable[AudioFrame]) -> Iterator[Samples]:
+    resampler = AudioResampler(format="flt", layout="stereo", rate=SAMPLE_RATE)
+    for frame in frames:
+        frame.pts = None  # its place is known; the resampler need not fill or cut
+        yield from map(_stereo, resampler.resample(frame))
+    yield from map(_stereo, resampler.resample(None))
+
+
+def _stereo(frame: AudioFrame) -> Samples:
+    samples = np.nan_to_num(frame.to_ndarray().reshape(-1, 2), nan=0.0)
+    return np.clip(samples, -LOUDEST, LOUDEST).astype(np.float32, copy=False)
+
+
+def _silence(frames: int) -> Iterator[Samples]:
+    while frames > 0:
+        yield np.zeros((min(frames, SAMPLE_RATE), 2), np.float32)
+        frames -= SAMPLE_RATE
+
+
+def _without(frames: int, blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Blocks but for their first frames."""
+    for block in blocks:
+        kept = block[max(frames, 0) :]
+        frames -= len(block)
+        if len(kept):
+            yield kept
+
+
+def _edged(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Blocks with a short ease at both ends, so that sound next to silence does not click."""
+    rise = np.hanning(2 * _EDGE)[:_EDGE, None].astype(np.float32)
+    held, begun = np.zeros((0, 2), np.float32), 0
+    for block in blocks:
+        weights = rise[begun : begun + len(block)]
+        begun += len(weights)
+        held = np.concatenate([held, block[: len(weights)] * weights, block[len(weights) :]])
+        if len(held) > _EDGE:
+            yield held[:-_EDGE]
+            held = held[-_EDGE:]
+    yield held * rise[::-1][-len(held) :] if len(held) else held
