@@ -1,6 +1,5 @@
 """`video2music batch`: score many clips, resumable, on this machine or on a Ray cluster."""
 
-import inspect
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +13,10 @@ import typer
 
 from emotion.cli.output import JsonOption, failing_plainly, write_json, write_table, write_text
 from video2music.batch import TIMEOUT_S
-from video2music.cli.generate import given_options
-from video2music.cli.jobs_table import WISHES, check, options_of, placed, read_table
+from video2music.cli.jobs_table import read_table
+from video2music.cli.option_parameters import absolute_paths, check, given_options, parsed, with_options
 from video2music.errors import OptionError
+from video2music.options import Options
 
 if TYPE_CHECKING:
     from video2music.batch.jobs import Job
@@ -25,18 +25,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
 
-def _with_wishes(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of `generate` beside its own, so that they are written down once."""
-    own = [
-        one for one in inspect.signature(command).parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *WISHES.values())]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in parameters}
-    return command
-
-
-@_with_wishes
+@with_options
 def batch(
     context: typer.Context,
     inputs: Annotated[
@@ -68,7 +57,7 @@ def batch(
     retry: Annotated[bool, typer.Option("--retry", help="Try clips again that failed in a former run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what other runs made.")] = False,
     json_file: JsonOption = None,
-    **wishes: Any,
+    **arguments: Any,
 ) -> None:
     """Score many clips, each as `generate` does, and go on where a run that was ended left off.
 
@@ -80,7 +69,7 @@ def batch(
         from video2music.batch import jobs as planning
 
         part = planning.Shard.parse(shard) if shard else planning.Shard()
-        wanted = planning.plan(_wanted(inputs or [], jobs, out, wishes, given_options(context)))
+        wanted = planning.plan(_wanted(inputs or [], jobs, out, parsed(arguments), given_options(context)))
         if not wanted:
             raise OptionError("no clip was given: name videos, folders or patterns, or a table with --jobs")
         hire, count = _crew(ray, workers)
@@ -94,17 +83,17 @@ def batch(
 
 
 def _wanted(
-    inputs: list[str], table: Path | None, out: Path, wishes: Mapping[str, Any], given: set[str]
+    inputs: list[str], table: Path | None, out: Path, values: Mapping[str, Any], given: set[str]
 ) -> "list[Job]":
-    """What is to be done, all options checked. Raises UserError."""
+    """A job for each clip and each row of the table, all options checked. Raises UserError."""
     from video2music.batch.jobs import Job, find
 
-    wishes = placed(wishes, Path())
-    options = options_of(wishes)
+    values = absolute_paths(values, Path())
+    options = Options(**values)
     wanted = [Job(clip, options) for clip in find(inputs, out)]
     if wanted:
         check(options)
-    return wanted + (read_table(table, wishes, frozenset(given)) if table else [])
+    return wanted + (read_table(table, values, frozenset(given)) if table else [])
 
 
 def _crew(ray: str | None, workers: int | None) -> "tuple[Callable[[], Any], int]":

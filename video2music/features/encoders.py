@@ -100,3 +100,8 @@ ENCODERS: Mapping[str, Kind] = MappingProxyType({
         load=lambda device, on_progress: color.load(),
     ),
 })  # fmt: skip
+
+
+def names() -> tuple[str, ...]:
+    """What `encoder` may be: those of the table, best first, and AUTO."""
+    return (*ENCODERS, AUTO)

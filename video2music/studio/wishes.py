@@ -60,7 +60,7 @@ class Wishes:
             style=self.style,
             key=None if self.key == ANY_KEY else self.key,
             primer=(self.primer or "").strip() or None,
-            tempo=read_tempo((self.tempo or "").strip() or None),
+            tempo=read_tempo(self.tempo.strip()) if (self.tempo or "").strip() else None,
             source=self.source,
             seed=whole("the seed", self.seed or 0),
             variants=whole("variants", self.variants),

@@ -20,15 +20,16 @@ from video2music import styles
 from video2music.batch.jobs import plan
 from video2music.batch.scoring import Scorer
 from video2music.cli import app
-from video2music.cli.jobs_table import WISHES, options_of, read_table
+from video2music.cli.jobs_table import read_table
+from video2music.cli.option_parameters import parsed
 from video2music.composing import manifest
 from video2music.errors import OptionError
-from video2music.options import Options
+from video2music.options import SPECS, Options
 from video2music.pipeline import compose
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAIN = ("--encoder", "color", "--candidates", "1")
-AS_IT_COMES = {name: wish.default for name, wish in WISHES.items()}
+DEFAULTS = {name: spec.default for name, spec in SPECS.items()}
 
 
 def command(*arguments):
@@ -63,7 +64,8 @@ def test_every_option_of_generate_is_one_of_batch():
 
 
 def test_without_options_a_clip_is_scored_as_generate_would():
-    assert options_of(AS_IT_COMES) == Options()
+    arguments = {one.name: one.default for one in get_command(app).commands["batch"].params if one.name in SPECS}
+    assert arguments.keys() == SPECS.keys() and Options(**parsed(arguments)) == Options()
 
 
 def test_a_row_says_what_the_command_line_does_not(table):
@@ -73,7 +75,7 @@ def test_a_row_says_what_the_command_line_does_not(table):
         ["", "", "", "", "", "", "", "", "", ""],
         ["CLIP"],
     )
-    first, second = read_table(path, {**AS_IT_COMES, "encoder": "color", "seed": 3})
+    first, second = read_table(path, {**DEFAULTS, "encoder": "color", "seed": 3})
     assert first.clip == path.parent / "a.mp4" and first.earlier is None
     assert first.options == Options(
         encoder="color", tempo=(80.0, 110.0), beats_per_bar=3, hits=(1.5, 3.0), stems=True, audio_format="flac",
@@ -84,7 +86,7 @@ def test_a_row_says_what_the_command_line_does_not(table):
 
 def test_a_row_s_mood_takes_the_place_of_the_command_line_s(table):
     path = table(["clip", "emotion", "valence", "arousal"], ["CLIP", "sad", "", ""], ["CLIP", "", "0.5", "-0.5"])
-    sad, point = read_table(path, {**AS_IT_COMES, "emotion": "tense"})
+    sad, point = read_table(path, {**DEFAULTS, "emotion": "tense"})
     assert sad.options == Options(emotion="sad") and point.options == Options(valence=0.5, arousal=-0.5)
 
 
@@ -116,7 +118,7 @@ def test_a_row_s_mood_takes_the_place_of_the_command_line_s(table):
 )
 def test_a_table_with_a_mistake_is_refused_by_row_and_column(table, rows, told):
     with pytest.raises(OptionError) as caught:
-        read_table(table(*rows), AS_IT_COMES)
+        read_table(table(*rows), DEFAULTS)
     assert all(text in str(caught.value) for text in told), caught.value
     assert "\n" not in str(caught.value)
 
@@ -130,7 +132,7 @@ def test_paths_in_a_table_are_relative_to_its_folder(tmp_path, monkeypatch):
     (folder / "mine.toml").write_text(styles.read("piano"))
     (folder / "jobs.csv").write_text("clip,curve,style\nclips/a.mp4,mood.csv,mine.toml\nclips/a.mp4,,strings\n")
     monkeypatch.chdir(elsewhere)
-    one, two = read_table(Path("../tables/jobs.csv"), AS_IT_COMES)
+    one, two = read_table(Path("../tables/jobs.csv"), DEFAULTS)
     assert [job.clip.resolve() for job in (one, two)] == [(folder / "clips" / "a.mp4").resolve()] * 2
     assert Path(one.options.curve).samefile(folder / "mood.csv") and Path(one.options.curve).is_absolute()
     assert Path(one.options.style).samefile(folder / "mine.toml") and two.options.style == "strings"
@@ -149,7 +151,7 @@ def replayed(tmp_path, piece, head, *lines, **command_line):
     path = tmp_path / "jobs.csv"
     manifest = os.path.relpath(piece.manifest, tmp_path)
     path.write_text("\n".join([f"from,{head}", *(f"{manifest},{line}" for line in lines)]) + "\n")
-    return read_table(path, {**AS_IT_COMES, **command_line}, frozenset(command_line))
+    return read_table(path, {**DEFAULTS, **command_line}, frozenset(command_line))
 
 
 def test_a_row_may_begin_from_an_earlier_piece(tmp_path, piece):
@@ -203,8 +205,9 @@ def test_the_program_that_hands_out_the_clips_needs_no_torch(tmp_path):
 import sys
 from video2music.batch import running, workers
 from video2music.cli import batch
+from video2music.options import SPECS
 jobs = batch._wanted([{str(tmp_path)!r}], None, {tmp_path!r} / "out", {{
-    name: wish.default for name, wish in batch.WISHES.items()}}, set())
+    name: spec.default for name, spec in SPECS.items()}}, set())
 hire, count = batch._crew(None, 2)
 print(len(jobs), count, *{{"torch", "scipy", "transformers"}} & set(sys.modules))
 """.replace(repr(tmp_path), f"__import__('pathlib').Path({str(tmp_path)!r})")
