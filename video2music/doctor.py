@@ -160,17 +160,18 @@ def _matching_torchvision() -> str:
 
 
 def _encoders() -> list[Finding]:
-    from video2music.features.download import WEIGHTS, weights_path
+    from video2music.features.encoders import ENCODERS
 
     return [
         Finding(
-            f"encoder {name}",
-            weights_path(name).is_file(),
-            str(weights_path(name)) if weights_path(name).is_file() else f"not downloaded ({weights.megabytes} MB)",
-            f"video2music download {name}",
+            f"encoder {spec.name}",
+            spec.is_available(),
+            str(spec.remote.path) if spec.is_available() else f"not downloaded ({spec.remote.megabytes} MB)",
+            f"video2music download {spec.name}",
             required=False,
         )
-        for name, weights in WEIGHTS.items()
+        for spec in ENCODERS.values()
+        if spec.remote
     ]
 
 

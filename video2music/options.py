@@ -150,7 +150,7 @@ class OptionSpec:
         return tuple(given)
 
 
-def option(default: Any, *, help: str, label: str, group: str, **more: Any) -> Any:  # noqa: A002 - as typer and click say
+def option(default: Any, *, help: str, label: str, group: str, **more: Any) -> Any:
     """A field of Options with what an OptionSpec says of it beside its name, type and default."""
     return field(default=default, metadata={"option": {"help": help, "label": label, "group": group, **more}})
 
@@ -289,7 +289,12 @@ class Options:
         False, group="Output", label="Stems", scope="files", help="Write each instrument as a file of its own, too."
     )
     audio_format: str = option(
-        "wav", group="Output", label="Audio format", choices=AUDIO_FORMATS, scope="files", help="Format of the music file."
+        "wav",
+        group="Output",
+        label="Audio format",
+        choices=AUDIO_FORMATS,
+        scope="files",
+        help="Format of the music file.",
     )
     preview_s: float | None = option(
         None, group="Form", label="Preview", low=1.0, high=6 * 3600.0, cli="preview", metavar="SECONDS",

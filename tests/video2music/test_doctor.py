@@ -108,10 +108,10 @@ def test_a_codec_that_is_not_there_is_named(monkeypatch):
 
 
 def test_encoders_are_found_where_download_puts_them(own_cache):
-    from video2music.features.download import weights_path
+    from video2music.features.encoders import ENCODERS
 
     assert not named("encoder clip-small").ok
-    path = weights_path("clip-small")
+    path = ENCODERS["clip-small"].remote.path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     try:

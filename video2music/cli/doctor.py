@@ -1,4 +1,4 @@
-"""`video2music doctor`: what is installed, what is missing, and the command that mends it.
+"""`video2music doctor`: what is installed, what is missing, and the command that fixes it.
 
 `video2music download`: fetch the weights of an encoder.
 """
@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from emotion.cli.output import JsonOption, failing_plainly, progress_bar, write_json
+from video2music.features.encoders import downloadable
 
 
 def doctor(json_file: JsonOption = None) -> None:
-    """Say what is installed, what is missing, and the command that mends it."""
+    """Check what is installed, what is missing, and print the command that fixes it."""
     with failing_plainly():
         from video2music.doctor import examine
 
@@ -28,14 +29,15 @@ def doctor(json_file: JsonOption = None) -> None:
 
 
 def download(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="clip or clip-small.")], json_file: JsonOption = None
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{' or '.join(spec.name for spec in downloadable())}.")],
+    json_file: JsonOption = None,
 ) -> None:
     """Fetch the weights of an encoder, check them and keep them on this machine."""
     with failing_plainly():
         from video2music.features import semantic
 
-        with progress_bar(name) as tell:
-            path = semantic.download(name, on_progress=lambda fraction: tell("download", fraction))
+        with progress_bar(name) as progress:
+            path = semantic.download(name, progress=lambda fraction: progress("download", fraction))
         write_json(json_file, {"encoder": name, "weights": str(path)})
         if json_file != "-":
             typer.echo(path)

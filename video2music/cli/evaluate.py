@@ -21,6 +21,7 @@ from emotion.cli.output import (
     write_text,
 )
 from video2music.errors import OptionError
+from video2music.options import SPECS
 
 if TYPE_CHECKING:
     from video2music.evaluate.models.study import Study
@@ -42,7 +43,7 @@ def evaluate_alignment(
         str | None, typer.Option(metavar="NAME", help="Who listens. Default: the judge that has no part in composing.")
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Who watches: clip, clip-small, color or auto. Default: as generate does.")
+        str | None, typer.Option(help=f"{SPECS['encoder'].full_help} Default: as generate does.")
     ] = None,
     json_file: JsonOption = None,
     csv_file: Annotated[

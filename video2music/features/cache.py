@@ -1,4 +1,4 @@
-"""Features on disk: a cache by the clip's content, and files that a user keeps.
+"""Features on disk: a cache by the clip's content, and files that a user saves. `cache_folder` is of the whole program.
 
 Plain arrays in .npz, nothing pickled; each file appears whole or not at all. A cached file that cannot be read counts
 as absent.
@@ -19,7 +19,7 @@ from video2music.values import Cut, VideoFeatures
 
 log = logging.getLogger(__name__)
 
-RECIPE = 3  # to be raised whenever the same clip would give other features
+EXTRACTION_VERSION = 3  # to be raised whenever the same clip would give other features
 FORMAT = 1
 
 _ROWS = ("emotion", "motion", "scene_offset", "affect")
@@ -36,9 +36,11 @@ def feature_folder() -> Path:
     return Path(os.environ.get("V2M_FEATURES") or cache_folder() / "features")
 
 
-def cache_path(clip: Path, *, encoder: str, weights: str, folder: Path) -> Path:
-    """Where the features of a clip's content, as these weights of an encoder see them, are kept."""
-    content = hashlib.sha256(f"{file_sha256(clip)} {encoder} {weights} {RECIPE}".encode()).hexdigest()
+def cache_path(clip: Path, *, encoder: str, weights_sha256: str, folder: Path) -> Path:
+    """The cache file for a clip's content and the weights of an encoder."""
+    content = hashlib.sha256(
+        f"{file_sha256(clip)} {encoder} {weights_sha256} {EXTRACTION_VERSION}".encode()
+    ).hexdigest()
     return folder / f"{content[:32]}.npz"
 
 
@@ -77,7 +79,7 @@ def load(path: Path) -> VideoFeatures:
         raise Video2MusicError(f"{path} holds no features that can be used ({reason}): watch the clip again") from None
 
 
-def recall(path: Path) -> VideoFeatures | None:
+def read_cached(path: Path) -> VideoFeatures | None:
     """Cached features, None where there are none that can be read."""
     try:
         return load(path) if path.is_file() else None
@@ -86,7 +88,7 @@ def recall(path: Path) -> VideoFeatures | None:
         return None
 
 
-def keep(features: VideoFeatures, path: Path) -> None:
+def write_cached(features: VideoFeatures, path: Path) -> None:
     """Cache features; a full or read-only disk only costs the next run its time."""
     try:
         save(features, path)

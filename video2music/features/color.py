@@ -1,8 +1,8 @@
 """The encoder that needs no download: valence and arousal from colour, light, texture, movement and cuts.
 
 Two kernel machines on `still.describe` were fitted on people's ratings of OASIS's stills. Fitted predictions huddle
-round their mean; they are expanded until they spread as the ratings do. Arousal is joined by the energy that movement
-and cuts speak of, fitted on the loudness of MuVi-Sync's music. numpy only. Trained by `video2music.train.color`.
+round their mean; they are expanded until they spread as the ratings do. Arousal is combined with an energy predicted
+from movement and cuts, fitted on the loudness of MuVi-Sync's music. numpy only. Trained by `video2music.train.color`.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from emotion import checkpoint
 from emotion.affect import emotions_at
 from emotion.checkpoint import Checkpoint
 from video2music.features import still
+from video2music.features.embedding import EncoderOutput
 from video2music.features.pixels import Pixels
-from video2music.features.rows import Reading
 from video2music.values import Floats
 
 KIND = "color"
@@ -29,7 +29,7 @@ OUTLIER = 4.0  # standard deviations; no number of a still counts as further out
 # show otherwise: ten seconds without a cut are no sign of calm.
 SHOT_S = 5.0
 ENERGY_WINDOW_S = 9  # movement and cuts are averaged over this, as the loudness was that they were fitted on
-STILL_WINDOW_S = 5  # what a still says is averaged over this within its scene: people do not change mood by the frame
+STILL_WINDOW_S = 5  # predictions from stills are averaged over this within a scene: mood does not change by the frame
 BLOCK = 1024  # rows predicted at once
 
 Matrix = NDArray[np.float64]
@@ -98,21 +98,23 @@ class Color:
         self._scale = Scale(tensors["mean"], tensors["spread"], tensors["weight"])
         self._support, self._alpha = tensors["support"], tensors["alpha"]
 
-    def look(self, picture: Pixels) -> Floats:
-        """The picture's numbers."""
+    def preprocess(self, picture: Pixels) -> Floats:
+        """The descriptors (D,) of a picture."""
         return still.describe(picture)
 
-    def embed(self, looks: Sequence[Floats]) -> Floats:
-        """The looks as they are, (B, D)."""
-        return np.stack(looks)
+    def embed(self, inputs: Sequence[Floats]) -> Floats:
+        """The descriptors as they are, (B, D)."""
+        return np.stack(inputs)
 
-    def read(self, rows: Floats, motion: Floats, scene_offset: Floats) -> Reading:
-        """Affect of each second; the emotions are those near it."""
-        scores = mean_within_scenes(self.scores(rows), scene_offset)
-        arousal = scores[:, 1] - self._config["neutral_arousal"]
-        scores[:, 1] = self._joined(arousal, self.energy(motion, scene_offset))
+    def predict(self, embeddings: Floats, motion: Floats, scene_offset: Floats) -> EncoderOutput:
+        """Affect of each second; the emotions are the nearer, the more probable."""
+        scores = mean_within_scenes(self.scores(embeddings), scene_offset)
+        arousal, energy = scores[:, 1] - self._config["neutral_arousal"], self.energy(motion, scene_offset)
+        # two independent predictors, each weighed by its correlation with the truth; their sum has spread 1 again
+        of_energy, of_still = self._config["energy"]["r"], self._config["arousal_r"]
+        scores[:, 1] = (of_energy * energy + of_still * arousal) / np.hypot(of_energy, of_still)
         affect = np.clip(scores * self._config["spread"], -1, 1).astype(np.float32)
-        return Reading(emotions_at(affect, self._config["temperature"]), affect)
+        return EncoderOutput(emotions_at(affect, self._config["temperature"]), affect)
 
     def scores(self, rows: NDArray) -> Matrix:
         """Valence and arousal of stills (T, D) in standard deviations of such predictions, shape (T, 2)."""
@@ -120,9 +122,9 @@ class Color:
         return np.concatenate(blocks) / self._config["predicted_spread"]
 
     def energy(self, motion: NDArray, scene_offset: NDArray) -> Matrix:
-        """What movement and cuts say of the energy, in standard deviations within a music video, shape (T,)."""
+        """Energy predicted from movement and cuts, in standard deviations within a music video, shape (T,)."""
         if len(motion) == 1:
-            return np.zeros(1)  # a second alone tells nothing of movement
+            return np.zeros(1)  # second 0 has no frame before it, so there is no movement to measure
         fitted = self._config["energy"]
         scaled = (motion_and_cut_rate(motion, scene_offset) - fitted["middle"]) / fitted["spread"]
         return scaled @ np.array(fitted["weights"])
@@ -131,11 +133,6 @@ class Color:
         distances = squared_distances(self._scale.apply(rows), self._support)
         kernels = (np.exp(-gamma * distances) for gamma in self._config["gamma"])
         return np.stack([kernel @ self._alpha[:, axis] for axis, kernel in enumerate(kernels)], axis=1)
-
-    def _joined(self, arousal: Matrix, energy: Matrix) -> Matrix:
-        """Two independent witnesses, each weighed by its correlation with the truth, again with spread 1."""
-        of_energy, of_still = self._config["energy"]["r"], self._config["arousal_r"]
-        return (of_energy * energy + of_still * arousal) / np.hypot(of_energy, of_still)
 
 
 @lru_cache(maxsize=1)

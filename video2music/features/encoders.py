@@ -1,107 +1,183 @@
-"""The encoders in a table, best first, and which one to take."""
+"""The encoders, one record each, best first: what they give, the weights they need, their licence and loader.
+
+The command line, `doctor`, the page and the docs read these records. To add an encoder, write a module with a class
+that has the methods of `embedding.Encoder`, and a record here. Nothing heavy is imported here; loaders import late.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from video2music.errors import EncoderError
-from video2music.features import color, download
-from video2music.features.rows import Encoder
+
+if TYPE_CHECKING:
+    from video2music.features.embedding import Encoder
 
 AUTO = "auto"
+# Both serve the same files: OpenAI's own code names the first, older links the second.
+OPENAI_HOSTS = ("https://openaipublic.azureedge.net", "https://openaipublic.blob.core.windows.net")
+
+Progress = Callable[[float], None]  # is called with the fraction that is done, 0 to 1
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One row of the table: what it gives, whether its weights are here, their sha256, and how to get it ready."""
+class RemoteWeights:
+    """A file of OpenAI's that is downloaded on request; as published, the checksum is part of the address."""
 
-    gives: str
-    here: Callable[[], bool]
-    weights: Callable[[], str]
-    load: Callable[[str, download.OnProgress | None], Encoder]
+    file: str
+    sha256: str
+    megabytes: int
+    hosts: tuple[str, ...] = OPENAI_HOSTS
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where the file can be had, to be tried in this order."""
+        return tuple(f"{host}/clip/models/{self.sha256}/{self.file}" for host in self.hosts)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is kept once it is downloaded."""
+        from video2music.features.cache import cache_folder
+
+        return cache_folder() / "weights" / self.file
 
 
 @dataclass(frozen=True)
-class Choice:
-    """An encoder that will be used and, in one line, why."""
+class EncoderSpec:
+    """One encoder.
+
+    gives     what it predicts, as part of a sentence
+    label     one line for people who choose
+    licence   of its weights
+    loader    called with the spec, a device (None: the configured one) and a callback for a download
+    remote    weights that are downloaded on request; None: they ship with the package
+    semantic  whether its embeddings are those that the AMT was trained on
+    packages  that it needs beside those that are always installed
+    shipped_sha256  of the weights that ship
+    """
 
     name: str
-    why: str
+    gives: str
+    label: str
+    licence: str
+    loader: "Callable[[EncoderSpec, str | None, Progress | None], Encoder]"
+    remote: RemoteWeights | None = None
+    semantic: bool = False
+    packages: tuple[str, ...] = ()
+    shipped_sha256: Callable[[], str] | None = None
 
-    def __str__(self) -> str:
-        return f"encoder {self.name}: {self.why}"
+    def is_available(self) -> bool:
+        """Whether its weights are on this machine."""
+        return self.remote is None or self.remote.path.is_file()
 
-    def weights(self) -> str:
-        """Hexadecimal sha256 of the encoder's weights."""
-        return ENCODERS[self.name].weights()
+    def weights_sha256(self) -> str:
+        """Of its weights, hexadecimal."""
+        if self.remote:
+            return self.remote.sha256
+        return self.shipped_sha256() if self.shipped_sha256 else ""
 
-    def load(self, *, device: str = "cpu", on_progress: download.OnProgress | None = None) -> Encoder:
-        """The encoder, its weights downloaded if they are not here. Raises EncoderError."""
-        return ENCODERS[self.name].load(device, on_progress)
+    def load(self, *, device: str | None = None, progress: Progress | None = None) -> "Encoder":
+        """The encoder, its weights downloaded if they are not here; kept in memory. Raises EncoderError."""
+        return self.loader(self, device, progress)
 
 
-def choose(encoder: str) -> tuple[Choice, ...]:
+def _load_clip(spec: EncoderSpec, device: str | None, progress: Progress | None) -> "Encoder":
+    from video2music.features import semantic
+
+    path = semantic.obtain(spec, progress=progress)
+    return _open_clip(spec, path, path.stat().st_mtime_ns, device)
+
+
+@lru_cache(maxsize=1)
+def _open_clip(spec: EncoderSpec, path: Path, _modified_ns: int, device: str | None) -> "Encoder":
+    """Kept, for reading the weights takes seconds; a file that was replaced is read again."""
+    from video2music.features import semantic
+
+    return semantic.load(path, semantic=spec.semantic, device=device)
+
+
+def _load_color(_spec: EncoderSpec, _device: str | None, _progress: Progress | None) -> "Encoder":
+    from video2music.features import color
+
+    return color.load()  # numpy alone: there is no device to choose
+
+
+def _color_sha256() -> str:
+    from video2music.features import color
+
+    return color.load().sha256
+
+
+_RECORDS = (
+    EncoderSpec(
+        "clip",
+        gives="semantic rows and the emotions",
+        label="CLIP ViT-L/14 at 336 px: semantic embeddings and six emotions, slow without a GPU",
+        licence="MIT (OpenAI)",
+        loader=_load_clip,
+        remote=RemoteWeights(
+            "ViT-L-14-336px.pt", "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02", 934
+        ),
+        semantic=True,
+        packages=("open_clip", "torchvision"),
+    ),
+    EncoderSpec(
+        "clip-small",
+        gives="the emotions, no semantic rows",
+        label="CLIP ViT-B/32: six emotions",
+        licence="MIT (OpenAI)",
+        loader=_load_clip,
+        remote=RemoteWeights("ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 354),
+        packages=("open_clip", "torchvision"),
+    ),
+    EncoderSpec(
+        "color",
+        gives="valence and arousal from colour, light, texture and movement",
+        label="Valence and arousal from colour, light, texture and movement: needs no download",
+        licence="trained on OASIS (open access) and MuVi-Sync (no licence stated)",
+        loader=_load_color,
+        shipped_sha256=_color_sha256,
+    ),
+)
+ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType({spec.name: spec for spec in _RECORDS})
+
+
+def names() -> tuple[str, ...]:
+    """What an option `encoder` may be: the encoders, best first, and AUTO."""
+    return (*ENCODERS, AUTO)
+
+
+def downloadable() -> tuple[EncoderSpec, ...]:
+    """The encoders whose weights do not ship."""
+    return tuple(spec for spec in ENCODERS.values() if spec.remote)
+
+
+def choose(encoder: str) -> tuple[EncoderSpec, ...]:
     """The encoders to try in turn: the named one, or for `auto` all whose weights are here, best first.
 
     Raises EncoderError.
     """
     if encoder in ENCODERS:
-        return (Choice(encoder, "as wished"),)
+        return (ENCODERS[encoder],)
     if encoder != AUTO:
-        raise EncoderError(f"unknown encoder {encoder!r}: choose one of {', '.join((*ENCODERS, AUTO))}")
-    missing = [name for name, kind in ENCODERS.items() if not kind.here()]
-    here = [name for name in ENCODERS if name not in missing]
-    return tuple(Choice(name, _why(name, missing)) for name in here)
+        raise EncoderError(f"unknown encoder {encoder!r}: choose one of {', '.join(names())}")
+    return tuple(spec for spec in ENCODERS.values() if spec.is_available())
 
 
-def _why(name: str, missing: list[str]) -> str:
-    gives = f"it gives {ENCODERS[name].gives}"
-    better = [other for other in list(ENCODERS)[: list(ENCODERS).index(name)] if other in missing]
+def explain(encoder: str) -> str:
+    """Which encoder an option means on this machine and why, in one line. Raises EncoderError."""
+    chosen = choose(encoder)[0]
+    if encoder != AUTO:
+        return f"encoder {chosen.name}: it was asked for"
+    better = list(ENCODERS.values())[: list(ENCODERS).index(chosen.name)]
     if not better:
-        return f"its weights are here, and {gives}"
-    best = better[-1]
-    fetch = f"'video2music download {best}': {download.WEIGHTS[best].megabytes} MB"
-    return f"{gives}; the weights of {' and '.join(better)} are not here ({fetch})"
-
-
-def _load_clip(name: str, device: str, on_progress: download.OnProgress | None) -> Encoder:
-    from video2music.features import semantic
-
-    path = semantic.obtain(name, on_progress=on_progress)
-    return _open_clip(name, path, path.stat().st_mtime_ns, device)
-
-
-@lru_cache(maxsize=1)
-def _open_clip(name: str, path: Path, _changed_ns: int, device: str) -> Encoder:
-    """Weights that are read once a process, for reading them takes seconds."""
-    from video2music.features import semantic
-
-    return semantic.load(path, semantic=semantic.gives_semantic(name), device=device)
-
-
-def _clip(name: str, gives: str) -> Kind:
-    return Kind(
-        gives,
-        here=lambda: download.weights_path(name).is_file(),
-        weights=lambda: download.WEIGHTS[name].sha256,
-        load=lambda device, on_progress: _load_clip(name, device, on_progress),
+        return f"encoder {chosen.name}: its weights are here, and it gives {chosen.gives}"
+    missing = [spec for spec in better if spec.remote]
+    fetch = f"'video2music download {missing[-1].name}': {missing[-1].remote.megabytes} MB" if missing else ""
+    return (
+        f"encoder {chosen.name}: it gives {chosen.gives}; the weights of {' and '.join(s.name for s in better)} are "
+        f"not here ({fetch})"
     )
-
-
-ENCODERS: Mapping[str, Kind] = MappingProxyType({
-    "clip": _clip("clip", "semantic rows and the emotions"),
-    "clip-small": _clip("clip-small", "the emotions, no semantic rows"),
-    "color": Kind(
-        "valence and arousal from colour, light, texture and movement",
-        here=lambda: True,
-        weights=lambda: color.load().sha256,
-        load=lambda device, on_progress: color.load(),
-    ),
-})  # fmt: skip
-
-
-def names() -> tuple[str, ...]:
-    """What `encoder` may be: those of the table, best first, and AUTO."""
-    return (*ENCODERS, AUTO)

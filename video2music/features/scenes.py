@@ -12,12 +12,12 @@ from video2music.values import Cut, Floats
 
 MIN_SCENE_S = 0.5  # PySceneDetect's 15 frames at 30 fps, as a time, so that it means the same at every frame rate
 WINDOW = 2  # frames before and after that a change is compared with
-TICKS = 1e6  # a second in the detector's count: it is told times, not frames, and so follows a variable frame rate
+TICKS = 1e6  # a second in the detector's count: it counts times, not frames, and so follows a variable frame rate
 EPS_S = 1e-6
 
 
-class CutFinder:
-    """Sees every frame of a clip and knows its cuts, two frames late.
+class CutDetector:
+    """Is given every frame of a clip and knows its cuts, two frames late.
 
     A cut's time is that of the new scene's first frame. Its strength is the detector's adaptive ratio: how many times
     the frame's change exceeds the mean change of the two frames before and the two after, 3 to 255.
@@ -28,7 +28,7 @@ class CutFinder:
         self._recent: list[float] = []
         self.cuts: list[Cut] = []
 
-    def see(self, time_s: float, small: Pixels) -> None:
+    def add(self, time_s: float, small: Pixels) -> None:
         """The next frame, BGR."""
         found = self._detector.process_frame(FrameTimecode(round(time_s * TICKS), TICKS), small)
         self._recent = [*self._recent[-WINDOW:], time_s]
@@ -45,7 +45,7 @@ class CutFinder:
 
 
 class _RatioDetector(AdaptiveDetector):
-    """Tells the ratio of the last cut, which the detector itself only gives along with a costly edge map."""
+    """Gives the ratio of the last cut, which the detector itself only computes along with a costly edge map."""
 
     @property
     def ratio(self) -> float:

@@ -7,7 +7,6 @@ scaled image-text logits over the six bare words (Kang, Poria, Herremans, "Video
 import math
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,11 @@ import numpy as np
 from emotion.affect import EMOTIONS, expected_place
 from emotion.runtime import make_torchvision_importable
 from video2music.errors import EncoderError
-from video2music.features.download import WEIGHTS, OnProgress, fetch, weights_path
+from video2music.features import encoders
+from video2music.features.download import fetch
+from video2music.features.embedding import EncoderOutput
+from video2music.features.encoders import EncoderSpec, Progress
 from video2music.features.pixels import Pixels
-from video2music.features.rows import Reading
 from video2music.values import Floats
 
 if TYPE_CHECKING:
@@ -34,75 +35,69 @@ COLOURS_TO_NAME = 5  # of the six; a guess names one
 
 NO_TORCHVISION = (
     "CLIP cannot be loaded because torchvision does not fit this torch ({error}): 'video2music doctor' "
-    "tells the command that mends it; the encoder color works without"
+    "gives the command that mends it; the encoder color works without"
 )
 
 
-def download(name: str, *, on_progress: OnProgress | None = None) -> Path:
-    """Fetch the weights of `clip` or `clip-small`, see that they know something, and tell where they lie.
+def download(name: str, *, progress: Progress | None = None) -> Path:
+    """Download the weights of an encoder, test that they were trained, and return their path.
 
-    Weights that were here before are put to the test, too, and removed if they fail. `on_progress` is told the fraction
+    Weights that were here before are tested, too, and removed if they fail. `progress` is called with the fraction
     that has come. Raises EncoderError.
     """
-    was_here = name in WEIGHTS and weights_path(name).is_file()
-    path = obtain(name, on_progress=on_progress)
-    if was_here:
+    spec = encoders.ENCODERS.get(name)
+    if spec is None or spec.remote is None:
+        known = " and ".join(one.name for one in encoders.downloadable())
+        raise EncoderError(f"nothing to download for {name!r}: {known} have weights to fetch")
+    if spec.remote.path.is_file():
         try:
-            _test(name, path)
+            load(spec.remote.path, semantic=spec.semantic).self_test()
         except EncoderError as error:
-            path.unlink(missing_ok=True)
+            spec.remote.path.unlink(missing_ok=True)
             raise EncoderError(f"{error}; the file is removed: run 'video2music download {name}' again") from None
-    return path
+    return obtain(spec, progress=progress)
 
 
-def obtain(name: str, *, on_progress: OnProgress | None = None) -> Path:
-    """Where the weights of `clip` or `clip-small` lie, fetched if they are not here yet.
+def obtain(spec: EncoderSpec, *, progress: Progress | None = None) -> Path:
+    """The path of an encoder's weights, downloaded if they are not here yet, and then kept only if they were trained.
 
-    What was fetched must know something, or it is not kept. Raises EncoderError.
+    Raises EncoderError.
     """
-    if name in WEIGHTS:
-        _import_open_clip()  # where this fails, hundreds of megabytes need not come first
-    return fetch(name, test=partial(_test, name), on_progress=on_progress)
-
-
-def _test(name: str, path: Path) -> None:
-    load(path, semantic=gives_semantic(name)).self_test()
-
-
-def gives_semantic(name: str) -> bool:
-    """Whether an encoder's embeddings are those the models were trained on."""
-    return name == "clip"
+    import_open_clip()  # where this fails, hundreds of megabytes need not come first
+    return fetch(spec, test=lambda path: load(path, semantic=spec.semantic).self_test(), progress=progress)
 
 
 class Clip:
-    """A CLIP with OpenAI's weights on one device. `semantic` says whether its embeddings go out as semantic rows."""
+    """A CLIP with OpenAI's weights on one device. `semantic` says whether its embeddings become semantic rows."""
 
     def __init__(self, model: Any, *, semantic: bool, device: str = "cpu") -> None:
-        open_clip = _import_open_clip()
+        open_clip = import_open_clip()
         self._model = model.to(device).eval()
         self._device = device
         self._semantic = semantic
         self._preprocess = open_clip.image_transform(model.visual.image_size, is_train=False)
         self._words = self._text(EMOTIONS)
 
-    def look(self, picture: Pixels) -> Floats:
+    def preprocess(self, picture: Pixels) -> Floats:
         """The normalised centre (3, side, side) of a picture, scaled as OpenAI did."""
         from PIL import Image
 
         return self._preprocess(Image.fromarray(picture)).numpy()
 
-    def embed(self, looks: Sequence[Floats]) -> Floats:
+    def embed(self, inputs: Sequence[Floats]) -> Floats:
         """Image embeddings (B, D), not normalised."""
         import torch
 
         with torch.inference_mode():
-            batch = torch.from_numpy(np.stack(looks)).to(self._device)
+            batch = torch.from_numpy(np.stack(inputs)).to(self._device)
             return self._model.encode_image(batch).float().cpu().numpy()
 
-    def read(self, rows: Floats, motion: Floats, scene_offset: Floats) -> Reading:
-        """Emotions of each row; the affect is their expected place on the plane."""
-        emotion = self._compare(rows, self._words)
-        return Reading(emotion, expected_place(emotion), rows.astype(np.float32) if self._semantic else None)
+    def predict(self, embeddings: Floats, motion: Floats, scene_offset: Floats) -> EncoderOutput:
+        """Emotions of each second; the affect is their expected point on the plane."""
+        emotion = self._compare(embeddings, self._words)
+        return EncoderOutput(
+            emotion, expected_place(emotion), embeddings.astype(np.float32) if self._semantic else None
+        )
 
     def self_test(self) -> None:
         """Plain squares must be called by their colours. Raises EncoderError for weights that know nothing."""
@@ -112,7 +107,7 @@ class Clip:
                 f"these CLIP weights were never trained: their logit scale is {self._scale:.1f}, not 100"
             )
         squares = [np.full((64, 64, 3), colour, np.uint8) for colour in COLOURS.values()]
-        called = self._compare(self.embed([self.look(square) for square in squares]), self._text(tuple(COLOURS)))
+        called = self._compare(self.embed([self.preprocess(square) for square in squares]), self._text(tuple(COLOURS)))
         named = int((called.argmax(1) == np.arange(len(COLOURS))).sum())
         if named < COLOURS_TO_NAME:
             raise EncoderError(f"these CLIP weights name {named} of {len(COLOURS)} plain colours: they know nothing")
@@ -125,7 +120,7 @@ class Clip:
         """Text embeddings (n, D), normalised."""
         import torch
 
-        tokens = _import_open_clip().tokenize(list(words)).to(self._device)
+        tokens = import_open_clip().tokenize(list(words)).to(self._device)
         with torch.inference_mode():
             return _normalised(self._model.encode_text(tokens).float().cpu().numpy())
 
@@ -138,7 +133,7 @@ class Clip:
 
 def load(path: Path, *, semantic: bool, device: str = "cpu") -> Clip:
     """Read OpenAI's TorchScript archive at `path`; nothing in it is unpickled at will. Raises EncoderError."""
-    open_clip = _import_open_clip()
+    open_clip = import_open_clip()
     try:
         model = open_clip.model.build_model_from_openai_state_dict(_state(path)).float()
         clip = Clip(model, semantic=semantic, device=device)
@@ -162,7 +157,7 @@ def _state(path: Path) -> "dict[str, torch.Tensor]":
         return dict(torch.jit.load(path, map_location="cpu").state_dict())
 
 
-def _import_open_clip() -> Any:
+def import_open_clip() -> Any:
     """Late: it takes seconds, and beside some builds of torch it fails. Raises EncoderError."""
     try:
         make_torchvision_importable()

@@ -1,4 +1,4 @@
-"""What a still looks like in numbers: colour, light and texture, nothing that was learnt from other pictures.
+"""Descriptors of a still picture: colour, light and texture, nothing that was learnt from other pictures.
 
 Five groups, each mirrored left to right so that a picture and its reflection read alike:
 
@@ -34,8 +34,8 @@ Numbers = NDArray[np.float32]
 
 def describe(picture: Picture) -> Numbers:
     """The five groups of a picture (H, W, 3) RGB in one row, in the order of `group_sizes`."""
-    seen = _Seen(fit(picture))
-    return np.concatenate([group(seen) for group in _GROUPS.values()]).astype(np.float32)
+    scaled = _Picture(fit(picture))
+    return np.concatenate([group(scaled) for group in _GROUPS.values()]).astype(np.float32)
 
 
 def fit(picture: Picture) -> Picture:
@@ -68,7 +68,7 @@ def _without_bars(picture: Picture) -> Picture:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Picture:
     """One picture (128, 160, 3) in the colour spaces that the groups share."""
 
     rgb: Picture
@@ -100,19 +100,19 @@ class _Seen:
         return self.grays[0].astype(np.float32) / np.float32(255)
 
 
-def _layout(seen: _Seen) -> Numbers:
-    lab = seen.lab.astype(np.float32)
+def _layout(picture: _Picture) -> Numbers:
+    lab = picture.lab.astype(np.float32)
     mean, square = (cv2.resize(values, (GRID, GRID), interpolation=cv2.INTER_AREA) for values in (lab, lab * lab))
     cells = np.concatenate([mean, np.sqrt(np.maximum(square - mean * mean, 0))], axis=2)
     return ((cells + cells[:, ::-1]) / 2)[:, : GRID // 2].ravel()
 
 
-def _palette(seen: _Seen) -> Numbers:
-    light, red, blue = (seen.lab[..., channel] for channel in range(3))
+def _palette(picture: _Picture) -> Numbers:
+    light, red, blue = (picture.lab[..., channel] for channel in range(3))
     place_of, chroma_of = _opponents()
     opponents = red.astype(np.int32) * 256 + blue
     colours = np.bincount(place_of[opponents].ravel(), minlength=144).reshape(12, 12).astype(np.float32) / red.size
-    hue, saturation, value = seen.hsv
+    hue, saturation, value = picture.hsv
     vivid = saturation * value
     return np.concatenate([
         np.sqrt(cv2.GaussianBlur(colours, (3, 3), 0.7)).ravel(),
@@ -139,13 +139,15 @@ def _histogram_by_third(codes: NDArray[np.integer], bins: int, weights: Numbers 
     return np.sqrt(counts * 3 / codes.size)
 
 
-def _character(seen: _Seen) -> Numbers:
-    return np.concatenate([_colour(seen), _matter(seen), _sharpness(seen), _composition(seen), _spectrum(seen.gray)])
+def _character(picture: _Picture) -> Numbers:
+    return np.concatenate(
+        [_colour(picture), _content(picture), _sharpness(picture), _composition(picture), _spectrum(picture.gray)]
+    )
 
 
-def _colour(seen: _Seen) -> NDArray[np.float64]:
-    red, green, blue = cv2.split(seen.scaled)
-    hue, saturation, value = seen.hsv
+def _colour(picture: _Picture) -> NDArray[np.float64]:
+    red, green, blue = cv2.split(picture.scaled)
+    hue, saturation, value = picture.hsv
     vivid = saturation * value
     opponents = np.stack([red - green, (red + green) / 2 - blue]).reshape(2, -1)
     spread, mean = np.linalg.norm(opponents.std(axis=1)), np.linalg.norm(opponents.mean(axis=1))
@@ -157,10 +159,10 @@ def _colour(seen: _Seen) -> NDArray[np.float64]:
     ])  # fmt: skip
 
 
-def _matter(seen: _Seen) -> NDArray[np.float64]:
+def _content(picture: _Picture) -> NDArray[np.float64]:
     """Share of skin, sky, greenery, blood, dark and glare at the top, middle, bottom and centre."""
-    hue, saturation, value = seen.hsv
-    _, cr, cb = cv2.split(cv2.cvtColor(seen.rgb, cv2.COLOR_RGB2YCrCb))
+    hue, saturation, value = picture.hsv
+    _, cr, cb = cv2.split(cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2YCrCb))
     masks = (
         (cr > 133) & (cr < 173) & (cb > 77) & (cb < 127) & (value > 0.2),  # skin, Chai and Ngan (1999)
         (hue > 180) & (hue < 250) & (saturation > 0.15) & (value > 0.4),
@@ -172,28 +174,28 @@ def _matter(seen: _Seen) -> NDArray[np.float64]:
     return np.array([part.mean() for mask in masks for part in (*_thirds(mask), _centre(mask))])
 
 
-def _sharpness(seen: _Seen) -> NDArray[np.float64]:
+def _sharpness(picture: _Picture) -> NDArray[np.float64]:
     """How sharp the picture is, and its centre, top and bottom beside the whole: depth of field and horizon."""
-    detail = np.abs(cv2.Laplacian(seen.gray, cv2.CV_32F))
+    detail = np.abs(cv2.Laplacian(picture.gray, cv2.CV_32F))
     top, _, bottom = _thirds(detail)
     whole, *parts = (np.log(part.mean() + EPS) for part in (detail, _centre(detail), top, bottom))
     return np.array([whole, *(part - whole for part in parts)])
 
 
-def _composition(seen: _Seen) -> NDArray[np.float64]:
+def _composition(picture: _Picture) -> NDArray[np.float64]:
     """The centre against the whole, light from above, symmetry, contrast."""
-    _, saturation, value = seen.hsv
-    _, red, blue = (seen.lab[..., channel].astype(np.float32) for channel in range(3))
+    _, saturation, value = picture.hsv
+    _, red, blue = (picture.lab[..., channel].astype(np.float32) for channel in range(3))
     planes = (value, saturation, red / 100, blue / 100)
     top, _, bottom = _thirds(value)
-    small = cv2.resize(seen.gray, (32, 32), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture.gray, (32, 32), interpolation=cv2.INTER_AREA)
     flat = (small - small.mean()) / (small.std() + EPS)
-    levels = np.bincount((seen.grays[0] >> 3).ravel(), minlength=32)
+    levels = np.bincount((picture.grays[0] >> 3).ravel(), minlength=32)
     dark, light = np.searchsorted(np.cumsum(levels) / levels.sum(), (0.05, 0.95)) / 32
     return np.array([
         *(_centre(plane).mean() - plane.mean() for plane in planes), top.mean() - bottom.mean(),
         (flat * flat[:, ::-1]).mean(), (flat * flat[::-1]).mean(),
-        seen.gray.std(), _entropy(levels), dark, light,
+        picture.gray.std(), _entropy(levels), dark, light,
     ])  # fmt: skip
 
 
@@ -218,8 +220,8 @@ def _frequencies() -> tuple[Numbers, NDArray[np.int64], NDArray[np.bool_], NDArr
     return window, band, fine & (horizontal > 2 * vertical), fine & (vertical > 2 * horizontal)
 
 
-def _edges(seen: _Seen) -> Numbers:
-    return np.concatenate([_orientations(gray) for gray in seen.grays])
+def _edges(picture: _Picture) -> Numbers:
+    return np.concatenate([_orientations(gray) for gray in picture.grays])
 
 
 def _orientations(gray: Picture) -> Numbers:
@@ -246,8 +248,8 @@ def _cells(height: int, width: int) -> NDArray[np.int32]:
     return (row[:, None] * GRID + column[None]).astype(np.int32)
 
 
-def _texture(seen: _Seen) -> Numbers:
-    return np.concatenate([_binary_patterns(gray) for gray in seen.grays])
+def _texture(picture: _Picture) -> Numbers:
+    return np.concatenate([_binary_patterns(gray) for gray in picture.grays])
 
 
 def _binary_patterns(gray: Picture) -> Numbers:
@@ -295,5 +297,5 @@ _GROUPS = MappingProxyType({
 @cache
 def group_sizes() -> dict[str, int]:
     """How many numbers each group has, in the order of `describe`."""
-    grey = _Seen(np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
+    grey = _Picture(np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
     return {name: len(group(grey)) for name, group in _GROUPS.items()}

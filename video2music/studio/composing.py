@@ -22,7 +22,7 @@ _ROLL_DRAW = 6  # a stream of its own under the seed, as those of `pipeline`
 
 def watch(clip: Path, encoder: str, progress: pipeline.Progress) -> VideoFeatures:
     """What there is to see in a clip; kept in the cache, so that composing need not look again. Raises UserError."""
-    return features.extract(clip, encoder=encoder, on_progress=lambda share: progress(pipeline.STAGES[0], share))
+    return features.extract(clip, encoder=encoder, progress=lambda share: progress(pipeline.STAGES[0], share))
 
 
 def compose(clip: Path, folder: Path, options: Options, progress: pipeline.Progress) -> tuple[Piece, ...]:

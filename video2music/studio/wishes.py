@@ -101,7 +101,7 @@ def encoders_here() -> tuple[str, ...]:
     """Encoders whose weights are on this machine, best first."""
     from video2music.features import encoders
 
-    return tuple(name for name, kind in encoders.ENCODERS.items() if kind.here())
+    return tuple(name for name, spec in encoders.ENCODERS.items() if spec.is_available())
 
 
 def whole(what: str, number: float | None) -> int:

@@ -270,7 +270,7 @@ def test_a_demo_that_broke_can_be_tried_again(brief, tmp_path, monkeypatch):
 
 
 def test_a_download_reports_where_the_weights_are(monkeypatch, tmp_path):
-    monkeypatch.setattr("video2music.features.semantic.download", lambda name, on_progress: tmp_path / f"{name}.pt")
+    monkeypatch.setattr("video2music.features.semantic.download", lambda name, progress: tmp_path / f"{name}.pt")
     done = run("download", "clip-small", "--json", "-")
     assert json.loads(done.stdout) == {"encoder": "clip-small", "weights": str(tmp_path / "clip-small.pt")}
 

@@ -156,24 +156,24 @@ def test_a_single_second_says_nothing_of_energy(shipped):
 
 
 def test_cuts_and_movement_raise_the_arousal_of_the_same_pictures(shipped):
-    rows = np.tile(shipped.look(np.full((90, 120, 3), 120, np.uint8)), (20, 1))
-    calm = shipped.read(rows, np.zeros(20), np.arange(20))
-    wild = shipped.read(rows, np.full(20, 40.0), np.arange(20) % 2)
+    rows = np.tile(shipped.preprocess(np.full((90, 120, 3), 120, np.uint8)), (20, 1))
+    calm = shipped.predict(rows, np.zeros(20), np.arange(20))
+    wild = shipped.predict(rows, np.full(20, 40.0), np.arange(20) % 2)
     assert wild.affect[:, 1].mean() > calm.affect[:, 1].mean() + 0.3
     assert wild.affect[:, 0] == pytest.approx(calm.affect[:, 0])
 
 
 def test_affect_stays_on_the_plane_and_emotions_are_probabilities(shipped):
     rng = np.random.default_rng(0)
-    rows = np.stack([shipped.look(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)) for _ in range(6)])
-    reading = shipped.read(rows, rng.random(6) * 200, np.zeros(6))
+    rows = np.stack([shipped.preprocess(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)) for _ in range(6)])
+    reading = shipped.predict(rows, rng.random(6) * 200, np.zeros(6))
     assert np.abs(reading.affect).max() <= 1
     assert reading.emotion.sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
 
 
 def test_the_shipped_weights_know_the_stills_they_were_fitted_on(shared, shipped):
     stills = oasis.load(shared / "data/oasis")[::9]
-    scores = shipped.scores(np.stack([shipped.look(still.read()) for still in stills]))
+    scores = shipped.scores(np.stack([shipped.preprocess(still.read()) for still in stills]))
     rated = np.array([(still.valence, still.arousal) for still in stills])
     for axis in range(2):
         assert np.corrcoef(scores[:, axis], rated[:, axis])[0, 1] > 0.6

@@ -2,13 +2,15 @@
 
 import hashlib
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from video2music.errors import EncoderError
-from video2music.features import download
-from video2music.features.download import Weights, fetch, weights_path
+from video2music.features import encoders, semantic
+from video2music.features.download import fetch
+from video2music.features.encoders import RemoteWeights
 
 BYTES = bytes(range(256)) * 12_000
 SHA256 = hashlib.sha256(BYTES).hexdigest()
@@ -52,14 +54,19 @@ def offer(monkeypatch, tmp_path):
     monkeypatch.setenv("V2M_CACHE", str(tmp_path / "cache"))
 
     def put(*hosts):
-        monkeypatch.setattr(download, "WEIGHTS", {"clip-small": Weights("small.pt", SHA256, 3, hosts)})
+        spec = replace(encoders.ENCODERS["clip-small"], remote=RemoteWeights("small.pt", SHA256, 3, hosts))
+        monkeypatch.setattr(encoders, "ENCODERS", {**encoders.ENCODERS, "clip-small": spec})
 
     return put
 
 
-def get(name, *, on_progress=None):
+def small():
+    return encoders.ENCODERS["clip-small"]
+
+
+def get(*, progress=None):
     """Fetch with a test that lets everything pass."""
-    return fetch(name, test=lambda path: None, on_progress=on_progress)
+    return fetch(small(), test=lambda path: None, progress=progress)
 
 
 def left_behind(tmp_path):
@@ -69,8 +76,8 @@ def left_behind(tmp_path):
 def test_weights_arrive_whole_with_progress(server, offer, tmp_path):
     offer(server.address)
     told = []
-    path = get("clip-small", on_progress=told.append)
-    assert path == weights_path("clip-small")
+    path = get(progress=told.append)
+    assert path == small().remote.path
     assert path.read_bytes() == BYTES
     assert server.asked == [f"/clip/models/{SHA256}/small.pt"]
     assert told == sorted(told)
@@ -81,8 +88,8 @@ def test_weights_arrive_whole_with_progress(server, offer, tmp_path):
 
 def test_weights_that_are_here_are_not_fetched_again(server, offer):
     offer(server.address)
-    get("clip-small")
-    get("clip-small")
+    get()
+    get()
     assert len(server.asked) == 1
 
 
@@ -90,7 +97,7 @@ def test_a_wrong_checksum_leaves_nothing_behind(server, offer, tmp_path):
     server.body = BYTES[:-1] + b"\0"
     offer(server.address)
     with pytest.raises(EncoderError, match="checksum"):
-        get("clip-small")
+        get()
     assert left_behind(tmp_path) == []
 
 
@@ -103,15 +110,15 @@ def test_what_fails_its_test_is_not_kept(server, offer, tmp_path):
         raise EncoderError("they know nothing")
 
     with pytest.raises(EncoderError, match=r"small\.pt .*not kept: they know nothing"):
-        fetch("clip-small", test=refuse)
+        fetch(small(), test=refuse)
     assert tested == [BYTES]
     assert left_behind(tmp_path) == []
 
 
 def test_weights_that_are_here_are_not_tested_again(server, offer):
     offer(server.address)
-    get("clip-small")
-    assert fetch("clip-small", test=pytest.fail) == weights_path("clip-small")
+    get()
+    assert fetch(small(), test=pytest.fail) == small().remote.path
 
 
 @pytest.mark.parametrize("promised", [len(BYTES), 0])
@@ -119,14 +126,14 @@ def test_a_download_that_breaks_off_leaves_nothing_behind(server, offer, tmp_pat
     server.body, server.promised = BYTES[:1_500_000], promised
     offer(server.address)
     with pytest.raises(EncoderError, match="broke off" if promised else "checksum"):
-        get("clip-small")
+        get()
     assert left_behind(tmp_path) == []
 
 
 def test_no_connection_is_one_sentence_that_says_what_to_do(offer, tmp_path):
     offer(UNREACHABLE)
     with pytest.raises(EncoderError) as refused:
-        get("clip-small")
+        get()
     assert "video2music download clip-small" in str(refused.value)
     assert "--encoder color" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -135,22 +142,22 @@ def test_no_connection_is_one_sentence_that_says_what_to_do(offer, tmp_path):
 
 def test_the_second_host_is_tried_when_the_first_fails(server, offer):
     offer(UNREACHABLE, server.address)
-    assert get("clip-small").read_bytes() == BYTES
+    assert get().read_bytes() == BYTES
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(server, offer, tmp_path):
     (tmp_path / "cache").write_text("in the way")
     offer(server.address)
     with pytest.raises(EncoderError, match="cannot be had"):
-        get("clip-small")
+        get()
 
 
 def test_color_has_nothing_to_download():
     with pytest.raises(EncoderError, match="clip and clip-small"):
-        get("color")
+        semantic.download("color")
 
 
 def test_the_published_addresses_carry_their_checksum():
-    for weights in download.WEIGHTS.values():
+    for weights in (spec.remote for spec in encoders.downloadable()):
         assert len(weights.sha256) == 64
         assert all(weights.sha256 in url and url.startswith("https://") for url in weights.urls)

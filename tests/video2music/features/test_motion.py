@@ -1,4 +1,4 @@
-"""Which picture stands for a second and how much it moved, against the plain definition."""
+"""Which frame represents a second and how much it moved, against the plain definition."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from video2music.features import extract
-from video2music.features.motion import seconds
+from video2music.features.motion import sample_seconds
 from video2music.media.clip import Frame
 
 
@@ -30,7 +30,7 @@ def plain_motion(path: Path, times_s: list[float] | None = None) -> np.ndarray:
     return np.array(rows)
 
 
-def shown(times_s: list[float], end_s: float) -> list[Frame]:
+def frames_at(times_s: list[float], end_s: float) -> list[Frame]:
     ends = [*times_s[1:], end_s]
     return [Frame(start, end, SimpleNamespace()) for start, end in zip(times_s, ends, strict=True)]
 
@@ -71,9 +71,9 @@ def test_a_still_video_does_not_move(write_video, textures):
 
 
 def test_a_second_without_a_new_frame_stands_still():
-    frames = shown([0.0, 0.5, 3.2, 3.6], 5.1)
-    rows = list(seconds(frames))
-    assert [(row.index, row.shown.time_s, row.before and row.before.time_s) for row in rows] == [
+    frames = frames_at([0.0, 0.5, 3.2, 3.6], 5.1)
+    rows = list(sample_seconds(frames))
+    assert [(row.index, row.frame.time_s, row.previous and row.previous.time_s) for row in rows] == [
         (0, 0.0, None),
         (1, 0.5, None),
         (2, 0.5, None),
@@ -85,25 +85,25 @@ def test_a_second_without_a_new_frame_stands_still():
 
 
 def test_a_frame_rounded_to_just_before_the_second_belongs_to_it():
-    rows = list(seconds(shown([0.0, 0.5, 0.9999999999, 1.5], 2.0)))
-    assert [row.shown.time_s for row in rows] == [0.0, 0.9999999999]
+    rows = list(sample_seconds(frames_at([0.0, 0.5, 0.9999999999, 1.5], 2.0)))
+    assert [row.frame.time_s for row in rows] == [0.0, 0.9999999999]
 
 
 @given(st.lists(st.floats(0.01, 2.5), min_size=1, max_size=40))
 def test_there_is_a_row_for_each_second_that_begins_before_the_end(gaps):
     times_s = np.cumsum([0.0, *gaps]).tolist()
-    rows = list(seconds(shown(times_s[:-1], times_s[-1])))
+    rows = list(sample_seconds(frames_at(times_s[:-1], times_s[-1])))
     assert [row.index for row in rows] == list(range(max(1, math.ceil(times_s[-1] - 1e-6))))
 
 
 @given(st.lists(st.floats(0.01, 2.5), min_size=2, max_size=40))
 def test_a_moving_row_is_a_pair_of_neighbours_begun_within_the_second(gaps):
     times_s = np.cumsum([0.0, *gaps]).tolist()
-    for row in seconds(shown(times_s[:-1], times_s[-1])):
-        assert row.shown.time_s < row.index + 1
-        if row.before is not None:
-            at = times_s.index(row.shown.time_s)
-            assert row.before.time_s == times_s[at - 1]
-            assert row.index - 1e-6 <= row.shown.time_s
+    for row in sample_seconds(frames_at(times_s[:-1], times_s[-1])):
+        assert row.frame.time_s < row.index + 1
+        if row.previous is not None:
+            at = times_s.index(row.frame.time_s)
+            assert row.previous.time_s == times_s[at - 1]
+            assert row.index - 1e-6 <= row.frame.time_s
         else:
-            assert row.shown.end_s > row.index or row.index == 0
+            assert row.frame.end_s > row.index or row.index == 0

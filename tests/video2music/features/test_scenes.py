@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from video2music.features import extract
-from video2music.features.scenes import CutFinder, scene_offsets
+from video2music.features.scenes import CutDetector, scene_offsets
 from video2music.values import Cut
 
 
@@ -83,10 +83,10 @@ def test_offsets_of_a_clip_restart_at_its_cuts(write_video, textures):
 
 
 def test_what_is_known_never_changes(textures):
-    finder, promised = CutFinder(), 0.0
+    finder, promised = CutDetector(), 0.0
     for index in range(80):
         before = len(finder.cuts)
-        finder.see(index / 20, textures(index // 20))
+        finder.add(index / 20, textures(index // 20))
         assert all(cut.time_s > promised for cut in finder.cuts[before:])
         promised = finder.known_until_s
     assert len(finder.cuts) == 3

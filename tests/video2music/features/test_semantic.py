@@ -3,6 +3,7 @@
 import math
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from emotion.affect import EMOTIONS, expected_place
 from video2music.errors import EncoderError
 from video2music.features import download, encoders, extract, semantic
 from video2music.features.cache import file_sha256
-from video2music.features.download import Weights
+from video2music.features.encoders import RemoteWeights
 
 torch = pytest.importorskip("torch")
 LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
@@ -88,6 +89,18 @@ def picture():
     return np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
+def publish_as(monkeypatch, name, archive):
+    """Have an encoder's record say that its weights are this archive."""
+    remote = RemoteWeights(f"{name}.pt", file_sha256(archive), 1, ("http://127.0.0.1:9",))
+    spec = replace(encoders.ENCODERS[name], remote=remote)
+    monkeypatch.setattr(encoders, "ENCODERS", {**encoders.ENCODERS, name: spec})
+    return remote
+
+
+def path_of(name):
+    return encoders.ENCODERS[name].remote.path
+
+
 @pytest.fixture
 def here(monkeypatch, tmp_path, archives):
     """here(name, archive=...): puts a tiny archive where the weights of an encoder belong."""
@@ -95,9 +108,7 @@ def here(monkeypatch, tmp_path, archives):
 
     def put(name, archive=None):
         source = archives[archive or name]
-        weights = Weights(f"{name}.pt", file_sha256(source), 1, ("http://127.0.0.1:9",))
-        monkeypatch.setattr(download, "WEIGHTS", {**download.WEIGHTS, name: weights})
-        path = download.weights_path(name)
+        path = publish_as(monkeypatch, name, source).path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(source.read_bytes())
 
@@ -108,7 +119,7 @@ def test_embeddings_are_open_clips_own_not_normalised(open_clip, archives, pictu
     from PIL import Image
 
     clip = semantic.load(archives["clip"], semantic=True)
-    found = clip.embed([clip.look(picture)])
+    found = clip.embed([clip.preprocess(picture)])
     plain = open_clip.openai.load_openai_model(str(archives["clip"]), precision="fp32", device="cpu")
     preprocess = open_clip.image_transform(32, is_train=False)
     with torch.inference_mode():
@@ -124,25 +135,25 @@ def test_the_model_uses_quick_gelu(open_clip, archives):
 
 def test_emotions_are_the_softmax_of_the_scaled_logits_of_the_bare_words(open_clip, archives, picture):
     clip = semantic.load(archives["clip-small"], semantic=False)
-    rows = clip.embed([clip.look(picture), clip.look(255 - picture)])
-    reading = clip.read(rows, np.zeros(2), np.zeros(2))
+    rows = clip.embed([clip.preprocess(picture), clip.preprocess(255 - picture)])
+    output = clip.predict(rows, np.zeros(2), np.zeros(2))
     plain = open_clip.openai.load_openai_model(str(archives["clip-small"]), precision="fp32", device="cpu")
     with torch.inference_mode():
         words = plain.encode_text(open_clip.tokenize(["exciting", "fearful", "tense", "sad", "relaxing", "neutral"]))
         images = torch.from_numpy(rows)
         cosine = torch.nn.functional.cosine_similarity(images[:, None], words[None], dim=-1)
         expected = (100 * cosine).softmax(-1).numpy()
-    assert reading.emotion == pytest.approx(expected, abs=1e-3)
-    assert reading.affect == pytest.approx(expected_place(reading.emotion), abs=1e-6)
-    assert len(EMOTIONS) == reading.emotion.shape[1]
+    assert output.emotion == pytest.approx(expected, abs=1e-3)
+    assert output.affect == pytest.approx(expected_place(output.emotion), abs=1e-6)
+    assert len(EMOTIONS) == output.emotion.shape[1]
 
 
 def test_only_the_large_clip_gives_semantic_rows(archives, picture):
     large, small = (semantic.load(archives[name], semantic=name == "clip") for name in ("clip", "clip-small"))
-    rows = large.embed([large.look(picture)])
-    assert np.array_equal(large.read(rows, np.zeros(1), np.zeros(1)).semantic, rows)
-    rows = small.embed([small.look(picture)])
-    assert small.read(rows, np.zeros(1), np.zeros(1)).semantic is None
+    rows = large.embed([large.preprocess(picture)])
+    assert np.array_equal(large.predict(rows, np.zeros(1), np.zeros(1)).semantic, rows)
+    rows = small.embed([small.preprocess(picture)])
+    assert small.predict(rows, np.zeros(1), np.zeros(1)).semantic is None
 
 
 def test_the_self_test_tells_weights_that_know_colours_from_the_same_with_pictures_turned_round(archives):
@@ -193,8 +204,7 @@ def offered(monkeypatch, tmp_path, archives):
     monkeypatch.setenv("V2M_CACHE", str(tmp_path / "empty"))
 
     def put(archive):
-        weights = Weights("clip-small.pt", file_sha256(archives[archive]), 1, ("http://127.0.0.1:9",))
-        monkeypatch.setattr(download, "WEIGHTS", {**download.WEIGHTS, "clip-small": weights})
+        publish_as(monkeypatch, "clip-small", archives[archive])
         answer = archives[archive].open("rb")
         answer.headers = {}
         monkeypatch.setattr(download.urllib.request, "urlopen", lambda url, timeout: answer)
@@ -219,25 +229,25 @@ def test_weights_that_know_nothing_are_kept_by_neither_road(offered, road):
     offered("random")
     with pytest.raises(EncoderError, match="never trained"):
         road("clip-small")
-    assert list(download.weights_path("clip-small").parent.iterdir()) == []
+    assert list(path_of("clip-small").parent.iterdir()) == []
     assert [choice.name for choice in encoders.choose("auto")] == ["color"]
 
 
 def test_download_tests_what_was_here_and_removes_what_fails(here):
     here("clip-small")
-    assert semantic.download("clip-small") == download.weights_path("clip-small")
+    assert semantic.download("clip-small") == path_of("clip-small")
     here("clip-small", archive="random")
     with pytest.raises(EncoderError, match=r"never trained.*removed"):
         semantic.download("clip-small")
-    assert not download.weights_path("clip-small").exists()
+    assert not path_of("clip-small").exists()
 
 
 def test_nothing_is_fetched_for_a_clip_that_could_not_be_loaded(offered, monkeypatch):
     offered("clip-small")
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(EncoderError, match="torchvision does not fit"):
-        semantic.obtain("clip-small")
-    assert not download.weights_path("clip-small").parent.exists()
+        semantic.obtain(encoders.ENCODERS["clip-small"])
+    assert not path_of("clip-small").parent.exists()
 
 
 def test_a_clip_is_watched_with_its_embeddings(here, write_video, textures):
@@ -246,8 +256,10 @@ def test_a_clip_is_watched_with_its_embeddings(here, write_video, textures):
     seen = extract(path, encoder="clip", cache=False)
     assert seen.encoder == "clip"
     assert seen.semantic.shape == (3, 768)
-    clip = semantic.load(download.weights_path("clip"), semantic=True)
-    assert seen.semantic == pytest.approx(clip.embed([clip.look(textures(number)) for number in range(3)]), abs=1e-4)
+    clip = semantic.load(path_of("clip"), semantic=True)
+    assert seen.semantic == pytest.approx(
+        clip.embed([clip.preprocess(textures(number)) for number in range(3)]), abs=1e-4
+    )
 
 
 def test_auto_takes_the_best_whose_weights_are_here(here):
@@ -259,17 +271,17 @@ def test_auto_takes_the_best_whose_weights_are_here(here):
 
 
 def test_auto_says_in_one_line_which_and_why(here):
-    line = str(encoders.choose("auto")[0])
+    line = encoders.explain("auto")
     assert line.startswith("encoder color: ")
     assert "video2music download clip-small" in line
     assert "\n" not in line
     here("clip")
-    assert str(encoders.choose("auto")[0]).startswith("encoder clip: its weights are here")
+    assert encoders.explain("auto").startswith("encoder clip: its weights are here")
 
 
 def test_auto_falls_back_where_clip_cannot_be_loaded(here, write_video, textures, caplog):
     here("clip-small")
-    download.weights_path("clip-small").write_bytes(b"damaged")
+    path_of("clip-small").write_bytes(b"damaged")
     path = write_video([textures(0)] * 20, [index / 20 for index in range(20)])
     assert extract(path, encoder="auto", cache=False).encoder == "color"
     assert "clip-small is passed over" in caplog.text
@@ -285,10 +297,10 @@ def test_the_real_small_clip_is_fetched_tested_and_sees_as_open_clip_does(
     told = []
     drawn = [textures(0), np.full((96, 128, 3), (250, 190, 40), np.uint8), np.zeros((96, 128, 3), np.uint8)]
     path = write_video([picture for picture in drawn for _ in range(20)], [index / 20 for index in range(60)])
-    seen = extract(path, encoder="clip-small", cache=False, on_download=told.append)
+    seen = extract(path, encoder="clip-small", cache=False, download_progress=told.append)
     assert told[-1] == 1
-    weights = download.weights_path("clip-small")
-    assert file_sha256(weights) == download.WEIGHTS["clip-small"].sha256
+    weights = path_of("clip-small")
+    assert file_sha256(weights) == encoders.ENCODERS["clip-small"].remote.sha256
     semantic.load(weights, semantic=False).self_test()
     assert (seen.encoder, seen.semantic, seen.emotion.shape) == ("clip-small", None, (3, 6))
     assert seen.emotion == pytest.approx(plain_emotions(open_clip, weights, drawn), abs=2e-3)

@@ -95,7 +95,7 @@ def hear(
     if not clip.probe(pair.video).has_audio and music == pair.video:
         raise MediaError(f"{music} has no sound: name its music, with --music or in a CSV file, or lay it beside it")
     if own is None:
-        seen = features.extract(pair.video, encoder=encoder, on_progress=on_progress)
+        seen = features.extract(pair.video, encoder=encoder, progress=on_progress)
         target, watched = from_picture(seen), seen.encoder
     else:
         target, watched = own.target, own.encoder

@@ -3,6 +3,7 @@
 import shutil
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -10,35 +11,40 @@ import pytest
 from emotion.errors import UserError
 from video2music import features
 from video2music.errors import EncoderError, MediaError, Video2MusicError
-from video2music.features import cache, encoders, extract
-from video2music.features.rows import Reading
+from video2music.features import cache, encoders, extract, extraction
+from video2music.features.embedding import EncoderOutput
+from video2music.features.encoders import EncoderSpec, RemoteWeights
 from video2music.media.clip import Clip, frames, probe
 from video2music.values import Cut, VideoFeatures
 
 
-class Watcher:
-    """An encoder that remembers the pictures it was shown."""
+class RecordingEncoder:
+    """An encoder that keeps the pictures it was given."""
 
     def __init__(self):
         self.pictures = []
 
-    def look(self, picture):
+    def preprocess(self, picture):
         self.pictures.append(picture.copy())
         return np.array([picture.mean()], np.float32)
 
-    def embed(self, looks):
-        return np.stack(looks)
+    def embed(self, inputs):
+        return np.stack(inputs)
 
-    def read(self, rows, motion, scene_offset):
-        return Reading(np.full((len(rows), 6), 1 / 6, np.float32), np.zeros((len(rows), 2), np.float32))
+    def predict(self, rows, motion, scene_offset):
+        return EncoderOutput(np.full((len(rows), 6), 1 / 6, np.float32), np.zeros((len(rows), 2), np.float32))
+
+
+def spec_of(encoder, *, sha256="weights-1"):
+    loader = lambda spec, device, progress: encoder  # noqa: E731
+    return EncoderSpec("recorder", "nothing", "Nothing", "none", loader, remote=RemoteWeights("none", sha256, 1))
 
 
 @pytest.fixture
-def watcher(monkeypatch):
-    shown = Watcher()
-    kind = encoders.Kind("nothing", lambda: True, lambda: "weights-1", lambda device, on_progress: shown)
-    monkeypatch.setattr(encoders, "ENCODERS", {"watcher": kind})
-    return shown
+def recorder(monkeypatch):
+    encoder = RecordingEncoder()
+    monkeypatch.setattr(encoders, "ENCODERS", {"recorder": spec_of(encoder)})
+    return encoder
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def count_decodes(monkeypatch):
         passes.append(path)
         yield from decode(path)
 
-    monkeypatch.setattr(features, "frames", counting)
+    monkeypatch.setattr(extraction, "frames", counting)
     return passes
 
 
@@ -73,31 +79,31 @@ def test_the_duration_is_the_end_of_the_last_frame(video):
     assert len(seen) == 5
 
 
-def test_the_encoder_is_shown_the_first_frame_of_each_second(video, watcher, textures):
-    extract(video, encoder="watcher", cache=False)
-    assert len(watcher.pictures) == 5
-    for second, picture in enumerate(watcher.pictures):
+def test_the_encoder_is_shown_the_first_frame_of_each_second(video, recorder, textures):
+    extract(video, encoder="recorder", cache=False)
+    assert len(recorder.pictures) == 5
+    for second, picture in enumerate(recorder.pictures):
         assert np.array_equal(picture, textures(second * 20 // 24))
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_the_encoder_is_shown_upright_pictures(video, watcher, textures, monkeypatch, rotation):
+def test_the_encoder_is_shown_upright_pictures(video, recorder, textures, monkeypatch, rotation):
 
     def turned(path):
         return Clip(**{**vars(probe(path)), "rotation": rotation})
 
-    monkeypatch.setattr(features, "probe", turned)
-    extract(video, encoder="watcher", cache=False)
-    assert np.array_equal(watcher.pictures[0], np.rot90(textures(0), -rotation // 90))
+    monkeypatch.setattr(extraction, "probe", turned)
+    extract(video, encoder="recorder", cache=False)
+    assert np.array_equal(recorder.pictures[0], np.rot90(textures(0), -rotation // 90))
 
 
-def test_a_turned_clip_is_watched_upright(shared, watcher):
-    extract(shared / "clips/edge/rot90.mp4", encoder="watcher", cache=False)
+def test_a_rotated_clip_is_encoded_upright(shared, recorder):
+    extract(shared / "clips/edge/rot90.mp4", encoder="recorder", cache=False)
     clip = probe(shared / "clips/edge/rot90.mp4")
-    assert watcher.pictures[0].shape == (clip.height, clip.width, 3)
+    assert recorder.pictures[0].shape == (clip.height, clip.width, 3)
 
 
-def test_no_more_than_a_handful_of_frames_is_alive_at_once(write_video, textures, watcher, monkeypatch):
+def test_no_more_than_a_handful_of_frames_is_alive_at_once(write_video, textures, recorder, monkeypatch):
     alive, most = weakref.WeakSet(), []
     decode = frames
 
@@ -108,9 +114,9 @@ def test_no_more_than_a_handful_of_frames_is_alive_at_once(write_video, textures
             yield frame
             del frame
 
-    monkeypatch.setattr(features, "frames", counting)
+    monkeypatch.setattr(extraction, "frames", counting)
     path = write_video([textures(index // 10) for index in range(200)], [index / 20 for index in range(200)])
-    extract(path, encoder="watcher", cache=False)
+    extract(path, encoder="recorder", cache=False)
     assert max(most) <= 4
     assert max(most[150:]) <= max(most[:50])
 
@@ -127,10 +133,40 @@ def test_the_cache_spares_the_decoding(video, tmp_path, count_decodes):
     assert same(first, again)
 
 
-def test_of_two_at_once_one_watches_and_the_other_waits(video, tmp_path, count_decodes):
+def test_of_two_at_once_one_extracts_and_the_other_waits(video, tmp_path, count_decodes):
     with ThreadPoolExecutor(2) as people:
         one, other = people.map(lambda _: extract(video, encoder="color", cache=tmp_path / "cache"), range(2))
     assert len(count_decodes) == 1 and same(one, other)
+
+
+def test_a_clip_is_extracted_by_one_thread_at_a_time_even_after_a_failure(tmp_path):
+    """The second waits while the first fails; the third comes when the second has begun, and must wait for it."""
+    cached, first_began, second_waits, second_began, third_waits = tmp_path / "a.npz", *(Event() for _ in range(4))
+
+    def fail():
+        with extraction._one_at_a_time(cached, lambda fraction: None):
+            first_began.set()
+            assert second_waits.wait(10)
+            raise EncoderError("no")
+
+    def second():
+        with extraction._one_at_a_time(cached, lambda fraction: second_waits.set()):
+            second_began.set()
+            return third_waits.wait(10)
+
+    def third():
+        with extraction._one_at_a_time(cached, lambda fraction: third_waits.set()):
+            return "in"
+
+    with ThreadPoolExecutor(3) as people:
+        failing = people.submit(fail)
+        assert first_began.wait(10)
+        waiting = people.submit(second)
+        assert second_began.wait(10)
+        late = people.submit(third)
+        assert waiting.result() is True and late.result() == "in"
+        assert isinstance(failing.exception(), EncoderError)
+    assert not extraction._locks
 
 
 def test_the_cache_knows_a_clip_by_its_content(video, tmp_path, count_decodes):
@@ -140,18 +176,17 @@ def test_the_cache_knows_a_clip_by_its_content(video, tmp_path, count_decodes):
     assert len(count_decodes) == 1
 
 
-def test_other_content_under_the_same_name_is_watched_anew(write_video, textures, tmp_path, count_decodes):
+def test_other_content_under_the_same_name_is_extracted_again(write_video, textures, tmp_path, count_decodes):
     for number in (0, 1):
         path = write_video([textures(number)] * 20, [index / 20 for index in range(20)])
         extract(path, encoder="color", cache=tmp_path / "cache")
     assert len(count_decodes) == 2
 
 
-def test_other_weights_watch_anew(video, tmp_path, watcher, count_decodes, monkeypatch):
+def test_other_weights_extract_again(video, tmp_path, recorder, count_decodes, monkeypatch):
     for weights in ("weights-1", "weights-2"):
-        kind = encoders.Kind("nothing", lambda: True, lambda found=weights: found, lambda *_: watcher)
-        monkeypatch.setattr(encoders, "ENCODERS", {"watcher": kind})
-        extract(video, encoder="watcher", cache=tmp_path / "cache")
+        monkeypatch.setattr(encoders, "ENCODERS", {"recorder": spec_of(recorder, sha256=weights)})
+        extract(video, encoder="recorder", cache=tmp_path / "cache")
     assert len(count_decodes) == 2
 
 
@@ -197,7 +232,7 @@ def test_whatever_the_damage_a_cached_file_is_absent_or_whole(tmp_path):
         for at in rng.integers(0, len(whole), rng.integers(1, 9)):
             damaged[at] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
-        found = cache.recall(path)
+        found = cache.read_cached(path)
         absent += found is None
         assert found is None or (same(found, seen) and np.array_equal(found.semantic, seen.semantic))
     assert absent > 270
@@ -209,7 +244,7 @@ def test_cached_values_that_are_no_features_are_absent(tmp_path, broken):
     cache.save(clip_features(np.random.default_rng(0)), path)
     with np.load(path) as arrays:
         np.savez(path, **{**arrays, **broken})
-    assert cache.recall(path) is None
+    assert cache.read_cached(path) is None
     with pytest.raises(Video2MusicError, match=r"seen\.npz holds no features"):
         features.load(path)
 
@@ -241,7 +276,7 @@ def test_nothing_pickled_is_ever_read(tmp_path):
 
 def test_progress_rises_to_one(video):
     told = []
-    extract(video, encoder="color", cache=False, on_progress=told.append)
+    extract(video, encoder="color", cache=False, progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) > 20
