@@ -16,10 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from emotion.affect import PLACES
 from video2music.chords import parse_sequence
 from video2music.errors import OptionError
-from video2music.values import Key
 
 if TYPE_CHECKING:
     from emotion.values import EmotionReport
@@ -47,8 +45,9 @@ class OptionSpec:
     group       heading that related options stand under
     low, high   inclusive limits of a number; `step` is the widget's
     choices     the only values there are
-    names_from  `module:function`, for values known to other modules: they are suggested, and checked there. Text,
-                because this module is imported by those
+    names_from  `module:name` of a function or collection that knows the values. It is text, and read late, because
+                those modules import this one or are slow to import
+    is_open     other values are allowed, too; whoever uses the option checks them
     cli         on the command line and, with dashes, in a table's head, where that differs from the name
     metavar     what stands for the value in the help
     read        makes a value of one line of text, where the kind alone does not say how
@@ -70,6 +69,7 @@ class OptionSpec:
     step: float | None = None
     choices: tuple[str, ...] = ()
     names_from: str = ""
+    is_open: bool = False
     cli: str = ""
     metavar: str | None = None
     read: Callable[[str], Any] | None = None
@@ -98,8 +98,9 @@ class OptionSpec:
         """The values that can be named: all there are, or those to suggest beside others such as paths."""
         if not self.names_from:
             return self.choices
-        module, function = self.names_from.split(":")
-        return tuple(getattr(importlib.import_module(module), function)())
+        module, name = self.names_from.split(":")
+        found = getattr(importlib.import_module(module), name)
+        return tuple(found() if callable(found) else found)
 
     @property
     def full_help(self) -> str:
@@ -130,13 +131,14 @@ class OptionSpec:
         if value is None and self.default is None:
             return
         words = self.name.removesuffix("_s").replace("_", " ")
-        if self.choices and value not in self.choices:
-            raise OptionError(f"unknown {words} {value!r}: choose one of {', '.join(self.choices)}")
+        if (self.choices or self.names_from) and not self.is_open and value not in self.names:
+            raise OptionError(f"unknown {words} {value!r}: choose one of {', '.join(self.names)}")
         if self.low is None or self.high is None:
             return
-        if not isinstance(value, int if self.kind is int else Real):
+        number: Any = value
+        if not isinstance(value, int if self.kind is int else Real):  # Real: a float of numpy counts, too
             raise OptionError(f"{words} must be {_KIND_NAMES[self.kind]}, but is {value!r}")
-        if not self.low <= value <= self.high:
+        if not self.low <= number <= self.high:
             raise OptionError(f"{words} must lie between {self.low:g} and {self.high:g}, but is {value:g}")
 
     def as_tuple(self, given: Any) -> tuple[Any, ...] | None:
@@ -156,7 +158,7 @@ def option(default: Any, *, help: str, label: str, group: str, **more: Any) -> A
 
 
 @cache
-def specs(cls: type) -> Mapping[str, OptionSpec]:
+def specs(cls: Any) -> Mapping[str, OptionSpec]:
     """The options that a dataclass declares, by name, in its order."""
     hints = get_type_hints(cls)
     found = {}
@@ -201,7 +203,7 @@ class Options:
     """
 
     encoder: str = option(
-        "auto", group="Video", label="Encoder", names_from="video2music.features.encoders:names",
+        "auto", group="Video", label="Encoder", is_open=True, names_from="video2music.features.encoders:names",
         help="What analyses the picture; auto takes the best whose weights are on this machine.",
     )  # fmt: skip
     key: str | None = option(
@@ -213,7 +215,8 @@ class Options:
         help="Chords to begin with, in the sounding key, such as 'Am F C G'.",
     )  # fmt: skip
     emotion: str | None = option(
-        None, group="Emotion", label="Emotion", choices=tuple(PLACES), replaces=("valence", "arousal", "curve"),
+        None, group="Emotion", label="Emotion", names_from="emotion.affect:PLACES",
+        replaces=("valence", "arousal", "curve"),
         help="Target emotion, or quadrant of the valence-arousal plane. Default: that of the picture.",
     )  # fmt: skip
     valence: float | None = option(
@@ -253,8 +256,9 @@ class Options:
         help="Pieces that are begun, of which a judge keeps the one nearest to the target; 1 is no search.",
     )  # fmt: skip
     style: str = option(
-        "piano", group="Arrangement", label="Style", is_path=True, names_from="video2music.styles:names",
-        replaces=("only", "without"), help="Instruments and patterns: a style's name or the path of a TOML file.",
+        "piano", group="Arrangement", label="Style", is_path=True, is_open=True,
+        names_from="video2music.styles:names", replaces=("only", "without"),
+        help="Instruments and patterns: a style's name or the path of a TOML file.",
     )  # fmt: skip
     tempo: tuple[float, float] | None = option(
         None, group="Form", label="Tempo", metavar="BPM", read=read_tempo, kept_with="form",
@@ -306,7 +310,8 @@ class Options:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        declared = specs(type(self)).values()
+        # mypy takes the hash of the instances, which are unhashable to it, for that of the class
+        declared = specs(type(self)).values()  # type: ignore[arg-type]
         for spec in declared:
             if spec.is_list:
                 object.__setattr__(self, spec.name, spec.as_tuple(getattr(self, spec.name)))
@@ -314,6 +319,8 @@ class Options:
         for spec in declared:
             spec.check(getattr(self, spec.name))
         if self.key is not None:
+            from video2music.values import Key  # late: it brings numpy, which --help does without
+
             Key.parse(self.key)
         if self.primer is not None:
             parse_sequence(self.primer)

@@ -8,6 +8,7 @@ import video2music
 from emotion.cli.output import log_to_stderr, print_any_name
 from emotion.runtime import wait_quietly
 from video2music.cli import batch, doctor, evaluate, features, generate, train
+from video2music.cli.option_parameters import OptionsCommand
 
 app = typer.Typer(
     name="video2music",
@@ -16,8 +17,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("generate")(generate.generate)
-app.command("batch")(batch.batch)
+app.command("generate", cls=OptionsCommand)(generate.generate)
+app.command("batch", cls=OptionsCommand)(batch.batch)
 app.command("features")(features.features)
 app.command("download")(doctor.download)
 app.command("demo")(generate.demo)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from video2music.errors import OptionError
 from video2music.options import SPECS, Options, OptionSpec
@@ -32,9 +33,21 @@ def _parameter(spec: OptionSpec) -> inspect.Parameter:
     if spec.repeats:
         kind = list[kind]
     default = None if spec.repeats else spec.default
-    declared = typer.Option(spec.flag, metavar=spec.metavar, help=spec.full_help, rich_help_panel=spec.group)
-    annotation = Annotated[kind if default is not None else kind | None, declared]
+    declared = typer.Option(spec.flag, metavar=spec.metavar, help=spec.help, rich_help_panel=spec.group)
+    optional: Any = kind if default is not None else kind | None
+    annotation: Any = Annotated[optional, declared]
     return inspect.Parameter(spec.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+class OptionsCommand(TyperCommand):
+    """A command with options of a piece, whose names and ranges are looked up only when its help is shown."""
+
+    def format_help(self, *arguments: Any) -> None:
+        """Print the help."""
+        for parameter in self.params:
+            if parameter.name in SPECS:
+                parameter.help = SPECS[parameter.name].full_help  # type: ignore[attr-defined]
+        super().format_help(*arguments)
 
 
 def given_options(context: typer.Context) -> set[str]:

@@ -69,18 +69,18 @@ def train_color(
         _tell(color.train(data, out), json_file)
 
 
-@app.command("figures")
-def train_figures(
+@app.command("accompaniment")
+def train_accompaniment(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="POP909: holds 001.mid or 001/001.mid.")],
-    out: OutOption = Path("runs/figures"),
+    out: OutOption = Path("runs/accompaniment"),
     seed: SeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
-    """Train the figures that the piano style plays; prints what they pay on songs that were held out."""
+    """Train the accompaniment of the piano style; prints its losses on held-out songs."""
     with failing_plainly():
         from video2music.train import accompaniment
 
-        _tell(accompaniment.train(data, out, recipe=accompaniment.Recipe(seed=seed)), json_file)
+        _tell(accompaniment.train(data, out, config=accompaniment.AccompanimentConfig(seed=seed)), json_file)
 
 
 def _check_variant(name: str, variants: Collection[str]) -> None:

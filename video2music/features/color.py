@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,18 +50,18 @@ class Scale:
         weight = np.concatenate([np.full(size, (size * len(groups)) ** -0.5) for size in groups])
         return cls(numbers.mean(axis=0), numbers.std(axis=0) + 1e-6, weight)
 
-    def apply(self, numbers: NDArray) -> Matrix:
+    def apply(self, numbers: NDArray[Any]) -> Matrix:
         """Rows (n, D) as points whose distance is the mean square of what they differ in."""
-        return np.clip((numbers - self.mean) / self.spread, -OUTLIER, OUTLIER) * self.weight
+        return np.asarray(np.clip((numbers - self.mean) / self.spread, -OUTLIER, OUTLIER) * self.weight, float)
 
 
 def squared_distances(points: Matrix, others: Matrix) -> Matrix:
     """Between points (n, D) and others (m, D), shape (n, m)."""
     norms = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
-    return np.maximum(norms - 2 * points @ others.T, 0)
+    return np.asarray(np.maximum(norms - 2 * points @ others.T, 0), float)
 
 
-def motion_and_cut_rate(motion: NDArray, scene_offset: NDArray) -> Matrix:
+def motion_and_cut_rate(motion: NDArray[Any], scene_offset: NDArray[Any]) -> Matrix:
     """Log motion and cuts a second, both averaged over ENERGY_WINDOW_S, shape (T, 2).
 
     The rate is what it would be with one more shot of SHOT_S: it leaves that prior as the clip grows longer.
@@ -73,16 +74,16 @@ def motion_and_cut_rate(motion: NDArray, scene_offset: NDArray) -> Matrix:
     return np.stack([moved, (len(rate) * rate + 1) / (len(rate) + SHOT_S)], axis=1)
 
 
-def running_mean(rows: NDArray, window: int) -> Matrix:
+def running_mean(rows: NDArray[Any], window: int) -> Matrix:
     """Centred mean over up to `window` rows (fewer at both ends) along the first axis."""
     before = np.arange(len(rows)) - window // 2
     first, last = np.maximum(before, 0), np.minimum(before + window, len(rows))
     sums = np.concatenate([np.zeros_like(rows[:1], float), np.cumsum(rows, axis=0, dtype=float)])
     counts = (last - first).reshape(-1, *[1] * (rows.ndim - 1))
-    return (sums[last] - sums[first]) / counts
+    return np.asarray((sums[last] - sums[first]) / counts, float)
 
 
-def mean_within_scenes(rows: NDArray, scene_offset: NDArray) -> Matrix:
+def mean_within_scenes(rows: NDArray[Any], scene_offset: NDArray[Any]) -> Matrix:
     """Rows (T, n) averaged over STILL_WINDOW_S, never across a cut."""
     starts = np.flatnonzero(np.diff(scene_offset) <= 0) + 1
     return np.concatenate([running_mean(scene, STILL_WINDOW_S) for scene in np.split(rows, starts)])
@@ -116,20 +117,20 @@ class Color:
         affect = np.clip(scores * self._config["spread"], -1, 1).astype(np.float32)
         return EncoderOutput(emotions_at(affect, self._config["temperature"]), affect)
 
-    def scores(self, rows: NDArray) -> Matrix:
+    def scores(self, rows: NDArray[Any]) -> Matrix:
         """Valence and arousal of stills (T, D) in standard deviations of such predictions, shape (T, 2)."""
         blocks = [self._predict(rows[start : start + BLOCK]) for start in range(0, len(rows), BLOCK)]
-        return np.concatenate(blocks) / self._config["predicted_spread"]
+        return np.asarray(np.concatenate(blocks) / self._config["predicted_spread"], float)
 
-    def energy(self, motion: NDArray, scene_offset: NDArray) -> Matrix:
+    def energy(self, motion: NDArray[Any], scene_offset: NDArray[Any]) -> Matrix:
         """Energy predicted from movement and cuts, in standard deviations within a music video, shape (T,)."""
         if len(motion) == 1:
             return np.zeros(1)  # second 0 has no frame before it, so there is no movement to measure
         fitted = self._config["energy"]
         scaled = (motion_and_cut_rate(motion, scene_offset) - fitted["middle"]) / fitted["spread"]
-        return scaled @ np.array(fitted["weights"])
+        return np.asarray(scaled @ np.array(fitted["weights"]), float)
 
-    def _predict(self, rows: NDArray) -> Matrix:
+    def _predict(self, rows: NDArray[Any]) -> Matrix:
         distances = squared_distances(self._scale.apply(rows), self._support)
         kernels = (np.exp(-gamma * distances) for gamma in self._config["gamma"])
         return np.stack([kernel @ self._alpha[:, axis] for axis, kernel in enumerate(kernels)], axis=1)

@@ -175,9 +175,9 @@ def explain(encoder: str) -> str:
     better = list(ENCODERS.values())[: list(ENCODERS).index(chosen.name)]
     if not better:
         return f"encoder {chosen.name}: its weights are here, and it gives {chosen.gives}"
-    missing = [spec for spec in better if spec.remote]
-    fetch = f"'video2music download {missing[-1].name}': {missing[-1].remote.megabytes} MB" if missing else ""
+    missing = " and ".join(spec.name for spec in better)
+    megabytes = better[-1].remote.megabytes if better[-1].remote else 0
     return (
-        f"encoder {chosen.name}: it gives {chosen.gives}; the weights of {' and '.join(s.name for s in better)} are "
-        f"not here ({fetch})"
+        f"encoder {chosen.name}: it gives {chosen.gives}; the weights of {missing} are not here "
+        f"('video2music download {better[-1].name}': {megabytes} MB)"
     )

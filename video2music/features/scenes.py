@@ -44,7 +44,7 @@ class CutDetector:
         return scene_index(self.cuts, time_s)
 
 
-class _RatioDetector(AdaptiveDetector):
+class _RatioDetector(AdaptiveDetector):  # type: ignore[misc]  # scenedetect has no types
     """Gives the ratio of the last cut, which the detector itself only computes along with a costly edge map."""
 
     @property
@@ -64,4 +64,4 @@ def scene_offsets(times_s: Sequence[float], cuts: Sequence[Cut]) -> Floats:
     """Whole seconds since the last cut, or since the beginning, at each row's time, shape (T,)."""
     starts = np.array([0.0, *(cut.time_s for cut in cuts)])
     scenes = [scene_index(cuts, time_s) for time_s in times_s]
-    return np.floor(np.asarray(times_s) - starts[scenes] + EPS_S).astype(np.float32)
+    return np.asarray(np.floor(np.asarray(times_s) - starts[scenes] + EPS_S), np.float32)

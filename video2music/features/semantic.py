@@ -82,7 +82,7 @@ class Clip:
         """The normalised centre (3, side, side) of a picture, scaled as OpenAI did."""
         from PIL import Image
 
-        return self._preprocess(Image.fromarray(picture)).numpy()
+        return np.asarray(self._preprocess(Image.fromarray(picture)), np.float32)
 
     def embed(self, inputs: Sequence[Floats]) -> Floats:
         """Image embeddings (B, D), not normalised."""
@@ -90,7 +90,7 @@ class Clip:
 
         with torch.inference_mode():
             batch = torch.from_numpy(np.stack(inputs)).to(self._device)
-            return self._model.encode_image(batch).float().cpu().numpy()
+            return np.asarray(self._model.encode_image(batch).float().cpu(), np.float32)
 
     def predict(self, embeddings: Floats, motion: Floats, scene_offset: Floats) -> EncoderOutput:
         """Emotions of each second; the affect is their expected point on the plane."""
@@ -100,7 +100,7 @@ class Clip:
         )
 
     def self_test(self) -> None:
-        """Plain squares must be called by their colours. Raises EncoderError for weights that know nothing."""
+        """Plain squares must be called by their colours. Raises EncoderError for weights that were not trained."""
         low, high = LOGIT_SCALES
         if not low <= self._scale <= high:
             raise EncoderError(
@@ -110,7 +110,9 @@ class Clip:
         called = self._compare(self.embed([self.preprocess(square) for square in squares]), self._text(tuple(COLOURS)))
         named = int((called.argmax(1) == np.arange(len(COLOURS))).sum())
         if named < COLOURS_TO_NAME:
-            raise EncoderError(f"these CLIP weights name {named} of {len(COLOURS)} plain colours: they know nothing")
+            raise EncoderError(
+                f"these CLIP weights name {named} of {len(COLOURS)} plain colours: they were not trained"
+            )
 
     @property
     def _scale(self) -> float:
@@ -128,15 +130,15 @@ class Clip:
         """Softmax (T, n) of the scaled logits of images against words."""
         logits = self._scale * _normalised(rows) @ words.T
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
-def load(path: Path, *, semantic: bool, device: str = "cpu") -> Clip:
+def load(path: Path, *, semantic: bool, device: str | None = None) -> Clip:
     """Read OpenAI's TorchScript archive at `path`; nothing in it is unpickled at will. Raises EncoderError."""
     open_clip = import_open_clip()
     try:
         model = open_clip.model.build_model_from_openai_state_dict(_state(path)).float()
-        clip = Clip(model, semantic=semantic, device=device)
+        clip = Clip(model, semantic=semantic, device=device or "cpu")
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
@@ -154,7 +156,7 @@ def _state(path: Path) -> "dict[str, torch.Tensor]":
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, but it is what OpenAI published
-        return dict(torch.jit.load(path, map_location="cpu").state_dict())
+        return dict(torch.jit.load(path, map_location="cpu").state_dict())  # type: ignore[no-untyped-call]
 
 
 def import_open_clip() -> Any:
@@ -168,4 +170,4 @@ def import_open_clip() -> Any:
 
 
 def _normalised(rows: Floats) -> Floats:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)

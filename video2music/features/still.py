@@ -14,6 +14,7 @@ Histograms are taken as square roots (Hellinger's distance). About 5 ms a pictur
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,7 +105,7 @@ def _layout(picture: _Picture) -> Numbers:
     lab = picture.lab.astype(np.float32)
     mean, square = (cv2.resize(values, (GRID, GRID), interpolation=cv2.INTER_AREA) for values in (lab, lab * lab))
     cells = np.concatenate([mean, np.sqrt(np.maximum(square - mean * mean, 0))], axis=2)
-    return ((cells + cells[:, ::-1]) / 2)[:, : GRID // 2].ravel()
+    return np.asarray((cells + cells[:, ::-1]) / 2, np.float32)[:, : GRID // 2].ravel()
 
 
 def _palette(picture: _Picture) -> Numbers:
@@ -275,15 +276,15 @@ def _uniform() -> NDArray[np.int64]:
     return np.where(changes <= 2, bits.sum(axis=1), 9)
 
 
-def _thirds(plane: NDArray) -> list[NDArray]:
+def _thirds(plane: NDArray[Any]) -> list[NDArray[Any]]:
     return np.split(plane, THIRDS)
 
 
-def _centre(plane: NDArray) -> NDArray:
+def _centre(plane: NDArray[Any]) -> NDArray[Any]:
     return plane[HEIGHT // 4 : 3 * HEIGHT // 4, WIDTH // 4 : 3 * WIDTH // 4]
 
 
-def _entropy(counts: NDArray) -> float:
+def _entropy(counts: NDArray[Any]) -> float:
     """In nats."""
     share = counts / max(counts.sum(), EPS)
     return float(-(share[share > 0] * np.log(share[share > 0])).sum())
