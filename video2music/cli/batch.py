@@ -20,7 +20,9 @@ from video2music.options import Options
 
 if TYPE_CHECKING:
     from video2music.batch.jobs import Job
-    from video2music.batch.running import Batch, Standing
+    from video2music.batch.journal import JobResult
+    from video2music.batch.running import Batch, BatchProgress
+    from video2music.batch.scoring import Worker
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
@@ -32,7 +34,7 @@ def batch(
         list[str] | None, typer.Argument(metavar="IN...", help="Videos, folders of them, or quoted patterns.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="DIR", help="Each clip gets DIR/<its name>/; a journal lies beside.")
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Each clip gets DIR/<its name>/; with a journal beside them.")
     ] = Path("out"),
     jobs: Annotated[
         Path | None,
@@ -54,12 +56,12 @@ def batch(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=1.0, help="For one clip; then it is given up and the next begins.")
     ] = TIMEOUT_S,
-    retry: Annotated[bool, typer.Option("--retry", help="Try clips again that failed in a former run.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try clips again that failed in an earlier run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what other runs made.")] = False,
     json_file: JsonOption = None,
     **arguments: Any,
 ) -> None:
-    """Score many clips, each as `generate` does, and go on where a run that was ended left off.
+    """Score many clips, each as `generate` does, and resume where an earlier run was ended.
 
     Prints the path of each scored video, and one sentence on stderr for each clip that fails; summary.csv and
     summary.html lie in DIR at the end. Give the same command again to go on. Exit status: 0 when all clips are scored,
@@ -67,22 +69,25 @@ def batch(
     """
     with failing_plainly():
         from video2music.batch import jobs as planning
+        from video2music.batch.running import Batch
 
         part = planning.Shard.parse(shard) if shard else planning.Shard()
-        wanted = planning.plan(_wanted(inputs or [], jobs, out, parsed(arguments), given_options(context)))
-        if not wanted:
+        planned = planning.plan(_jobs(inputs or [], jobs, out, parsed(arguments), given_options(context)))
+        if not planned:
             raise OptionError("no clip was given: name videos, folders or patterns, or a table with --jobs")
-        hire, count = _crew(ray, workers)
-        with _watched() as tell:
-            run = _batch(wanted, out, hire, workers=count, shard=part, timeout_s=timeout, overwrite=overwrite,
-                         retry=retry, tell=partial(tell, out=out, quiet=json_file == "-"))  # fmt: skip
-            stopped = _ran(run)
+        start_worker, count = _worker_pool(ray, workers)
+        with _batch_progress(out, quiet=json_file == "-") as progress:
+            run = Batch(
+                planned, out, start_worker=start_worker, workers=count, shard=part, timeout_s=timeout,
+                overwrite=overwrite, retry=retry, progress=progress,
+            )  # fmt: skip
+            stopped = _run(run)
         _summarise(run, out, part.tag, json_file)
-    if stopped or any(not outcome.is_done for outcome in run.outcomes):
+    if stopped or any(not result.is_done for result in run.results):
         raise typer.Exit(INTERRUPTED if stopped else 1)
 
 
-def _wanted(
+def _jobs(
     inputs: list[str], table: Path | None, out: Path, values: Mapping[str, Any], given: set[str]
 ) -> "list[Job]":
     """A job for each clip and each row of the table, all options checked. Raises UserError."""
@@ -90,35 +95,30 @@ def _wanted(
 
     values = absolute_paths(values, Path())
     options = Options(**values)
-    wanted = [Job(clip, options) for clip in find(inputs, out)]
-    if wanted:
+    found = [Job(clip, options) for clip in find(inputs, out)]
+    if found:
         check(options)
-    return wanted + (read_table(table, values, frozenset(given)) if table else [])
+    return found + (read_table(table, values, frozenset(given)) if table else [])
 
 
-def _crew(ray: str | None, workers: int | None) -> "tuple[Callable[[], Any], int]":
-    """How to hire a worker, and how many. Raises BatchError."""
-    from video2music.batch import scoring
-
+def _worker_pool(ray: str | None, workers: int | None) -> "tuple[Callable[[], Worker], int]":
+    """What starts a worker, and how many to start. Raises BatchError."""
     if ray is None:
+        from emotion.runtime import available_cores
+        from video2music.batch.scoring import threads_per_worker
         from video2music.batch.workers import LocalWorker
 
-        count = workers or max(1, scoring.cores() // 2)
-        return partial(LocalWorker, threads=scoring.shared_out(count)), count
+        count = workers or max(1, available_cores() // 2)
+        return partial(LocalWorker, threads=threads_per_worker(count)), count
     from video2music.batch.workers import RayWorker, connect
 
     cores, smallest = connect(ray)
     count = workers or max(1, cores // 2)
+    # a worker's threads must fit on the smallest machine, or Ray never places it there
     return partial(RayWorker, threads=max(1, min(cores // count, smallest))), count
 
 
-def _batch(wanted: "list[Job]", out: Path, hire: Callable[[], Any], **more: Any) -> "Batch":
-    from video2music.batch.running import Batch
-
-    return Batch(wanted, out, hire=hire, **more)
-
-
-def _ran(run: "Batch") -> bool:
+def _run(run: "Batch") -> bool:
     """Run to the end, or to Ctrl-C or SIGTERM; whether it was stopped. Raises BatchError."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job with it
     try:
@@ -132,8 +132,8 @@ def _ran(run: "Batch") -> bool:
 
 
 @contextmanager
-def _watched() -> "Iterator[Callable[..., None]]":
-    """What tells of each clip: a path on stdout or a sentence on stderr, and how long the rest may take."""
+def _batch_progress(out: Path, *, quiet: bool) -> "Iterator[Callable[[BatchProgress], None]]":
+    """A bar on stderr; what it yields prints each clip, as a path on stdout or a sentence on stderr, and the bar."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -149,39 +149,37 @@ def _watched() -> "Iterator[Callable[..., None]]":
                   redirect_stdout=sys.stdout.isatty()) as bar:  # fmt: skip
         task = bar.add_task("", total=None)
 
-        def tell(standing: "Standing", *, out: Path, quiet: bool) -> None:
-            settled = standing.before + standing.now
-            bar.update(task, total=standing.clips, completed=settled, description=_standing(standing))
-            _tell_clip(standing, out, quiet=quiet)
+        def progress(current: "BatchProgress") -> None:
+            resolved, text = current.earlier + current.now, _progress_text(current)
+            bar.update(task, total=current.clips, completed=resolved, description=text)
+            if current.latest:
+                _print_clip(current.latest, out, quiet=quiet)
             if not console.is_terminal:
-                typer.echo(f"{settled} of {standing.clips} clips{_standing(standing)}", err=True)
+                typer.echo(f"{resolved} of {current.clips} clips{text}", err=True)
 
-        yield tell
-
-
-def _tell_clip(standing: "Standing", out: Path, *, quiet: bool) -> None:
-    outcome = standing.outcome
-    if outcome is None:
-        return
-    if not outcome.is_done:
-        typer.echo(f"error: {outcome.sentence}", err=True)
-    elif outcome.files and not quiet:
-        typer.echo(out / outcome.files["video"])
-    for note in outcome.notes:
-        typer.echo(f"{outcome.name}: {note}", err=True)
+        yield progress
 
 
-def _standing(standing: "Standing") -> str:
-    """What is to say beside the number of clips."""
-    parts = [f"{standing.before} from before"] if standing.before else []
-    parts += [f"{standing.failed} failed"] if standing.failed else []
-    if standing.left_s:
-        parts.append(f"about {_long(standing.left_s)} left")
+def _print_clip(result: "JobResult", out: Path, *, quiet: bool) -> None:
+    if not result.is_done:
+        typer.echo(f"error: {result.error}", err=True)
+    elif result.files and not quiet:
+        typer.echo(out / result.files["video"])
+    for warning in result.warnings:
+        typer.echo(f"{result.name}: {warning}", err=True)
+
+
+def _progress_text(current: "BatchProgress") -> str:
+    """What follows the number of clips."""
+    parts = [f"{current.earlier} from before"] if current.earlier else []
+    parts += [f"{current.failed} failed"] if current.failed else []
+    if current.left_s:
+        parts.append(f"about {_rounded_time(current.left_s)} left")
     return "".join(f", {part}" for part in parts)
 
 
-def _long(seconds: float) -> str:
-    """A length of time in words, as exact as a guess deserves."""
+def _rounded_time(seconds: float) -> str:
+    """A length of time in the largest unit of which there are two, as an estimate deserves no more."""
     for unit, length in (("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -192,10 +190,10 @@ def _summarise(run: "Batch", out: Path, tag: str, json_file: str | None) -> None
     """Write the tables. Raises OutputError."""
     from video2music.batch import summary
 
-    outcomes = run.outcomes
-    write_table(out / f"summary{tag}.csv", summary.rows(outcomes))
-    write_text(out / f"summary{tag}.html", summary.page(outcomes))
-    write_json(json_file, {"clips": [asdict(outcome) for outcome in outcomes]})
+    results = run.results
+    write_table(out / f"summary{tag}.csv", summary.rows(results))
+    write_text(out / f"summary{tag}.html", summary.page(results))
+    write_json(json_file, {"clips": [asdict(result) for result in results]})
     if run.failed_before:
-        typer.echo(f"{run.failed_before} failed in a former run: --retry tries them again", err=True)
-    typer.echo(f"{summary.counted(outcomes)}: see {out / f'summary{tag}.html'}", err=True)
+        typer.echo(f"{run.failed_before} failed in an earlier run: --retry tries them again", err=True)
+    typer.echo(f"{summary.count_text(results)}: see {out / f'summary{tag}.html'}", err=True)

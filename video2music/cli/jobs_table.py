@@ -133,14 +133,14 @@ def _culprits(row: Row, error: UserError) -> tuple[str, ...]:
 
 def _replayed(row: Row, values: Mapping[str, Any], given: frozenset[str]) -> "Job":
     """The job of a row that starts from an earlier piece. Raises OptionError."""
-    from video2music.batch.jobs import Earlier, Job
+    from video2music.batch.jobs import Job, PreviousScore
 
     with row.blaming(REDRAW):
         redraw = _whole_number(row.cells[REDRAW]) if REDRAW in row.cells else None
     parts = (part.strip() for part in row.cells.get(LOCK, "").replace(",", SEPARATOR).split(SEPARATOR))
-    earlier = Earlier((row.folder / row.cells[MANIFEST]).absolute(), tuple(sorted(filter(None, parts))), redraw)
+    previous = PreviousScore((row.folder / row.cells[MANIFEST]).absolute(), tuple(sorted(filter(None, parts))), redraw)
     with row.blaming(MANIFEST):
-        replay = earlier.replay()
+        replay = previous.replay()
     clip = _existing(row, row.folder / row.cells[CLIP] if CLIP in row.cells else replay.clip)
     with row.blaming(CLIP if CLIP in row.cells else MANIFEST):
         replay.check(clip)
@@ -151,7 +151,7 @@ def _replayed(row: Row, values: Mapping[str, Any], given: frozenset[str]) -> "Jo
         replay.allow(options)
         if replay.locks:
             check(options, replay.composition.style if options.style == replay.options.style else None)
-    return Job(clip, options, earlier=earlier)
+    return Job(clip, options, previous=previous)
 
 
 def _whole_number(text: str) -> int:

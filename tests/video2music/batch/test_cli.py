@@ -76,7 +76,7 @@ def test_a_row_says_what_the_command_line_does_not(table):
         ["CLIP"],
     )
     first, second = read_table(path, {**DEFAULTS, "encoder": "color", "seed": 3})
-    assert first.clip == path.parent / "a.mp4" and first.earlier is None
+    assert first.clip == path.parent / "a.mp4" and first.previous is None
     assert first.options == Options(
         encoder="color", tempo=(80.0, 110.0), beats_per_bar=3, hits=(1.5, 3.0), stems=True, audio_format="flac",
         preview_s=4.5, seed=7,
@@ -162,8 +162,8 @@ def test_a_row_may_begin_from_an_earlier_piece(tmp_path, piece):
     assert {job.clip for job in (plain, loud, locked, anew)} == {before.clip}
     assert plain.options == before.options and loud.options == replace(before.options, stems=True)
     assert locked.options == replace(before.options, style="strings", seed=7)
-    assert locked.earlier.replay().locks == {"chords", "form"}
-    assert anew.earlier.replay().redraw == 1 and anew.options.seed == 9
+    assert locked.previous.replay().locks == {"chords", "form"}
+    assert anew.previous.replay().redraw == 1 and anew.options.seed == 9
     assert len({job.key() for job in (plain, loud, locked, anew)}) == 4
 
 
@@ -194,9 +194,9 @@ def test_a_row_with_an_earlier_piece_is_refused_by_row_and_column(tmp_path, piec
 
 def test_a_worker_plays_an_earlier_piece_again_byte_for_byte(tmp_path, piece):
     (job,) = plan(replayed(tmp_path, piece, "source", "replace"))
-    outcome = Scorer(lambda threads: compose, 1).compose(job, job.key(), tmp_path / "place")
-    assert outcome.status == "done", outcome.sentence
-    assert (tmp_path / "place" / outcome.files["midi"]).read_bytes() == piece.midi.read_bytes()
+    result = Scorer(lambda threads: compose, 1).compose(job, job.key(), tmp_path / "scratch")
+    assert result.status == "done", result.error
+    assert (tmp_path / "scratch" / result.files["midi"]).read_bytes() == piece.midi.read_bytes()
 
 
 def test_the_program_that_hands_out_the_clips_needs_no_torch(tmp_path):
@@ -206,9 +206,9 @@ import sys
 from video2music.batch import running, workers
 from video2music.cli import batch
 from video2music.options import SPECS
-jobs = batch._wanted([{str(tmp_path)!r}], None, {tmp_path!r} / "out", {{
+jobs = batch._jobs([{str(tmp_path)!r}], None, {tmp_path!r} / "out", {{
     name: spec.default for name, spec in SPECS.items()}}, set())
-hire, count = batch._crew(None, 2)
+start_worker, count = batch._worker_pool(None, 2)
 print(len(jobs), count, *{{"torch", "scipy", "transformers"}} & set(sys.modules))
 """.replace(repr(tmp_path), f"__import__('pathlib').Path({str(tmp_path)!r})")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
