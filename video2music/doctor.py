@@ -1,4 +1,7 @@
-"""What is installed, what is missing, and the command that mends it. No check takes long or ends in a traceback."""
+"""What is installed, what is missing, and the command that fixes it. No check takes long or ends in a traceback.
+
+Used by `video2music doctor`.
+"""
 
 import importlib
 import importlib.util
@@ -15,18 +18,20 @@ from typing import Literal
 
 PYTHON = (3, 11)
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-FREE_BYTES = 6e9  # of an hour music, own sound and both wait as floats, 1.3 GB each; WAVs and picture on top
-DECODERS, ENCODERS = ("h264",), ("aac", "libopus")  # what clips come in, what music goes out in
-SHIPPED, JUDGES = ("amt", "regressor", "color"), ("poolingvq", "adff", "unified", "musicnn", "vgg")
+# For an hour of video: music, the clip's own sound and their mix as floats, 1.3 GB each, WAV files and the picture.
+FREE_BYTES = 6e9
+DECODERS, ENCODERS = ("h264",), ("aac", "libopus")  # codecs of most clips, and of the sound of scored ones
+SHIPPED = ("amt", "regressor", "accompaniment", "color")
+JUDGES = ("poolingvq", "adff", "unified", "musicnn", "vgg")
 WEIGHTS = Path(__file__).parent / "weights"
 TREE = Path(__file__).parent.parent  # when it runs from the source tree
 JUDGES_WEIGHTS = TREE / "emotion" / "weights"
-GOOD_SOUNDFONT = "FluidR3_GM"
+BEST_SOUNDFONT = "FluidR3_GM"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: its name, whether all is well, what was found, the command that mends it ('' where none is needed).
+    """One check: its name, whether it passed, what was found, the command that fixes it ('' where none is needed).
 
     `required` says whether the program cannot score a clip without it.
     """
@@ -34,7 +39,7 @@ class Finding:
     name: str
     ok: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
     required: bool = True
 
 
@@ -89,20 +94,17 @@ def _opencv() -> list[Finding]:
 def _codecs() -> list[Finding]:
     import av
 
-    here = {name for name in DECODERS if _is_there(name, "r")} | {name for name in ENCODERS if _is_there(name, "w")}
-    missing = [name for name in (*DECODERS, *ENCODERS) if name not in here]
+    def is_there(codec: str, mode: Literal["r", "w"]) -> bool:
+        try:
+            av.codec.Codec(codec, mode)
+        except ValueError:  # PyAV's UnknownCodecError is one
+            return False
+        return True
+
+    missing = [name for name in DECODERS if not is_there(name, "r")]
+    missing += [name for name in ENCODERS if not is_there(name, "w")]
     detail = f"PyAV {av.__version__}" + (f" without {', '.join(missing)}" if missing else "")
     return [Finding("codecs", not missing, detail, _pip("--force-reinstall --only-binary av av"))]
-
-
-def _is_there(codec: str, mode: Literal["r", "w"]) -> bool:
-    import av
-
-    try:
-        av.codec.Codec(codec, mode)
-    except ValueError:  # PyAV's UnknownCodecError is one
-        return False
-    return True
 
 
 def _synthesizer() -> list[Finding]:
@@ -115,43 +117,46 @@ def _synthesizer() -> list[Finding]:
 
 
 def _soundfont() -> list[Finding]:
-    from emotion.midi import synthesis
+    from emotion.errors import SoundError
+    from emotion.midi.soundfont import find_soundfont
 
-    mend = _library("fluid-soundfont-gm", "")
+    fix = _library("fluid-soundfont-gm", "")
     try:
-        font = synthesis.find_soundfont()
-    except synthesis.SoundError as error:
-        return [Finding("soundfont", False, str(error), mend)]
-    if font.stem == GOOD_SOUNDFONT:
+        font = find_soundfont()
+    except SoundError as error:
+        return [Finding("soundfont", False, str(error), fix)]
+    if font.stem == BEST_SOUNDFONT:
         return [Finding("soundfont", True, str(font))]
-    return [Finding("soundfont", False, f"{font.name} plays; {GOOD_SOUNDFONT} sounds better", mend, required=False)]
+    return [Finding("soundfont", False, f"{font.name} plays; {BEST_SOUNDFONT} sounds better", fix, required=False)]
 
 
 def _open_clip() -> list[Finding]:
     from emotion.runtime import make_torchvision_importable
+    from video2music.features.encoders import ENCODERS
 
-    name, only = "open_clip", "the encoders clip and clip-small need it, color does not"
+    name = "open_clip"
+    users = " and ".join(spec.name for spec in ENCODERS.values() if name in spec.packages)
+    only = f"only the encoders {users} need it"
     if importlib.util.find_spec("open_clip") is None:
         return [Finding(name, False, f"not installed; {only}", _pip("open_clip_torch"), required=False)]
     try:
         make_torchvision_importable()
         importlib.import_module("torchvision")
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
-        return [Finding(name, False, f"{_torchvision_fault(error)}; {only}", _matching_torchvision(), required=False)]
+        reason = _first_line(error)
+        fault = (
+            f"torchvision was built for another torch, most likely for CUDA next to a torch for the CPU ({reason})"
+            if "torchvision::" in reason
+            else f"torchvision cannot be imported ({reason})"
+        )
+        return [Finding(name, False, f"{fault}; {only}", _matching_torchvision(), required=False)]
     return [
         Finding(name, True, f"{version('open_clip_torch')} with torchvision {version('torchvision')}", required=False)
     ]
 
 
-def _torchvision_fault(error: Exception) -> str:
-    reason = _first_line(error)
-    if "torchvision::" in reason:
-        return f"torchvision was built for another torch, most likely for CUDA next to a torch for the CPU ({reason})"
-    return f"torchvision cannot be imported ({reason})"
-
-
 def _matching_torchvision() -> str:
-    """Both from one index, in the versions that are here."""
+    """The command that installs torch and torchvision from one index, in the versions that are here."""
     import torch
 
     pins = " ".join(f"{name}=={version(name).split('+')[0]}" for name in ("torch", "torchvision"))
@@ -181,13 +186,14 @@ def _weights() -> list[Finding]:
 
 def _shipped(folder: Path) -> Finding:
     from emotion import checkpoint
+    from emotion.errors import CheckpointError
 
     kind = folder.name
     try:
         found = checkpoint.load(folder, kind=kind)
-    except checkpoint.CheckpointError as error:
-        mend = f"git checkout -- {shlex.quote(str(folder))}" if _in_tree() else _reinstall()
-        return Finding(f"weights {kind}", False, str(error), mend)
+    except CheckpointError as error:
+        fix = f"git checkout -- {shlex.quote(str(folder))}" if _in_tree() else _reinstall()
+        return Finding(f"weights {kind}", False, str(error), fix)
     return Finding(f"weights {kind}", True, f"{len(found.tensors)} tensors, sha256 {found.sha256[:12]}")
 
 
@@ -234,7 +240,7 @@ def _cache() -> list[Finding]:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        detail = f"{folder} cannot be written ({error.strerror}): every clip is watched anew"
+        detail = f"{folder} cannot be written ({error.strerror}): the features of every clip are computed again"
         return [Finding("cache", False, detail, "export V2M_CACHE=FOLDER, one that is yours", required=False)]
     return [Finding("cache", True, str(folder), required=False)]
 

@@ -1,4 +1,4 @@
-"""The doctor: it finds what is broken, names the cure, and never falls ill itself."""
+"""The doctor finds what is broken, gives the command that fixes it, and never fails itself."""
 
 import json
 import shutil
@@ -34,12 +34,12 @@ def test_a_whole_installation_lacks_nothing_that_is_required():
     assert [finding for finding in doctor.examine() if finding.required and not finding.ok] == []
 
 
-def test_every_finding_has_a_detail_and_every_fault_a_cure(monkeypatch, tmp_path):
+def test_every_finding_has_a_detail_and_every_fault_a_fix(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "WEIGHTS", tmp_path)
     monkeypatch.setattr(doctor, "FREE_BYTES", 1e18)
     for finding in doctor.examine():
         assert finding.detail
-        assert finding.ok or finding.mend
+        assert finding.ok or finding.fix
 
 
 def test_what_is_found_agrees_with_what_the_packages_say():
@@ -54,24 +54,24 @@ def test_a_package_that_cannot_be_imported_is_a_required_fault_and_no_traceback(
     monkeypatch.setitem(sys.modules, name, None)
     finding = named({"av": "codecs"}.get(name, name))
     assert not finding.ok and finding.required
-    assert finding.mend
+    assert finding.fix
 
 
-def test_a_check_may_fail_in_a_way_nobody_thought_of(monkeypatch):
-    def _moon():
-        raise RecursionError("the moon\nis full")
+def test_a_check_may_fail_in_an_unforeseen_way(monkeypatch):
+    def _quota():
+        raise RecursionError("the quota\nis used up")
 
-    monkeypatch.setattr(doctor, "OPTIONAL", (_moon,))
-    finding = named("moon")
+    monkeypatch.setattr(doctor, "OPTIONAL", (_quota,))
+    finding = named("quota")
     assert not finding.ok and not finding.required
-    assert finding.detail == "RecursionError: the moon"
+    assert finding.detail == "RecursionError: the quota"
 
 
-def test_opencv_without_libgl_is_told_with_the_packages_that_bring_it(broken_module):
+def test_opencv_without_libgl_is_reported_with_the_packages_that_bring_it(broken_module):
     broken_module("cv2", "ImportError('libGL.so.1: cannot open shared object file')")
     finding = named("opencv")
     assert not finding.ok and finding.required
-    assert "libGL.so.1" in finding.detail and "libgl1" in finding.mend
+    assert "libGL.so.1" in finding.detail and "libgl1" in finding.fix
 
 
 def test_a_torchvision_for_another_torch_is_explained(broken_module):
@@ -79,7 +79,7 @@ def test_a_torchvision_for_another_torch_is_explained(broken_module):
     finding = named("open_clip")
     assert not finding.ok and not finding.required
     assert "built for another torch" in finding.detail
-    assert "torch==" in finding.mend and "torchvision==" in finding.mend
+    assert "torch==" in finding.fix and "torchvision==" in finding.fix
 
 
 def test_weights_that_are_missing_or_cut_off_are_required_faults(monkeypatch, tmp_path):
@@ -120,11 +120,11 @@ def test_encoders_are_found_where_download_puts_them(own_cache):
         path.unlink()
 
 
-def test_a_cache_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_is_reported(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("V2M_CACHE", str(tmp_path / "file" / "cache"))
     finding = named("cache")
-    assert not finding.ok and not finding.required and "V2M_CACHE" in finding.mend
+    assert not finding.ok and not finding.required and "V2M_CACHE" in finding.fix
 
 
 def test_the_command_prints_every_finding_and_succeeds_when_nothing_required_is_missing(tmp_path):

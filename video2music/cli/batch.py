@@ -34,7 +34,8 @@ def batch(
         list[str] | None, typer.Argument(metavar="IN...", help="Videos, folders of them, or quoted patterns.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="DIR", help="Each clip gets DIR/<its name>/; with a journal beside them.")
+        Path,
+        typer.Option("-o", "--out", metavar="DIR", help="Each clip gets DIR/<its name>/; with a journal beside them."),
     ] = Path("out"),
     jobs: Annotated[
         Path | None,
@@ -87,9 +88,7 @@ def batch(
         raise typer.Exit(INTERRUPTED if stopped else 1)
 
 
-def _jobs(
-    inputs: list[str], table: Path | None, out: Path, values: Mapping[str, Any], given: set[str]
-) -> "list[Job]":
+def _jobs(inputs: list[str], table: Path | None, out: Path, values: Mapping[str, Any], given: set[str]) -> "list[Job]":
     """A job for each clip and each row of the table, all options checked. Raises UserError."""
     from video2music.batch.jobs import Job, find
 

@@ -22,8 +22,8 @@ def doctor(json_file: JsonOption = None) -> None:
         for finding in findings if json_file != "-" else []:
             sign = "ok     " if finding.ok else "MISSING" if finding.required else "without"
             typer.echo(f"{sign}  {finding.name}: {finding.detail}")
-            if not finding.ok and finding.mend:
-                typer.echo(f"         mend it with: {finding.mend}")
+            if not finding.ok and finding.fix:
+                typer.echo(f"         fix it with: {finding.fix}")
     if any(finding.required and not finding.ok for finding in findings):
         raise typer.Exit(1)
 

@@ -1,6 +1,6 @@
 """`video2music generate`: score clips.
 
-`video2music demo`: the whole way on a clip that the program draws itself.
+`video2music demo`: the same for a clip that the program draws itself.
 """
 
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _replay(path: Path | None, lock: str | None, redraw: int | None) -> "Replay 
 def _score_all(
     clips: Sequence[Path], out: Path, options: Options, replay: "Replay | None", *, overwrite: bool, quiet: bool
 ) -> list[dict[str, Any]]:
-    """A row for each clip: what was made, or the sentence that says why not."""
+    """A row for each clip: its result as plain data, or the sentence that says why there is none."""
     from video2music.output import names, stem_of
     from video2music.pipeline import compose
 
@@ -90,7 +90,7 @@ def _score_all(
     for clip, name in zip(clips, names(clips), strict=True):
         row: dict[str, Any] = {"clip": str(clip)}
         try:
-            with progress_bar(clip.name) as tell:
+            with progress_bar(clip.name) as progress:
                 result = compose(
                     clip,
                     out,
@@ -98,15 +98,15 @@ def _score_all(
                     replay=replay,
                     name=None if name == stem_of(clip) else name,
                     overwrite=overwrite,
-                    progress=tell,
+                    progress=progress,
                 )
             row |= plain(result)
         except Exception as error:  # one bad clip never stops the others
             row["error"] = sentence(error)
             typer.echo(f"error: {row['error']}", err=True)
         else:
-            for made in () if quiet else result.variants or (result,):
-                typer.echo(made.video)
+            for variant in () if quiet else result.variants or (result,):
+                typer.echo(variant.video)
         rows.append(row)
     return rows
 
@@ -118,12 +118,12 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, another piece.")] = 0,
     json_file: JsonOption = None,
 ) -> None:
-    """Draw a clip of three scenes, score it and say where the result lies."""
+    """Draw a clip of three scenes, score it and print the paths of the results."""
     with failing_plainly():
         from video2music.demo import score
 
-        with progress_bar("demo") as tell:
-            result = score(out, seed=seed, progress=tell)
+        with progress_bar("demo") as progress:
+            result = score(out, seed=seed, progress=progress)
         write_json(json_file, {"clips": [plain(result)]})
         if json_file != "-":
             typer.echo(f"scored video  {result.video}")

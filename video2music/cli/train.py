@@ -1,4 +1,4 @@
-"""`video2music train`: make the shipped weights anew from the data sets."""
+"""`video2music train`: train the shipped weights again from the data sets."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,16 +9,14 @@ import typer
 from emotion.cli.output import JsonOption, failing_plainly, write_json
 from video2music.errors import OptionError
 
-app = typer.Typer(
-    help="Train the models anew. A run that was stopped goes on with the same command.", no_args_is_help=True
-)
+app = typer.Typer(help="Train the models. A run that was stopped resumes with the same command.", no_args_is_help=True)
 
-OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where weights, config and card go.")]
+OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for weights, config and card.")]
 MuViSyncOption = Annotated[
     Path, typer.Option("--data", metavar="DIR", help="MuVi-Sync, unpacked: holds vevo_chord and others.")
 ]
 VariantOption = Annotated[str, typer.Option(help="shipped, or one of the others that evaluate compares.")]
-SeedOption = Annotated[int, typer.Option(help="Of initial weights, order and dropout.")]
+SeedOption = Annotated[int, typer.Option(help="Of initial weights, batch order and dropout.")]
 
 
 @app.command("amt")
@@ -32,12 +30,12 @@ def train_amt(
     seed: SeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
-    """Train the chord model; prints its figures on the test split."""
+    """Train the chord model; prints its metrics on the test split."""
     with failing_plainly():
         from video2music.train import amt
 
         _check_variant(variant, amt.VARIANTS)
-        _tell(amt.train(data, out, chord_data=chords, name=variant, seed=seed), json_file)
+        _print_report(amt.train(data, out, chord_data=chords, name=variant, seed=seed), json_file)
 
 
 @app.command("regressor")
@@ -48,12 +46,12 @@ def train_regressor(
     seed: SeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
-    """Train the density and loudness model; prints its figures on the test split."""
+    """Train the density and loudness model; prints its metrics on the test split."""
     with failing_plainly():
         from video2music.train import regressor
 
         _check_variant(variant, regressor.VARIANTS)
-        _tell(regressor.train(data, out, name=variant, seed=seed), json_file)
+        _print_report(regressor.train(data, out, name=variant, seed=seed), json_file)
 
 
 @app.command("color")
@@ -66,7 +64,7 @@ def train_color(
     with failing_plainly():
         from video2music.train import color
 
-        _tell(color.train(data, out), json_file)
+        _print_report(color.train(data, out), json_file)
 
 
 @app.command("accompaniment")
@@ -80,7 +78,7 @@ def train_accompaniment(
     with failing_plainly():
         from video2music.train import accompaniment
 
-        _tell(accompaniment.train(data, out, config=accompaniment.AccompanimentConfig(seed=seed)), json_file)
+        _print_report(accompaniment.train(data, out, config=accompaniment.AccompanimentConfig(seed=seed)), json_file)
 
 
 def _check_variant(name: str, variants: Collection[str]) -> None:
@@ -88,7 +86,7 @@ def _check_variant(name: str, variants: Collection[str]) -> None:
         raise OptionError(f"unknown variant {name!r}: choose one of {'; '.join(variants)}")
 
 
-def _tell(found: dict[str, Any], json_file: str | None) -> None:
+def _print_report(found: dict[str, Any], json_file: str | None) -> None:
     from emotion import report
 
     write_json(json_file, found)

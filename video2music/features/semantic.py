@@ -35,7 +35,7 @@ COLOURS_TO_NAME = 5  # of the six; a guess names one
 
 NO_TORCHVISION = (
     "CLIP cannot be loaded because torchvision does not fit this torch ({error}): 'video2music doctor' "
-    "gives the command that mends it; the encoder color works without"
+    "gives the command that fixes it; the encoder color works without"
 )
 
 
