@@ -1,4 +1,4 @@
-"""The command line: one file a command. Heavy imports stay inside the commands, so that --help answers at once."""
+"""The command line: one file a command. Heavy imports are inside the commands, so that --help answers at once."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from video2music.cli.option_parameters import OptionsCommand
 
 app = typer.Typer(
     name="video2music",
-    help="Music composed for your video: it watches the clip, writes chords, arranges, renders and mixes.",
+    help="Music composed for your video: features of the clip, chords, arrangement, rendering and mixing.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,8 +27,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 
 
-def _tell_version(wished: bool) -> None:
-    if wished:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(video2music.__version__)
         raise typer.Exit
 
@@ -36,9 +36,9 @@ def _tell_version(wished: bool) -> None:
 @app.callback()
 def configure(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_tell_version)
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details to stderr.")] = False,
 ) -> None:
     """Set up logging; commands print their results themselves."""
     log_to_stderr("video2music", "emotion", verbose=verbose)

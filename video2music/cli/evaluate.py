@@ -1,8 +1,9 @@
-"""`video2music evaluate alignment`: does music feel as its picture does?
+"""`video2music evaluate`: metrics of the models, of the music in scored clips, and of its agreement with the picture.
 
-`video2music evaluate listening`: a blind kit of two systems' clips, and what its listeners said.
-
-`video2music evaluate`: how good the models are, whether they watch, and what people would notice in the music.
+alignment          predicted emotion of music against the target from its picture
+listening          a blind listening test of two systems' clips, and its results
+chords, dynamics   the models on MuVi-Sync beside baselines, with and without video
+guidance, music    whether requests are met, and what people notice in the music
 """
 
 from pathlib import Path
@@ -40,7 +41,7 @@ def evaluate_alignment(
         typer.Option(metavar="FILE", help="Sound or MIDI for the one video, in place of the video's own sound."),
     ] = None,
     judge: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who listens. Default: the judge that has no part in composing.")
+        str | None, typer.Option(metavar="NAME", help="The judge. Default: the one that has no part in composing.")
     ] = None,
     encoder: Annotated[
         str | None, typer.Option(help=f"{SPECS['encoder'].full_help} Default: as generate does.")
@@ -55,30 +56,31 @@ def evaluate_alignment(
         typer.Option(
             "--html",
             metavar="FILE",
-            help="Write a page with curves and tables, whole in itself.",
+            help="Write a self-contained page with curves and tables.",
             callback=checked_target,
         ),
     ] = None,
 ) -> None:
-    """Measure how well music agrees with the feeling of its picture.
+    """Measure how well music agrees with the emotion of its picture.
 
-    The music is heard by a judge that took no part in composing. Music of any
-    system will do. A video's own sound is its music, unless there is other
+    The emotion of the music is predicted by a judge that took no part in
+    composing. Music of any system will do. A video's own sound is its music, unless there is other
     music for it: --music FILE for one video; in a folder a sound or MIDI file
     of the video's stem, such as clip.wav beside clip.mp4; or the column music
     of a CSV file, whose paths are relative to that file.
 
-    Beside a video that generate scored lies its manifest: then the music file
-    that it names is heard, without the clip's own sound, against the target
-    that it was composed for. For all others the target is what the picture
-    says.
+    A video that generate scored has its manifest beside it: then the music
+    file that it names is judged, without the clip's own sound, against the
+    target that it was composed for. For all others the target is predicted
+    from the picture.
 
-    The judge hears windows of 8 s, one every 4 s. CCC and lag are told of 5
-    windows or more, over 20 s of music, where the target moves; where it
-    stands still there are bias and RMSE. With two videos or more there are
-    intervals, and a row of chance: every music against the others' targets.
+    The judge predicts windows of 8 s, one every 4 s. CCC and lag are given for
+    5 windows or more, over 20 s of music, where the target changes; where it is
+    constant there are bias and RMSE. With two videos or more there are
+    confidence intervals, and a row of chance: every music against the others'
+    targets.
 
-    A file that fails is told in one sentence and stops no other; the exit
+    A file that fails gets one sentence and does not stop the others; the exit
     status is 0 only when all went well.
     """
     with failing_plainly():
@@ -104,31 +106,31 @@ def evaluate_listening(
         Path | None, typer.Argument(metavar="A_DIR", help="One system's scored videos, or music files.")
     ] = None,
     b: Annotated[Path | None, typer.Argument(metavar="B_DIR", help="Another's, of the same names.")] = None,
-    out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="DIR", help="Where the kit is made, and its key beside it.")
-    ] = Path("listening"),
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another order and other sides.")] = 0,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the kit and its key.")] = Path(
+        "listening"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Of the order of the pairs and their sides.")] = 0,
     answers: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.csv", help="What listeners sent back, or a folder of it; repeatable."),
+        typer.Option(metavar="FILE.csv", help="Answers that listeners sent back, or a folder of them; repeatable."),
     ] = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Ask people which music is better, blind: make a page to send, then give its answers.
+    """Ask people which music is better, blind: make a page to send, then evaluate its answers.
 
-    DIR/kit is for the listeners. DIR/key.json says whose music is whose: keep it. With --answers nothing is made, and
-    what the listeners prefer is printed.
+    DIR/kit is for the listeners. DIR/key.json says which system each music is of: keep it. With --answers no kit is
+    made, and the listeners' preferences are printed.
     """
     with failing_plainly():
         if answers:
-            _analyse(a, b, out, answers, json_file)
+            _report_answers(a, b, out, answers, json_file)
         elif a and b:
-            _make(a, b, out, seed, json_file)
+            _make_kit(a, b, out, seed, json_file)
         else:
             raise OptionError("two folders are compared: give A_DIR and B_DIR, or --answers of a kit that was made")
 
 
-def _make(a: Path, b: Path, out: Path, seed: int, json_file: str | None) -> None:
+def _make_kit(a: Path, b: Path, out: Path, seed: int, json_file: str | None) -> None:
     from video2music.evaluate.listening import kit
 
     made = kit.make(a, b, out, seed=seed)
@@ -144,7 +146,7 @@ def _make(a: Path, b: Path, out: Path, seed: int, json_file: str | None) -> None
         typer.echo(f"send the folder {made.kit} to listeners, and keep {made.key_file} to yourself")
 
 
-def _analyse(a: Path | None, b: Path | None, out: Path, answers: list[Path], json_file: str | None) -> None:
+def _report_answers(a: Path | None, b: Path | None, out: Path, answers: list[Path], json_file: str | None) -> None:
     from video2music.evaluate.listening import answers as given_answers
     from video2music.evaluate.listening import key as kit_key
     from video2music.evaluate.listening import results
@@ -162,7 +164,7 @@ def _analyse(a: Path | None, b: Path | None, out: Path, answers: list[Path], jso
 
 
 app = typer.Typer(
-    help="Measure the models on MuVi-Sync beside what counting alone can do, and the music in scored clips.",
+    help="Evaluate the models on MuVi-Sync beside baselines, and the music in scored clips.",
     no_args_is_help=True,
 )
 app.command("alignment")(evaluate_alignment)
@@ -195,7 +197,7 @@ def evaluate_chords(
     predictions: PredictionsOption = None,
     into: IntoOption = None,
 ) -> None:
-    """Next-chord prediction: hits, likelihood, emotion BCE, and what the picture is good for."""
+    """Next-chord prediction: hits, likelihood, emotion BCE, and what the video contributes."""
     with failing_plainly():
         _check(predictions, into or [], "chords")
         from video2music.evaluate import tables
@@ -215,7 +217,7 @@ def evaluate_dynamics(
     predictions: PredictionsOption = None,
     into: IntoOption = None,
 ) -> None:
-    """Note density and loudness: errors, correlation, histograms, and what the picture is good for."""
+    """Note density and loudness: errors, correlation, histograms, and what the video contributes."""
     with failing_plainly():
         _check(predictions, into or [], "dynamics")
         from video2music.evaluate import tables
@@ -235,13 +237,14 @@ def evaluate_guidance(
     seeds: Annotated[int, typer.Option(min=1, help="How many pieces for each request.")] = 2,
     jobs: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
     keep: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="What is heard is kept there; a run that was stopped goes on.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep predictions there; a run that was stopped resumes from them."),
     ] = None,
     json_file: JsonOption = None,
     predictions: PredictionsOption = None,
     into: IntoOption = None,
 ) -> None:
-    """Whether pieces have the feeling that was asked for: two judges, with and without steering and selection."""
+    """Whether pieces have the emotion that was asked for: two judges, with and without guidance and selection."""
     with failing_plainly():
         _check(predictions, into or [], "guidance")
         from video2music.evaluate.music import guidance
@@ -252,7 +255,9 @@ def evaluate_guidance(
 
 @app.command("music")
 def evaluate_music(
-    clips: Annotated[Path, typer.Option(metavar="DIR", help="Videos to score, at any depth; others are told of.")],
+    clips: Annotated[
+        Path, typer.Option(metavar="DIR", help="Videos to score, at any depth; other files are reported.")
+    ],
     human: Annotated[
         Path | None, typer.Option(metavar="DIR", help="POP909: how near the piano comes to its pianists.")
     ] = None,
@@ -260,7 +265,7 @@ def evaluate_music(
         Path | None, typer.Option(metavar="DIR", help="MuVi-Sync, unpacked: its chords through the same arranger.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many sets of cut lists, and pieces for each clip.")] = 1,
-    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep what is scored on the way there.")] = None,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the scored clips there.")] = None,
     json_file: JsonOption = None,
     into: IntoOption = None,
 ) -> None:
