@@ -52,3 +52,8 @@ def wait_quietly() -> None:
     else. See OMP_WAIT_POLICY in https://gcc.gnu.org/onlinedocs/libgomp/.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def available_cores() -> int:
+    """Cores that this process may use; fewer than the machine has under taskset or a scheduler."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

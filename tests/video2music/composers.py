@@ -81,8 +81,8 @@ def main() -> None:
     """Run a batch over a folder: IN OUT [SHARD]."""
     clips, out, *shard = sys.argv[1:]
     jobs = plan(Job(clip, Options()) for clip in find([clips], Path(out)))
-    hire = partial(LocalWorker, threads=1, load=quick)
-    Batch(jobs, Path(out), hire=hire, workers=2, shard=Shard.parse(shard[0]) if shard else None).run()
+    start_worker = partial(LocalWorker, threads=1, load=quick)
+    Batch(jobs, Path(out), start_worker=start_worker, workers=2, shard=Shard.parse(shard[0]) if shard else None).run()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""What can go wrong around the clips; what goes wrong with a clip is told in its Outcome.
+"""The jobs of a batch: clips, each with its options, the name of its folder and a key that later runs know it by.
 
-What is to be done: clips, each with its options, the name of its folder and a key that later runs know it by.
+`find` collects clips from folders and patterns, `plan` orders and names the jobs, `Shard` selects one machine's part.
+The two errors are those of a batch as a whole; an error of a single clip is in its `JobResult`.
 """
 
 import glob
@@ -29,17 +30,17 @@ class BatchError(Video2MusicError):
 
 
 class WorkerLost(Video2MusicError):
-    """A worker that died over a clip, or took too long; the sentence says which."""
+    """A worker that died over a clip, or took too long; the message says which."""
 
 
 log = logging.getLogger(__name__)
 
-_FILES = ("curve", "style")  # options that may name a file, whose content then counts
+_FILE_OPTIONS = ("curve", "style")  # options that may name a file, whose content is then part of the key
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """A piece that is to be played again: its manifest, the parts that stay (`locks`), the section that alone goes."""
+class PreviousScore:
+    """A score to start from: its manifest, the parts to keep (`locks`), or the section to compose anew (`redraw`)."""
 
     manifest: Path
     locks: tuple[str, ...] = ()
@@ -54,35 +55,35 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to score: its absolute path, its options, what its folder in OUT is called, the piece it begins from."""
+    """One clip to score: its path, its options, the name of its folder in OUT, and the score it starts from, if any."""
 
     clip: Path
     options: Options
     name: str = ""
-    earlier: Earlier | None = None
+    previous: PreviousScore | None = None
 
     @property
     def signature(self) -> str:
-        """The options as text, the same for the same wishes."""
-        wishes = asdict(self.options)
-        if self.earlier:
-            wishes["earlier"] = [str(self.earlier.manifest), sorted(self.earlier.locks), self.earlier.redraw]
-        return json.dumps(wishes, sort_keys=True)
+        """The options as text; equal options give equal text."""
+        options = asdict(self.options)
+        if self.previous:
+            options["previous"] = [str(self.previous.manifest), sorted(self.previous.locks), self.previous.redraw]
+        return json.dumps(options, sort_keys=True)
 
     def key(self) -> str:
-        """What a journal knows the work by, 32 hex digits: the clip's content and the options. Raises OSError."""
+        """The job's id in journals, 32 hex digits of the clip's content and the options. Raises OSError."""
         if not self.clip.exists():
             raise FileNotFoundError(2, "there is no such file", str(self.clip))
-        if not self.clip.is_file():  # a pipe would be read for ever
+        if not self.clip.is_file():  # a named pipe would block the read for ever
             raise OSError(22, "it is no file", str(self.clip))
-        named = {option: _content(getattr(self.options, option)) for option in _FILES}
-        if self.earlier:
-            named["earlier"] = _content(self.earlier.manifest)
-        text = json.dumps([file_sha256(self.clip), self.signature, named], sort_keys=True)
+        contents = {option: _content_sha256(getattr(self.options, option)) for option in _FILE_OPTIONS}
+        if self.previous:
+            contents["previous"] = _content_sha256(self.previous.manifest)
+        text = json.dumps([file_sha256(self.clip), self.signature, contents], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _content(named: Any) -> str | None:
+def _content_sha256(named: Any) -> str | None:
     """The sha256 of a file that an option names, None where it names none."""
     path = Path(named) if named else None
     return file_sha256(path) if path and path.is_file() else None
@@ -111,7 +112,7 @@ class Shard:
 
     @property
     def tag(self) -> str:
-        """What its own files carry in their names; nothing for the whole."""
+        """Suffix of its files' names; empty for a batch in one part."""
         return f"-{self.number}-of-{self.count}" if self.count > 1 else ""
 
     def of(self, jobs: Sequence[Job]) -> list[Job]:
@@ -120,13 +121,13 @@ class Shard:
 
 
 def find(inputs: Iterable[str], out: Path) -> list[Path]:
-    """The clips in folders and behind patterns, and files as they are named; nothing that lies in `out`.
+    """The clips in folders and behind patterns, and files as they are named; nothing inside `out`.
 
-    Raises BatchError for an input that is not there and for a folder or pattern without clips.
+    Raises BatchError for an input that does not exist and for a folder or pattern without clips.
     """
     found = []
     for given in inputs:
-        clips = [clip for clip in _clips(given) if not _real(clip).is_relative_to(_real(out))]
+        clips = [clip for clip in _clips(given) if not _realpath(clip).is_relative_to(_realpath(out))]
         if not clips:
             raise BatchError(f"there is no clip in {given}: give videos, folders that hold some, or a quoted pattern")
         found += clips
@@ -146,8 +147,8 @@ def _clips(given: str) -> Iterator[Path]:
         raise BatchError(f"{given} is not there: give videos, folders or a quoted pattern such as 'clips/*.mp4'")
 
 
-def _real(path: Path) -> Path:
-    """Where a path leads; Path.resolve raises where links go round in a circle."""
+def _realpath(path: Path) -> Path:
+    """The path with links resolved; Path.resolve raises where links form a circle."""
     return Path(os.path.realpath(path))
 
 
@@ -156,25 +157,22 @@ def _is_clip(path: Path, folder: Path) -> bool:
     return not hidden and path.suffix.lower() in VIDEO_NAMES and path.is_file()
 
 
-def plan(wanted: Iterable[Job]) -> list[Job]:
-    """The jobs in an order that is the same on every machine, with absolute paths, each with its own name.
+def plan(requested: Iterable[Job]) -> list[Job]:
+    """The jobs in an order that is the same on every machine, with absolute paths and unique folder names.
 
-    What is wanted twice is done once. A clip that is wanted with several options gets a folder for each, named after
-    the clip and its options' hash. Shards are cut from this list, so that all of them give the same names.
+    Duplicates are dropped. A clip with several sets of options gets a folder for each, named after the clip and the
+    hash of the options. Shards are cut from this list, so that all machines use the same names.
     """
-    jobs = [replace(job, clip=job.clip.absolute()) for job in wanted]
+    jobs = [replace(job, clip=job.clip.absolute()) for job in requested]
     unique = {(os.fsencode(job.clip), job.signature): job for job in jobs}
     if len(unique) < len(jobs):
         log.warning(
             "%d of the clips are named more than once with the same options: once is enough", len(jobs) - len(unique)
         )
-    ordered = [unique[place] for place in sorted(unique)]
-    wishes = Counter(job.clip for job in ordered)
-    return [
-        replace(job, name=name if wishes[job.clip] == 1 else f"{name}-{_short(job.signature)}")
-        for job, name in zip(ordered, names([job.clip for job in ordered]), strict=True)
-    ]
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    ordered = [unique[key] for key in sorted(unique)]
+    n_options = Counter(job.clip for job in ordered)
+    named = []
+    for job, name in zip(ordered, names([job.clip for job in ordered]), strict=True):
+        options_hash = hashlib.sha256(job.signature.encode()).hexdigest()[:6]
+        named.append(replace(job, name=name if n_options[job.clip] == 1 else f"{name}-{options_hash}"))
+    return named

@@ -1,10 +1,11 @@
-"""Where a clip is scored before it has its folder: OUT/.partial-batch/<shard>/<run>/<number>/.
+"""What a worker does with a clip: score it in a scratch folder, leave a result file there, and hand the folder over.
 
-A worker leaves there the finished folder and, last, a note of what came of the clip. The folder then moves to OUT in
-one step and the journal gets its line. A run that is killed in between leaves the note, from which the next run goes
-on; a place without a note was not finished, and goes.
+The scratch folder is OUT/.partial-batch/shard<tag>/<run>/<number>/. The worker writes the finished clip folder into it
+and, last, RESULT_FILE. The parent then moves the clip folder to OUT in one step (`publish`) and appends to the journal.
+A run that is killed in between leaves the result file, from which the next run goes on (`finished`); a scratch folder
+without one was not finished and is removed.
 
-What happens in a worker, whatever it is made of: the models are loaded once, then clip after clip is scored.
+`Scorer` is the code inside a worker, whatever the worker is made of (`workers`); `Worker` is what the parent holds.
 """
 
 import logging
@@ -14,138 +15,46 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from emotion.errors import UserError
 from emotion.files import PARTIAL, failure, whole_file
+from emotion.runtime import available_cores
 from video2music.batch.jobs import Job, Shard
-from video2music.batch.journal import DONE, Outcome, failed
+from video2music.batch.journal import DONE, JobResult, failed_result
 from video2music.errors import MediaError
 from video2music.options import Result
 from video2music.output import Output, claim, files_in, stem_of, workshop
 
-NOTE = "outcome.json"
-_ROOT = f"{PARTIAL}-batch"
-
-
-def of_shard(out: Path, shard: Shard) -> Path:
-    """The folder for all places of a shard; nobody else looks into it."""
-    return out / _ROOT / f"shard{shard.tag}"
-
-
-def of_run(out: Path, shard: Shard) -> Path:
-    """A folder for the places of a new run: a worker of a killed one that still breathes cannot meet it there."""
-    return of_shard(out, shard) / secrets.token_hex(4)
-
-
-def clear(out: Path, shard: Shard) -> None:
-    """Remove all that a shard's runs left, and the hidden folder when no other shard needs it."""
-    shutil.rmtree(of_shard(out, shard), ignore_errors=True)
-    try:
-        (out / _ROOT).rmdir()
-    except OSError:
-        return
-
-
-def remove(place: Path) -> None:
-    """A place whose clip is settled goes."""
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def write_note(place: Path, outcome: Outcome) -> None:
-    """Say what came of a clip, after all its files are on the disk. Raises OSError."""
-    for path in files_in(place):
-        _settle(path)
-    with whole_file(place / NOTE) as partial:
-        partial.write_text(outcome.line())
-        _settle(partial)
-
-
-def _settle(path: Path) -> None:
-    """Wait until a file is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def left(out: Path, shard: Shard) -> Iterator[tuple[Path, Outcome]]:
-    """The places that former runs finished but did not come to publish or to tell of."""
-    for note in sorted(of_shard(out, shard).glob(f"*/*/{NOTE}")):
-        try:
-            yield note.parent, Outcome.parse(note.read_bytes())
-        except (ValueError, TypeError):
-            continue
-
-
-def claimed(out: Path, job: Job, *, overwrite: bool) -> Output:
-    """The folder that a job's files go to, as `generate` would choose it. Raises OptionError."""
-    name = None if job.name == stem_of(job.clip) else job.name
-    return claim(out, job.clip, name=name, overwrite=overwrite)
-
-
-def publish(out: Path, place: Path, outcome: Outcome, *, overwrite: bool) -> None:
-    """Move what was made to its folder in OUT; nothing to do where that is done. Raises MediaError.
-
-    A free folder is taken in one step. Where a former run's files lie and may be replaced, they are by the rules of
-    `output.workshop`, from copies, so that a run that is killed over it can do it again.
-    """
-    made, target = place / outcome.name, out / outcome.name
-    if not made.exists():
-        return
-    try:
-        if not target.exists() or not any(target.iterdir()):
-            made.replace(target)
-            return
-        if not overwrite:
-            raise MediaError(f"{target} was made meanwhile: say --overwrite to replace it, or choose another -o")
-        clip = Path(outcome.clip)
-        for manifest in outcome.manifests:
-            folder = (out / manifest).parent
-            with workshop(Output(folder, stem_of(clip), clip)) as partial:
-                shutil.copytree(made / folder.relative_to(target), partial, dirs_exist_ok=True)
-    except OSError as error:
-        raise MediaError(failure(error, target)) from None
-
-
-def settled(out: Path, outcome: Outcome) -> bool:
-    """Whether what an outcome tells of is still there."""
-    return all((out / manifest).is_file() for manifest in outcome.manifests)
-
-
-def renamed(job: Job, output: Output) -> Job:
-    """The job with the name of the folder that was claimed for it."""
-    return replace(job, name=output.folder.name)
-
-
 log = logging.getLogger(__name__)
 
-STARTING_S = 300.0  # for a worker to import and load what it needs
-# OMP_THREAD_LIMIT is for the detector of speech, which takes four threads whatever the others say; on two cores it is
-# quicker with one.
-THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+RESULT_FILE = "result.json"
+SCRATCH = f"{PARTIAL}-batch"
+START_TIMEOUT_S = 300.0  # for a worker to import torch and load the models; slow network disks take minutes
+# OMP_THREAD_LIMIT is for the speech detector, which starts four threads whatever the others say; on two cores it is
+# faster with one.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Composer = Callable[..., Result]
-Load = Callable[[int], Composer]  # is given the number of threads; a function of a module, so that workers find it
+LoadComposer = Callable[[int], Composer]
+"""Is given the number of threads. A function at the top of a module, so that it can be pickled for a worker."""
 
 
 class Worker(Protocol):
-    """Scores one clip at a time, somewhere else.
+    """Scores one clip at a time in another process.
 
-    `compose` blocks; it raises WorkerLost when the worker died over the clip or took longer than it was given, and
-    BatchError when it never came up. `kill` may be called by any thread and makes `compose` return at once.
+    `compose` blocks. It raises WorkerLost when the worker died over the clip or took longer than `timeout_s`, and
+    BatchError when the worker never started. `kill` may be called by any thread and makes `compose` return at once.
     """
 
-    def compose(self, job: Job, key: str, place: Path, timeout_s: float) -> Outcome: ...
+    def compose(self, job: Job, key: str, scratch: Path, timeout_s: float) -> JobResult: ...
 
     def kill(self) -> None: ...
 
 
-def pipeline(threads: int) -> Composer:
-    """`pipeline.compose`, with torch, OpenCV and the decoder of pictures on so many threads."""
+def load_pipeline(threads: int) -> Composer:
+    """`pipeline.compose`, with torch, OpenCV and the video decoder on so many threads."""
     import cv2
     import torch
 
@@ -160,76 +69,62 @@ def pipeline(threads: int) -> Composer:
     return compose
 
 
-def shared_out(workers: int) -> int:
-    """Threads for each worker: the cores shared out, or what OMP_NUM_THREADS says."""
-    wished = os.environ.get(THREADS[0], "")
-    return int(wished) if wished.isdecimal() and int(wished) else max(1, cores() // workers)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def threads_per_worker(workers: int) -> int:
+    """OMP_NUM_THREADS where it is set, otherwise this machine's cores divided by the workers."""
+    requested = os.environ.get("OMP_NUM_THREADS", "")
+    return int(requested) if requested.isdecimal() and int(requested) else max(1, available_cores() // workers)
 
 
 class Scorer:
-    """Lives in the worker."""
+    """Lives in the worker: loads the models once, then scores clip after clip."""
 
-    def __init__(self, load: Load, threads: int) -> None:
+    def __init__(self, load: LoadComposer, threads: int) -> None:
         self._compose = load(threads)
 
-    def compose(self, job: Job, key: str, place: Path) -> Outcome:
-        """Score a clip into `place` and leave a note there; what goes wrong with the clip is in the outcome."""
-        started, task = time.perf_counter(), f"{place.parent.name}/{place.name}"
-        with _warnings() as notes:
+    def compose(self, job: Job, key: str, scratch: Path) -> JobResult:
+        """Score a clip into `scratch` and write RESULT_FILE there; an error of the clip is in the result."""
+        started, task = time.perf_counter(), f"{scratch.parent.name}/{scratch.name}"
+        with _captured_warnings() as warnings:
             try:
-                place.mkdir(parents=True, exist_ok=True)
-                replay = {"replay": job.earlier.replay()} if job.earlier else {}
-                result = self._compose(job.clip, place, job.options, name=job.name, **replay)
+                scratch.mkdir(parents=True, exist_ok=True)
+                replay = {"replay": job.previous.replay()} if job.previous else {}
+                made = self._compose(job.clip, scratch, job.options, name=job.name, **replay)
                 seconds = round(time.perf_counter() - started, 2)
-                outcome = _done(job, key, task, place, result, seconds, tuple(notes))
+                result = _done(job, key, task, scratch, made, seconds, tuple(warnings))
             except Exception as error:  # one bad clip never stops the others
                 seconds = round(time.perf_counter() - started, 2)
-                outcome = failed(job, _sentence(error, job), key=key, task=task, seconds=seconds)
-        return _noted(place, outcome, job)
-
-
-def _noted(place: Path, outcome: Outcome, job: Job) -> Outcome:
-    """The outcome with its note in place; a failed one where the disk takes no more."""
-    try:
-        write_note(place, outcome)
-    except OSError as error:
-        return failed(job, failure(error, place), key=outcome.key, task=outcome.task, seconds=outcome.seconds)
-    return outcome
+                result = failed_result(job, _message(error, job), key=key, task=task, seconds=seconds)
+        try:
+            write_result(scratch, result)
+        except OSError as error:
+            return failed_result(job, failure(error, scratch), key=key, task=task, seconds=seconds)
+        return result
 
 
 def _done(
-    job: Job, key: str, task: str, place: Path, result: Result, seconds: float, notes: tuple[str, ...]
-) -> Outcome:
-    made = {"video": result.video, "audio": result.audio, "midi": result.midi, "manifest": result.manifest}
-    return Outcome(
+    job: Job, key: str, task: str, scratch: Path, made: Result, seconds: float, warnings: tuple[str, ...]
+) -> JobResult:
+    files = {"video": made.video, "audio": made.audio, "midi": made.midi, "manifest": made.manifest}
+    emotion = None
+    if made.report:
+        whole = made.report.whole
+        emotion = {"valence": whole.valence, "arousal": whole.arousal, "quadrant": whole.quadrant}
+    return JobResult(
         DONE,
         str(job.clip),
         job.name,
         task,
         key,
-        files={kind: str(path.relative_to(place)) for kind, path in made.items()},
-        manifests=tuple(str(one.manifest.relative_to(place)) for one in result.variants or (result,)),
-        duration_s=result.duration_s,
+        files={kind: str(path.relative_to(scratch)) for kind, path in files.items()},
+        manifests=tuple(str(one.manifest.relative_to(scratch)) for one in made.variants or (made,)),
+        duration_s=made.duration_s,
         seconds=seconds,
-        heard=_heard(result),
-        notes=notes,
+        emotion=emotion,
+        warnings=warnings,
     )
 
 
-def _heard(result: Result) -> dict[str, Any] | None:
-    if result.report is None:
-        return None
-    whole = result.report.whole
-    return {"valence": whole.valence, "arousal": whole.arousal, "quadrant": whole.quadrant}
-
-
-def _sentence(error: Exception, job: Job) -> str:
-    """One sentence for whatever was raised."""
+def _message(error: Exception, job: Job) -> str:
     log.debug("traceback", exc_info=error)
     if isinstance(error, UserError):
         return str(error)
@@ -241,28 +136,103 @@ def _sentence(error: Exception, job: Job) -> str:
     )
 
 
-class _Collector(logging.Handler):
+class _WarningCollector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.notes: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() not in self.notes:  # every variant may say it
-            self.notes.append(record.getMessage())
+        if record.getMessage() not in self.messages:  # every variant of a clip may log the same
+            self.messages.append(record.getMessage())
 
 
 @contextmanager
-def _warnings() -> Iterator[list[str]]:
-    """The warnings that our own packages log meanwhile; they go into the outcome and not to the screen."""
-    collector = _Collector()
+def _captured_warnings() -> Iterator[list[str]]:
+    """The warnings that our own packages log meanwhile; they go into the result and not to the terminal."""
+    collector = _WarningCollector()
     packages = [logging.getLogger(name) for name in ("video2music", "emotion")]
     before = [package.propagate for package in packages]
     for package in packages:
         package.addHandler(collector)
         package.propagate = False
     try:
-        yield collector.notes
+        yield collector.messages
     finally:
         for package, propagate in zip(packages, before, strict=True):
             package.removeHandler(collector)
             package.propagate = propagate
+
+
+def shard_scratch(out: Path, shard: Shard) -> Path:
+    """The folder of all scratch folders of a shard; no other shard looks into it."""
+    return out / SCRATCH / f"shard{shard.tag}"
+
+
+def new_run_scratch(out: Path, shard: Shard) -> Path:
+    """A folder for one run. Its name is random: a worker of a killed run that is still alive must not write into it."""
+    return shard_scratch(out, shard) / secrets.token_hex(4)
+
+
+def clear_scratch(out: Path, shard: Shard) -> None:
+    """Remove all that a shard's runs left, and the hidden folder when no other shard needs it."""
+    shutil.rmtree(shard_scratch(out, shard), ignore_errors=True)
+    try:
+        (out / SCRATCH).rmdir()
+    except OSError:  # another shard's scratch is in it
+        return
+
+
+def write_result(scratch: Path, result: JobResult) -> None:
+    """Write RESULT_FILE, after everything that was made is on the disk. Raises OSError."""
+    for path in files_in(scratch):
+        _fsync(path)
+    with whole_file(scratch / RESULT_FILE) as partial:
+        partial.write_text(result.line())
+        _fsync(partial)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def finished(out: Path, shard: Shard) -> Iterator[tuple[Path, JobResult]]:
+    """Scratch folders with a result that earlier runs did not publish or did not record."""
+    for path in sorted(shard_scratch(out, shard).glob(f"*/*/{RESULT_FILE}")):
+        try:
+            yield path.parent, JobResult.parse(path.read_bytes())
+        except (ValueError, TypeError):
+            continue
+
+
+def claim_output(out: Path, job: Job, *, overwrite: bool) -> Output:
+    """The folder that a job's files go to, as `generate` would choose it. Raises OptionError."""
+    name = None if job.name == stem_of(job.clip) else job.name
+    return claim(out, job.clip, name=name, overwrite=overwrite)
+
+
+def publish(out: Path, scratch: Path, result: JobResult, *, overwrite: bool) -> None:
+    """Move what was made to its folder in OUT; does nothing where that has happened. Raises MediaError.
+
+    A folder that does not exist or is empty is replaced in one step. Files of an earlier run are replaced by the rules
+    of `output.workshop`, from copies, so that a run that is killed meanwhile can do it again.
+    """
+    made, target = scratch / result.name, out / result.name
+    if not made.exists():
+        return
+    try:
+        if not target.exists() or not any(target.iterdir()):
+            made.replace(target)
+            return
+        if not overwrite:
+            raise MediaError(f"{target} was made meanwhile: say --overwrite to replace it, or choose another -o")
+        clip = Path(result.clip)
+        for manifest in result.manifests:
+            folder = (out / manifest).parent
+            with workshop(Output(folder, stem_of(clip), clip)) as partial:
+                shutil.copytree(made / folder.relative_to(target), partial, dirs_exist_ok=True)
+    except OSError as error:
+        raise MediaError(failure(error, target)) from None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emotion.runtime import available_cores
 from video2music.errors import OptionError
 from video2music.features.cache import cache_folder
 from video2music.media import clip
@@ -170,7 +171,7 @@ def _share_threads(workers: int) -> None:
     To be told before torch and the detector of speech come, with the first piece: the latter asks for four threads
     whatever the machine has, unless OMP_THREAD_LIMIT holds it back.
     """
-    share = max(1, _cores() // workers)
+    share = max(1, available_cores() // workers)
     os.environ.setdefault("OMP_THREAD_LIMIT", str(share))
     if workers == 1:
         return
@@ -178,11 +179,6 @@ def _share_threads(workers: int) -> None:
     clip.set_decoder_threads(share)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(share)
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def blocks(settings: Settings) -> dict[str, Any]:

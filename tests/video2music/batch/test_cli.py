@@ -91,7 +91,7 @@ def test_a_row_s_mood_takes_the_place_of_the_command_line_s(table):
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "parts"),
     [
         ([["clip", "stile"], ["CLIP", "piano"]], ["row 1", "'stile'", "no such option", "audio-format"]),
         ([["clip", "from"], ["CLIP", "x.json"]], ["row 2", "'from'", "x.json"]),
@@ -116,10 +116,10 @@ def test_a_row_s_mood_takes_the_place_of_the_command_line_s(table):
         ([["clip", "seed"], ["CLIP", "1", "2"]], ["row 2", "column 3"]),
     ],
 )
-def test_a_table_with_a_mistake_is_refused_by_row_and_column(table, rows, told):
+def test_a_table_with_a_mistake_is_refused_by_row_and_column(table, rows, parts):
     with pytest.raises(OptionError) as caught:
         read_table(table(*rows), DEFAULTS)
-    assert all(text in str(caught.value) for text in told), caught.value
+    assert all(text in str(caught.value) for text in parts), caught.value
     assert "\n" not in str(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_an_earlier_piece_takes_from_the_command_line_what_it_leaves_room_for(tm
 
 
 @pytest.mark.parametrize(
-    ("head", "line", "told"),
+    ("head", "line", "parts"),
     [
         ("lock", "rhythm", ["'from'", "rhythm"]),
         ("redraw", "99", ["'from'", "99"]),
@@ -186,10 +186,10 @@ def test_an_earlier_piece_takes_from_the_command_line_what_it_leaves_room_for(tm
         ("clip", "jobs.csv", ["'clip'", "not the clip of the manifest"]),
     ],
 )
-def test_a_row_with_an_earlier_piece_is_refused_by_row_and_column(tmp_path, piece, head, line, told):
+def test_a_row_with_an_earlier_piece_is_refused_by_row_and_column(tmp_path, piece, head, line, parts):
     with pytest.raises(OptionError) as caught:
         replayed(tmp_path, piece, head, line)
-    assert all(text in str(caught.value) for text in ["row 2", *told]), caught.value
+    assert all(text in str(caught.value) for text in ["row 2", *parts]), caught.value
 
 
 def test_a_worker_plays_an_earlier_piece_again_byte_for_byte(tmp_path, piece):
@@ -234,8 +234,8 @@ def test_a_table_of_clips_becomes_what_generate_makes_of_them(tmp_path, table):
     with (tmp_path / "out" / "summary.csv").open(newline="") as file:
         assert [(row["status"], row["folder"]) for row in csv.DictReader(file)] == [("failed", ""), ("done", "short")]
     assert "1 of 2 clips scored" in (tmp_path / "out" / "summary.html").read_text()
-    told = json.loads((tmp_path / "all.json").read_text())["clips"]
-    assert [row["status"] for row in told] == ["failed", "done"]
+    parts = json.loads((tmp_path / "all.json").read_text())["clips"]
+    assert [row["status"] for row in parts] == ["failed", "done"]
 
     alone = run("generate", clip, "-o", tmp_path / "alone", *PLAIN, "--seed", 5)
     assert alone.returncode == 0, alone.stderr
@@ -293,7 +293,7 @@ def test_the_terminate_signal_ends_a_batch_in_a_sentence(films, tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     process.terminate()
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in told
-    assert "stopped: what is finished stays" in told and "waiting" in told
+    _, parts = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in parts
+    assert "stopped: what is finished stays" in parts and "waiting" in parts
     assert (out / "summary.html").exists() and not list(out.rglob(f"{PARTIAL}*"))

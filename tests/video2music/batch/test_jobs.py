@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from video2music.batch import journal, summary
 from video2music.batch.jobs import BatchError, Job, Shard, find, plan
-from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
+from video2music.batch.journal import DONE, FAILED, WAITING, JobResult
 from video2music.errors import OptionError
 from video2music.options import Options
 
@@ -33,7 +33,7 @@ def test_a_pattern_gives_what_it_matches_and_a_file_is_taken_whatever_its_name(t
     assert [path.name for path in find([f"{tmp_path}/[1].mp4"], tmp_path / "out")] == ["[1].mp4"]
 
 
-def test_links_that_lead_nowhere_or_in_a_circle_are_clips_to_tell_of(tmp_path):
+def test_broken_and_circular_links_are_reported_as_clips(tmp_path):
     links = [tmp_path / "circle.mp4", tmp_path / "dangling.mp4"]
     for link, target in zip(links, ("circle.mp4", "nowhere.mp4"), strict=True):
         link.symlink_to(target)
@@ -88,47 +88,47 @@ def test_what_is_no_shard_is_refused(text):
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
-outcomes = st.builds(
-    Outcome,
+results = st.builds(
+    JobResult,
     status=st.sampled_from([DONE, FAILED]),
     clip=texts,
     name=texts,
-    sentence=texts,
+    error=texts,
     manifests=st.lists(texts, max_size=3).map(tuple),
-    notes=st.lists(texts, max_size=3).map(tuple),
+    warnings=st.lists(texts, max_size=3).map(tuple),
     duration_s=st.none() | st.floats(0, 1e6),
 )
 
 
-@given(outcomes)
-def test_a_line_says_what_the_outcome_was(outcome):
-    line = outcome.line()
-    assert line.count("\n") == 1 and Outcome.parse(line) == outcome
+@given(results)
+def test_a_line_round_trips_a_result(result):
+    line = result.line()
+    assert line.count("\n") == 1 and JobResult.parse(line) == result
 
 
 @settings(deadline=None)  # it waits for the disk
-@given(st.lists(outcomes, min_size=1, max_size=4), st.data())
-def test_a_journal_that_was_cut_anywhere_loses_at_most_its_last_line_and_goes_on(tmp_path_factory, told, data):
+@given(st.lists(results, min_size=1, max_size=4), st.data())
+def test_a_journal_that_was_cut_anywhere_loses_at_most_its_last_line_and_goes_on(tmp_path_factory, recorded, data):
     out = tmp_path_factory.mktemp("out")
-    with journal.opened(out, Shard()) as book:
-        for outcome in told:
-            book.add(outcome)
+    with journal.open_journal(out, Shard()) as book:
+        for result in recorded:
+            book.add(result)
     path = out / "batch.jsonl"
     whole = path.read_bytes()
     cut = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:cut])
     ends = [0]
-    for outcome in told:
-        ends.append(ends[-1] + len(outcome.line()))
+    for result in recorded:
+        ends.append(ends[-1] + len(result.line()))
     kept = sum(end - 1 <= cut for end in ends[1:])  # a line that lacks only its end says all
-    assert journal.read(out) == told[:kept]
-    with journal.opened(out, Shard()) as book:
-        book.add(told[-1])
-    assert journal.read(out) == [*told[:kept], told[-1]]
+    assert journal.read(out) == recorded[:kept]
+    with journal.open_journal(out, Shard()) as book:
+        book.add(recorded[-1])
+    assert journal.read(out) == [*recorded[:kept], recorded[-1]]
 
 
-def test_lines_that_are_none_are_skipped(tmp_path, caplog):
-    good = Outcome(DONE, "a.mp4", "a")
+def test_malformed_lines_are_skipped(tmp_path, caplog):
+    good = JobResult(DONE, "a.mp4", "a")
     strange = ["[]", "7", "null", '{"status": "done"}', json.dumps({"status": "odd", "clip": "a", "name": "a"}), "\x00"]
     (tmp_path / "batch.jsonl").write_text("\n".join(strange) + "\n" + good.line())
     assert journal.read(tmp_path) == [good]
@@ -136,13 +136,13 @@ def test_lines_that_are_none_are_skipped(tmp_path, caplog):
 
 
 SOME = (
-    Outcome(DONE, "/v/a & b.mp4", "a & b", files={"video": "a & b/é\udce9?.mp4"}, duration_s=61.0, seconds=3.5),
-    Outcome(FAILED, "/v/<script>.mp4", "x", sentence="it is <bad>, & so on"),
-    Outcome(WAITING, "/v/c.mp4", "c"),
+    JobResult(DONE, "/v/a & b.mp4", "a & b", files={"video": "a & b/é\udce9?.mp4"}, duration_s=61.0, seconds=3.5),
+    JobResult(FAILED, "/v/<script>.mp4", "x", error="it is <bad>, & so on"),
+    JobResult(WAITING, "/v/c.mp4", "c"),
 )
 
 
-def test_the_page_stands_alone_and_takes_names_as_text():
+def test_the_page_is_self_contained_and_escapes_names():
     page = summary.page(SOME)
     assert "<script" not in page and "&lt;script&gt;.mp4" in page and "it is &lt;bad&gt;, &amp; so on" in page
     assert "http" not in page.replace("http-equiv", "") and "src=" not in page
@@ -153,4 +153,4 @@ def test_the_page_stands_alone_and_takes_names_as_text():
 def test_the_table_has_a_row_for_every_clip():
     head, *rows = summary.rows(SOME)
     assert [dict(zip(head, row, strict=True))["status"] for row in rows] == [DONE, FAILED, WAITING]
-    assert summary.counted(SOME) == "1 of 3 clips scored, 1 failed, 1 waiting"
+    assert summary.count_text(SOME) == "1 of 3 clips scored, 1 failed, 1 waiting"

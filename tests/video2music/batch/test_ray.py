@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests.video2music.conftest import draw_clip
 from video2music.batch.jobs import BatchError, Job, plan
 from video2music.batch.journal import DONE, FAILED
 from video2music.batch.running import Batch
-from video2music.batch.workers import RayWorker, connect
+from video2music.batch.workers import RayWorker, actor_environment, connect
 from video2music.options import Options
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'video2music[ray]'")
@@ -38,22 +37,22 @@ def test_actors_score_and_are_replaced_when_they_are_lost(address, tmp_path):
     texts = {"a": "one", "b": "crash", "c": "fail", "d": "hang", "e": "two"}
     for name, text in texts.items():
         (tmp_path / f"{name}.mp4").write_text(text)
-    hire = partial(RayWorker, threads=1, load=composers.quick)
+    start_worker = partial(RayWorker, threads=1, load=composers.quick)
     jobs = plan(Job(clip, Options()) for clip in sorted(tmp_path.glob("*.mp4")))
-    batch = Batch(jobs, tmp_path / "out", hire=hire, workers=2, timeout_s=3)
+    batch = Batch(jobs, tmp_path / "out", start_worker=start_worker, workers=2, timeout_s=3)
     batch.run()
-    found = {Path(outcome.clip).stem: outcome for outcome in batch.outcomes}
-    assert [name for name, outcome in found.items() if outcome.status == DONE] == ["a", "e"]
-    sentences = {name: outcome.sentence for name, outcome in found.items() if outcome.status == FAILED}
-    assert "was lost" in sentences["b"] and "too sad" in sentences["c"] and "longer than 3 s" in sentences["d"]
-    assert not [sentence for sentence in sentences.values() if "\n" in sentence]
+    found = {Path(result.clip).stem: result for result in batch.results}
+    assert [name for name, result in found.items() if result.status == DONE] == ["a", "e"]
+    errors = {name: result.error for name, result in found.items() if result.status == FAILED}
+    assert "was lost" in errors["b"] and "too sad" in errors["c"] and "longer than 3 s" in errors["d"]
+    assert not [error for error in errors.values() if "\n" in error]
 
 
 def test_an_actor_that_cannot_start_ends_the_batch_in_a_sentence(address, tmp_path):
     (tmp_path / "a.mp4").write_text("one")
-    hire = partial(RayWorker, threads=1, load=composers.broken)
+    start_worker = partial(RayWorker, threads=1, load=composers.broken)
     with pytest.raises(BatchError, match="a worker cannot start"):
-        Batch(plan([Job(tmp_path / "a.mp4", Options())]), tmp_path / "out", hire=hire).run()
+        Batch(plan([Job(tmp_path / "a.mp4", Options())]), tmp_path / "out", start_worker=start_worker).run()
 
 
 def test_the_cluster_s_cores_are_counted(address):
@@ -73,12 +72,10 @@ def test_the_command_scores_on_a_cluster_what_it_scores_here(address, tmp_path):
     assert made[0] == made[1]
 
 
-def test_where_no_cluster_is_a_sentence_says_so_at_once():
+def test_where_no_cluster_is_the_error_says_so():
     with socket.socket() as free, pytest.raises(BatchError, match="there is no Ray cluster at"):
         free.bind(("127.0.0.1", 0))  # taken, and nobody listens
-        began = time.monotonic()
         connect_afresh(f"127.0.0.1:{free.getsockname()[1]}")
-    assert time.monotonic() - began < 20
 
 
 def connect_afresh(address):
@@ -86,3 +83,13 @@ def connect_afresh(address):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray, "is_initialized", lambda: False)
         return connect(address)
+
+
+def test_an_actor_gets_the_settings_of_the_run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("V2M_DEVICE", "cpu")
+    monkeypatch.setenv("V2M_WEIGHTS", "mine")
+    monkeypatch.delenv("V2M_SOUNDFONT", raising=False)
+    environment = actor_environment(3)
+    assert environment["V2M_DEVICE"] == "cpu" and environment["V2M_WEIGHTS"] == str(tmp_path / "mine")
+    assert "V2M_SOUNDFONT" not in environment and environment["OMP_NUM_THREADS"] == "3"

@@ -20,10 +20,10 @@ from tests.video2music import composers
 from tests.video2music.films import film
 from video2music.batch import journal, scoring
 from video2music.batch.jobs import BatchError, Job, Shard, plan
-from video2music.batch.journal import DONE, FAILED, WAITING, Outcome
+from video2music.batch.journal import DONE, FAILED, WAITING, JobResult
 from video2music.batch.running import Batch
 from video2music.batch.scoring import Scorer
-from video2music.batch.workers import LocalWorker, _limited
+from video2music.batch.workers import LocalWorker, thread_limit
 from video2music.errors import MediaError
 from video2music.options import Options
 
@@ -46,9 +46,9 @@ def clips(tmp_path):
 
 
 def run(found, out, **more):
-    batch = Batch(plan(Job(clip, Options()) for clip in found), out, **{"hire": QUICK, **more})
+    batch = Batch(plan(Job(clip, Options()) for clip in found), out, **{"start_worker": QUICK, **more})
     batch.run()
-    return {Path(outcome.clip).stem: outcome for outcome in batch.outcomes}
+    return {Path(result.clip).stem: result for result in batch.results}
 
 
 def lines(out):
@@ -62,7 +62,7 @@ def midi(out):
 
 def test_every_clip_gets_its_folder_and_its_line(clips, tmp_path):
     found = run(clips(a="one", b="two", c="three"), tmp_path / "out", workers=2)
-    assert {name: outcome.status for name, outcome in found.items()} == dict.fromkeys("abc", DONE)
+    assert {name: result.status for name, result in found.items()} == dict.fromkeys("abc", DONE)
     assert sorted(midi(tmp_path / "out")) == ["a/a.mid", "b/b.mid", "c/c.mid"]
     assert sorted(line["name"] for line in lines(tmp_path / "out")) == ["a", "b", "c"]
     assert not list((tmp_path / "out").rglob(f"{PARTIAL}*"))
@@ -77,45 +77,43 @@ def test_every_clip_gets_its_folder_and_its_line(clips, tmp_path):
         ("exit", "the worker that scored it ended (exit status 3)"),
     ],
 )
-def test_one_bad_clip_is_told_in_a_sentence_and_stops_none(clips, tmp_path, text, sentence):
+def test_one_bad_clip_is_reported_in_a_sentence_and_stops_none(clips, tmp_path, text, sentence):
     found = run(clips(a="one", bad=text, c="three", d="four"), tmp_path / "out")
-    assert found["bad"].status == FAILED and sentence in found["bad"].sentence
+    assert found["bad"].status == FAILED and sentence in found["bad"].error
     assert [found[name].status for name in "acd"] == [DONE] * 3
     assert Counter(line["name"] for line in lines(tmp_path / "out")) == Counter("acd") + Counter(["bad"])
 
 
-def test_the_time_left_is_told_once_there_is_something_to_go_by(clips, tmp_path):
-    told = []
-    run(clips(**{f"c{number}": f"clip {number}" for number in range(6)}), tmp_path / "out", tell=told.append)
-    assert [standing.left_s is None for standing in told] == [True, True, False, False, False, False, False]
-    assert all(0 < standing.left_s < 30 for standing in told[2:-1]) and told[-1].left_s == 0
-    assert [standing.now for standing in told] == list(range(7)) and {standing.clips for standing in told} == {6}
+def test_the_time_left_is_estimated_once_clips_are_done(clips, tmp_path):
+    states = []
+    run(clips(**{f"c{number}": f"clip {number}" for number in range(6)}), tmp_path / "out", progress=states.append)
+    assert [state.left_s is None for state in states] == [True, True, False, False, False, False, False]
+    assert all(0 < state.left_s < 30 for state in states[2:-1]) and states[-1].left_s == 0
+    assert [state.now for state in states] == list(range(7)) and {state.clips for state in states} == {6}
 
 
 def test_a_clip_that_takes_too_long_is_given_up(clips, tmp_path):
-    began = time.monotonic()
     found = run(clips(a="hang", b="two"), tmp_path / "out", timeout_s=1.5)
-    assert found["a"].status == FAILED and "took longer than 1.5 s" in found["a"].sentence
+    assert found["a"].status == FAILED and "took longer than 1.5 s" in found["a"].error
     assert found["b"].status == DONE
-    assert time.monotonic() - began < 30
 
 
 def test_a_worker_that_cannot_start_ends_the_batch_in_a_sentence(clips, tmp_path):
     with pytest.raises(BatchError, match="a worker cannot start: ImportError: no model here"):
-        run(clips(a="one"), tmp_path / "out", hire=partial(LocalWorker, threads=1, load=composers.broken))
+        run(clips(a="one"), tmp_path / "out", start_worker=partial(LocalWorker, threads=1, load=composers.broken))
 
 
-def test_a_disk_that_takes_no_more_is_told_of_and_the_worker_stays(clips, tmp_path, monkeypatch):
-    def full(place, outcome):
+def test_a_disk_that_is_full_is_reported_and_the_worker_stays(clips, tmp_path, monkeypatch):
+    def full(scratch, result):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (job,) = plan([Job(clip, Options()) for clip in clips(a="one")])
-    scorer, place = Scorer(composers.quick, 1), tmp_path / "place"
+    scorer, scratch = Scorer(composers.quick, 1), tmp_path / "scratch"
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "write_note", full)
-        outcome = scorer.compose(job, job.key(), place / "0")
-    assert outcome.status == FAILED and "make room on the disk" in outcome.sentence
-    assert scorer.compose(job, job.key(), place / "1").status == DONE
+        patch.setattr(scoring, "write_result", full)
+        result = scorer.compose(job, job.key(), scratch / "0")
+    assert result.status == FAILED and "make room on the disk" in result.error
+    assert scorer.compose(job, job.key(), scratch / "1").status == DONE
 
 
 def test_a_worker_does_not_import_the_program_that_starts_it(tmp_path):
@@ -139,7 +137,7 @@ else:
     assert done.stdout.split() == ["page.py"] and not (tmp_path / "imported").exists()
 
 
-def test_a_worker_keeps_to_its_threads_while_it_decodes_and_listens(tmp_path):
+def test_a_worker_keeps_to_its_threads_while_it_decodes_and_detects_speech(tmp_path):
     if not Path("/proc/self/task").is_dir():
         pytest.skip("needs /proc to look at threads")
     clip = film(tmp_path / "a.mp4", "mpeg4", times_ms=range(0, 4000, 40), size=(320, 240))
@@ -149,8 +147,8 @@ from pathlib import Path
 import numpy as np
 from video2music.media import clip
 from video2music.mixing import speech
-from video2music.batch.scoring import pipeline
-pipeline(1)
+from video2music.batch.scoring import load_pipeline
+load_pipeline(1)
 count = lambda: len(os.listdir("/proc/self/task"))
 before = most = count()
 for frame in clip.frames(Path({str(clip)!r})):
@@ -159,19 +157,19 @@ noise = np.random.default_rng(0).normal(size=(44100, 2)).astype(np.float32)
 speech.likelihood([0.1 * noise])
 print(most - before, count() - before)
 """
-    with _limited(1):
+    with thread_limit(1):
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["0", "0"], done.stderr
 
 
 def never(**_):
-    raise AssertionError("a worker was hired for what is settled")
+    raise AssertionError("a worker was started although every clip has a result")
 
 
-def test_what_is_settled_is_left_alone(clips, tmp_path):
+def test_what_has_a_result_is_left_alone(clips, tmp_path):
     found = clips(a="one", b="fail")
     first = run(found, tmp_path / "out")
-    assert run(found, tmp_path / "out", hire=never) == first
+    assert run(found, tmp_path / "out", start_worker=never) == first
     assert len(lines(tmp_path / "out")) == 2
 
 
@@ -180,7 +178,7 @@ def test_a_failed_clip_is_tried_again_when_asked_or_when_it_changed(clips, tmp_p
     run(found, tmp_path / "out")
     again = run(found, tmp_path / "out", retry=True)
     assert [line["name"] for line in lines(tmp_path / "out")] == ["a", "b", "a", "b"]
-    assert {outcome.status for outcome in again.values()} == {FAILED}
+    assert {result.status for result in again.values()} == {FAILED}
     mended = run(clips(a="mended"), tmp_path / "out")
     assert (mended["a"].status, mended["b"].status) == (DONE, FAILED)
     assert len(lines(tmp_path / "out")) == 5
@@ -189,9 +187,9 @@ def test_a_failed_clip_is_tried_again_when_asked_or_when_it_changed(clips, tmp_p
 def test_other_options_are_other_work(clips, tmp_path):
     (clip,) = clips(a="one")
     jobs = plan([Job(clip, Options()), Job(clip, Options(seed=1)), Job(clip, Options(seed=1))])
-    batch = Batch(jobs, tmp_path / "out", hire=QUICK)
+    batch = Batch(jobs, tmp_path / "out", start_worker=QUICK)
     batch.run()
-    assert len(jobs) == 2 and {outcome.status for outcome in batch.outcomes} == {DONE}
+    assert len(jobs) == 2 and {result.status for result in batch.results} == {DONE}
     assert len(set(midi(tmp_path / "out").values())) == 2
 
 
@@ -206,34 +204,34 @@ def test_what_was_made_and_then_removed_is_made_again(clips, tmp_path):
     assert [line["name"] for line in lines(out)] == ["a", "b", "a"]
 
 
-def test_a_folder_of_somebody_else_is_left_alone_unless_told(clips, tmp_path):
+def test_a_folder_of_another_origin_is_left_alone_without_overwrite(clips, tmp_path):
     found, out = clips(a="one"), tmp_path / "out"
     (out / "a").mkdir(parents=True)
     (out / "a" / "mine.txt").write_text("precious")
     refused = run(found, out)["a"]
-    assert refused.status == FAILED and "--overwrite" in refused.sentence
+    assert refused.status == FAILED and "--overwrite" in refused.error
     assert [path.name for path in (out / "a").iterdir()] == ["mine.txt"]
     assert run(found, out, overwrite=True)["a"].status == DONE  # not asked for --retry: nobody had begun it
     assert (out / "a" / "mine.txt").read_text() == "precious" and (out / "a" / "a.mid").exists()
     assert not list(out.rglob(f"{PARTIAL}*"))
 
 
-def test_variants_take_the_places_of_a_former_run_s_and_its_other_files_go(tmp_path):
-    out, place = tmp_path / "out", tmp_path / "place"
+def test_variants_replace_those_of_an_earlier_run_and_its_other_files_are_removed(tmp_path):
+    out, scratch = tmp_path / "out", tmp_path / "scratch"
     for number in (1, 2):
-        for folder, names in ((out, ("a.mid", "a.wav")), (place, ("a.mid", "a.flac"))):
+        for folder, names in ((out, ("a.mid", "a.wav")), (scratch, ("a.mid", "a.flac"))):
             variant = folder / "a" / f"v{number}"
             variant.mkdir(parents=True)
             for name in names:
                 (variant / name).write_text(f"{folder.name} {number}")
             (variant / "a.json").write_text(json.dumps({"files": ["a.json", *names]}))
     manifests = ("a/v1/a.json", "a/v2/a.json")
-    outcome = Outcome(DONE, str(tmp_path / "a.mp4"), "a", manifests=manifests)
+    result = JobResult(DONE, str(tmp_path / "a.mp4"), "a", manifests=manifests)
     with pytest.raises(MediaError, match="made meanwhile"):
-        scoring.publish(out, place, outcome, overwrite=False)
-    scoring.publish(out, place, outcome, overwrite=True)
+        scoring.publish(out, scratch, result, overwrite=False)
+    scoring.publish(out, scratch, result, overwrite=True)
     for number in (1, 2):
-        assert (out / "a" / f"v{number}" / "a.mid").read_text() == f"place {number}"
+        assert (out / "a" / f"v{number}" / "a.mid").read_text() == f"scratch {number}"
         assert {path.name for path in (out / "a" / f"v{number}").iterdir()} == {"a.mid", "a.flac", "a.json"}
 
 
@@ -242,10 +240,10 @@ def test_two_clips_of_one_name_or_one_content_both_have_a_folder(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.mp4").write_text(text)
     found = sorted(tmp_path.glob("*/a.mp4"))
-    batch = Batch(plan(Job(clip, Options()) for clip in found), tmp_path / "out", hire=QUICK, workers=2)
+    batch = Batch(plan(Job(clip, Options()) for clip in found), tmp_path / "out", start_worker=QUICK, workers=2)
     batch.run()
-    assert len({outcome.name for outcome in batch.outcomes}) == 3
-    assert {outcome.status for outcome in batch.outcomes} == {DONE}
+    assert len({result.name for result in batch.results}) == 3
+    assert {result.status for result in batch.results} == {DONE}
 
 
 def test_a_clip_keeps_its_folder_when_another_of_its_name_joins(clips, tmp_path):
@@ -253,17 +251,17 @@ def test_a_clip_keeps_its_folder_when_another_of_its_name_joins(clips, tmp_path)
     run(found, out)
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "a.mp4").write_text("another")
-    batch = Batch(plan(Job(clip, Options()) for clip in [*found, tmp_path / "more" / "a.mp4"]), out, hire=QUICK)
+    batch = Batch(plan(Job(clip, Options()) for clip in [*found, tmp_path / "more" / "a.mp4"]), out, start_worker=QUICK)
     batch.run()
-    assert [outcome.status for outcome in batch.outcomes] == [DONE, DONE]
+    assert [result.status for result in batch.results] == [DONE, DONE]
     assert len(lines(out)) == 2 and "a/a.mid" in midi(out)
 
 
-def test_a_clip_that_is_not_there_is_told_of_and_tried_again(clips, tmp_path):
+def test_a_clip_that_is_not_there_is_reported_and_tried_again(clips, tmp_path):
     missing = tmp_path / "in" / "later.mp4"
     found = [*clips(a="one"), missing]
     first = run(found, tmp_path / "out")
-    assert first["later"].status == FAILED and "no such file" in first["later"].sentence
+    assert first["later"].status == FAILED and "no such file" in first["later"].error
     missing.write_text("here now")
     assert run(found, tmp_path / "out")["later"].status == DONE
 
@@ -271,25 +269,25 @@ def test_a_clip_that_is_not_there_is_told_of_and_tried_again(clips, tmp_path):
 def test_what_a_worker_finished_before_its_run_was_killed_is_taken_over(clips, tmp_path):
     (clip,), out = clips(a="one"), tmp_path / "out"
     (job,) = plan([Job(clip, Options())])
-    place = scoring.of_run(out, Shard()) / "0"
-    Scorer(composers.quick, 1).compose(job, job.key(), place)  # and here the run ends: not published, not told
-    assert run([clip], out, hire=never)["a"].status == DONE
+    scratch = scoring.new_run_scratch(out, Shard()) / "0"
+    Scorer(composers.quick, 1).compose(job, job.key(), scratch)  # and here the run ends: not published, not recorded
+    assert run([clip], out, start_worker=never)["a"].status == DONE
     assert sorted(midi(out)) == ["a/a.mid"] and len(lines(out)) == 1
 
 
-def test_what_was_published_before_its_run_was_killed_is_told_once(clips, tmp_path):
+def test_what_was_published_before_its_run_was_killed_is_recorded_once(clips, tmp_path):
     (clip,), out = clips(a="one"), tmp_path / "out"
     (job,) = plan([Job(clip, Options())])
-    place = scoring.of_run(out, Shard()) / "0"
-    outcome = Scorer(composers.quick, 1).compose(job, job.key(), place)
-    scoring.publish(out, place, outcome, overwrite=False)  # and here the run ends: not told
-    assert run([clip], out, hire=never)["a"].status == DONE
+    scratch = scoring.new_run_scratch(out, Shard()) / "0"
+    result = Scorer(composers.quick, 1).compose(job, job.key(), scratch)
+    scoring.publish(out, scratch, result, overwrite=False)  # and here the run ends: not recorded
+    assert run([clip], out, start_worker=never)["a"].status == DONE
     assert len(lines(out)) == 1
 
 
-def test_a_place_without_a_note_goes(clips, tmp_path):
+def test_a_scratch_folder_without_a_result_is_removed(clips, tmp_path):
     (clip,), out = clips(a="one"), tmp_path / "out"
-    half = scoring.of_run(out, Shard()) / "0" / "a"
+    half = scoring.new_run_scratch(out, Shard()) / "0" / "a"
     half.mkdir(parents=True)
     (half / "a.mid").write_bytes(b"half")
     assert run([clip], out)["a"].status == DONE
@@ -302,12 +300,12 @@ def test_shards_share_a_folder_and_do_each_clip_once(clips, tmp_path):
         run(found, tmp_path / "out", shard=Shard(number, 3))
     assert Counter(line["clip"] for line in lines(tmp_path / "out")) == Counter(map(str, found))
     assert {path.name for path in (tmp_path / "out").glob("*.jsonl")} == {f"batch-{n}-of-3.jsonl" for n in (1, 2, 3)}
-    assert {outcome.status for outcome in run(found, tmp_path / "out", hire=never).values()} == {DONE}
+    assert {result.status for result in run(found, tmp_path / "out", start_worker=never).values()} == {DONE}
 
 
 def test_a_second_run_into_the_same_journal_is_refused(clips, tmp_path):
     found, out = clips(a="one"), tmp_path / "out"
-    with journal.opened(out, Shard()), pytest.raises(BatchError, match="another run is writing"):
+    with journal.open_journal(out, Shard()), pytest.raises(BatchError, match="another run is writing"):
         run(found, out)
 
 
@@ -324,18 +322,18 @@ def test_an_interrupted_run_ends_its_workers_and_goes_on_later(clips, tmp_path):
 
     interrupt = threading.Thread(target=press, daemon=True)
 
-    def tell(standing):
-        if standing.outcome and not interrupt.ident:  # once, although a slow machine may have more to tell by then
+    def progress(state):
+        if state.latest and not interrupt.ident:  # once, although a slow machine may report more by then
             interrupt.start()
 
-    batch = Batch(plan(Job(clip, Options()) for clip in found), out, hire=QUICK, tell=tell)
+    batch = Batch(plan(Job(clip, Options()) for clip in found), out, start_worker=QUICK, progress=progress)
     with pytest.raises(KeyboardInterrupt):
         batch.run()
     ended.set()
-    assert [outcome.status for outcome in batch.outcomes] == [DONE, WAITING, WAITING]
+    assert [result.status for result in batch.results] == [DONE, WAITING, WAITING]
     assert not list(out.rglob(f"{PARTIAL}*"))
     found[1].write_text("patient now")
-    assert {outcome.status for outcome in run(found, out).values()} == {DONE}
+    assert {result.status for result in run(found, out).values()} == {DONE}
     assert sorted(line["name"] for line in lines(out)) == ["a", "b", "c"]
 
 
@@ -376,9 +374,9 @@ def test_killed_ten_times_it_ends_as_if_nothing_had_happened(clips, tmp_path):
     assert reached == sorted(reached) and reached[0] >= 1 and reached[-1] < 60, "no kill came in the middle"
     assert begun(tmp_path / "in", out).wait(120) == 0
     assert midi(out) == midi(undisturbed) and len(midi(out)) == 53
-    told = lines(out)
-    assert Counter(line["clip"] for line in told) == Counter(map(str, found)), "a clip was lost, or told of twice"
-    assert len({line["task"] for line in told}) == len(told)
+    states = lines(out)
+    assert Counter(line["clip"] for line in states) == Counter(map(str, found)), "a clip was lost, or recorded twice"
+    assert len({line["task"] for line in states}) == len(states)
     assert not list(out.rglob(f"{PARTIAL}*"))
 
 
