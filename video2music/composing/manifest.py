@@ -15,16 +15,15 @@ from emotion.errors import UserError
 from video2music.composing.composition import Composition
 from video2music.composing.draft import LOCKS
 from video2music.errors import ManifestError, OptionError
-from video2music.options import Options
+from video2music.options import SPECS, Options
 
 log = logging.getLogger(__name__)
 
 VERSION = 2
 REPLACED = 1  # version of manifests from before a clip's own sound could be kept
-# The wishes that a locked part has had fulfilled before.
+# The options that a locked part fixes.
 KEEPS = MappingProxyType({
-    "chords": ("key", "primer", "temperature"),
-    "form": ("tempo", "beats_per_bar", "hits", "preview_s"),
+    lock: tuple(spec.name for spec in SPECS.values() if spec.kept_with == lock) for lock in LOCKS
 })  # fmt: skip
 PACKAGES = (
     "video2music",
