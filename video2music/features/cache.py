@@ -13,7 +13,7 @@ import numpy as np
 import platformdirs
 
 from emotion.checkpoint import file_sha256
-from emotion.files import failure, whole_file
+from emotion.files import failure, atomic_write
 from video2music.errors import Video2MusicError
 from video2music.values import Cut, VideoFeatures
 
@@ -55,7 +55,7 @@ def save(features: VideoFeatures, path: Path) -> None:
     arrays["format"] = np.array(FORMAT)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial, partial.open("wb") as file:
+        with atomic_write(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **arrays)
     except OSError as error:
         raise Video2MusicError(failure(error, path)) from None

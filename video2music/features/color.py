@@ -119,7 +119,11 @@ class Color:
 
     def scores(self, rows: NDArray[Any]) -> Matrix:
         """Valence and arousal of stills (T, D) in standard deviations of such predictions, shape (T, 2)."""
-        blocks = [self._predict(rows[start : start + BLOCK]) for start in range(0, len(rows), BLOCK)]
+        blocks = []
+        for start in range(0, len(rows), BLOCK):  # distances to all support vectors: an hour's would fill gigabytes
+            distances = squared_distances(self._scale.apply(rows[start : start + BLOCK]), self._support)
+            kernels = (np.exp(-gamma * distances) for gamma in self._config["gamma"])
+            blocks.append(np.stack([kernel @ self._alpha[:, axis] for axis, kernel in enumerate(kernels)], axis=1))
         return np.asarray(np.concatenate(blocks) / self._config["predicted_spread"], float)
 
     def energy(self, motion: NDArray[Any], scene_offset: NDArray[Any]) -> Matrix:
@@ -129,11 +133,6 @@ class Color:
         fitted = self._config["energy"]
         scaled = (motion_and_cut_rate(motion, scene_offset) - fitted["middle"]) / fitted["spread"]
         return np.asarray(scaled @ np.array(fitted["weights"]), float)
-
-    def _predict(self, rows: NDArray[Any]) -> Matrix:
-        distances = squared_distances(self._scale.apply(rows), self._support)
-        kernels = (np.exp(-gamma * distances) for gamma in self._config["gamma"])
-        return np.stack([kernel @ self._alpha[:, axis] for axis, kernel in enumerate(kernels)], axis=1)
 
 
 @lru_cache(maxsize=1)

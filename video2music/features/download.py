@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from emotion.files import whole_file
+from emotion.files import atomic_write
 from video2music.errors import EncoderError
 from video2music.features.encoders import EncoderSpec, Progress, RemoteWeights
 
@@ -59,7 +59,7 @@ class _WrongBytesError(Exception):
 def _fetch_one(url: str, weights: RemoteWeights, test: Test, progress: Progress) -> None:
     path = weights.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, partial.open("wb") as file:
             total = int(answer.headers.get("Content-Length") or weights.megabytes * 10**6)
             found = _copy(answer, file, total, progress)

@@ -27,7 +27,10 @@ class Scaler:
 
     def small(self, picture: "VideoFrame") -> Pixels:
         """(h, w, 3) BGR, the longer side SMALL_SIDE, always of the size that the first picture gave."""
-        width, height = self._size = self._size if all(self._size) else _small_size(picture.width, picture.height)
+        if not all(self._size):
+            scale = SMALL_SIDE / max(picture.width, picture.height)
+            self._size = max(2, round(picture.width * scale)), max(2, round(picture.height * scale))
+        width, height = self._size
         scaled = self._small.reformat(
             picture, width=width, height=height, format="bgr24", interpolation="FAST_BILINEAR"
         )
@@ -36,11 +39,6 @@ class Scaler:
     def full(self, picture: "VideoFrame") -> Pixels:
         """(H, W, 3) RGB at full size, as stored."""
         return np.asarray(self._full.reformat(picture, format="rgb24").to_ndarray(), np.uint8)
-
-
-def _small_size(width: int, height: int) -> tuple[int, int]:
-    scale = SMALL_SIDE / max(width, height)
-    return max(2, round(width * scale)), max(2, round(height * scale))
 
 
 def upright(pixels: Pixels, rotation: int) -> Pixels:

@@ -8,11 +8,11 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from emotion.affect import EMOTIONS, expected_place
+from emotion.affect import EMOTIONS, expected_point
 from emotion.runtime import make_torchvision_importable
 from video2music.errors import EncoderError
 from video2music.features import encoders
@@ -21,9 +21,6 @@ from video2music.features.embedding import EncoderOutput
 from video2music.features.encoders import EncoderSpec, Progress
 from video2music.features.pixels import Pixels
 from video2music.values import Floats
-
-if TYPE_CHECKING:
-    import torch
 
 SEMANTIC_WIDTH = 768  # of ViT-L/14; the models were trained on no other
 LOGIT_SCALES = (90.0, 110.0)  # OpenAI trained until the scale met its limit of 100; an untrained CLIP has 14.3
@@ -96,7 +93,7 @@ class Clip:
         """Emotions of each second; the affect is their expected point on the plane."""
         emotion = self._compare(embeddings, self._words)
         return EncoderOutput(
-            emotion, expected_place(emotion), embeddings.astype(np.float32) if self._semantic else None
+            emotion, expected_point(emotion), embeddings.astype(np.float32) if self._semantic else None
         )
 
     def self_test(self) -> None:
@@ -135,9 +132,14 @@ class Clip:
 
 def load(path: Path, *, semantic: bool, device: str | None = None) -> Clip:
     """Read OpenAI's TorchScript archive at `path`; nothing in it is unpickled at will. Raises EncoderError."""
+    import torch
+
     open_clip = import_open_clip()
     try:
-        model = open_clip.model.build_model_from_openai_state_dict(_state(path)).float()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated, but it is what OpenAI published
+            archive = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        model = open_clip.model.build_model_from_openai_state_dict(dict(archive.state_dict())).float()
         clip = Clip(model, semantic=semantic, device=device or "cpu")
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -149,14 +151,6 @@ def load(path: Path, *, semantic: bool, device: str | None = None) -> Clip:
             f"{path} gives embeddings {model.text_projection.shape[1]} wide, {SEMANTIC_WIDTH} are needed"
         )
     return clip
-
-
-def _state(path: Path) -> "dict[str, torch.Tensor]":
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated, but it is what OpenAI published
-        return dict(torch.jit.load(path, map_location="cpu").state_dict())  # type: ignore[no-untyped-call]
 
 
 def import_open_clip() -> Any:

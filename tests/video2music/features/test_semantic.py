@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion.affect import EMOTIONS, expected_place
+from emotion.affect import EMOTIONS, expected_point
 from video2music.errors import EncoderError
 from video2music.features import download, encoders, extract, semantic
 from video2music.features.cache import file_sha256
@@ -144,7 +144,7 @@ def test_emotions_are_the_softmax_of_the_scaled_logits_of_the_bare_words(open_cl
         cosine = torch.nn.functional.cosine_similarity(images[:, None], words[None], dim=-1)
         expected = (100 * cosine).softmax(-1).numpy()
     assert output.emotion == pytest.approx(expected, abs=1e-3)
-    assert output.affect == pytest.approx(expected_place(output.emotion), abs=1e-6)
+    assert output.affect == pytest.approx(expected_point(output.emotion), abs=1e-6)
     assert len(EMOTIONS) == output.emotion.shape[1]
 
 
