@@ -215,7 +215,7 @@ class Options:
         help="Chords to begin with, in the sounding key, such as 'Am F C G'.",
     )  # fmt: skip
     emotion: str | None = option(
-        None, group="Emotion", label="Emotion", names_from="emotion.affect:PLACES",
+        None, group="Emotion", label="Emotion", names_from="emotion.affect:VA_ANCHORS",
         replaces=("valence", "arousal", "curve"),
         help="Target emotion, or quadrant of the valence-arousal plane. Default: that of the picture.",
     )  # fmt: skip
