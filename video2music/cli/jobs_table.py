@@ -143,12 +143,12 @@ def _replayed(row: Row, values: Mapping[str, Any], given: frozenset[str]) -> "Jo
         replay = previous.replay()
     clip = _existing(row, row.folder / row.cells[CLIP] if CLIP in row.cells else replay.clip)
     with row.blaming(CLIP if CLIP in row.cells else MANIFEST):
-        replay.check(clip)
+        replay.check_clip(clip)
     # What the command line says counts only where the earlier piece leaves it open; a cell that does not is refused.
     chosen = row.values.keys() | (given & replay_scope(replay))
     with row.blaming(*row.option_columns or (MANIFEST,)):
         options = options_of_replay({**values, **row.values}, chosen, replay)
-        replay.allow(options)
+        replay.check_options(options)
         if replay.locks:
             check(options, replay.composition.style if options.style == replay.options.style else None)
     return Job(clip, options, previous=previous)

@@ -283,15 +283,13 @@ def _entropy(counts: NDArray[Any]) -> float:
     return float(-(share[share > 0] * np.log(share[share > 0])).sum())
 
 
-_GROUPS = MappingProxyType(
-    {
-        "layout": _layout,
-        "palette": _palette,
-        "character": _character,
-        "edges": lambda picture: np.concatenate([_orientations(gray) for gray in picture.grays]),
-        "texture": lambda picture: np.concatenate([_binary_patterns(gray) for gray in picture.grays]),
-    }
-)
+_GROUPS: Mapping[str, Callable[[_Picture], NDArray[Any]]] = MappingProxyType({
+    "layout": _layout,
+    "palette": _palette,
+    "character": _character,
+    "edges": lambda picture: np.concatenate([_orientations(gray) for gray in picture.grays]),
+    "texture": lambda picture: np.concatenate([_binary_patterns(gray) for gray in picture.grays]),
+})  # fmt: skip
 
 
 @cache

@@ -32,7 +32,7 @@ SEEN = watched()
 
 
 def written(kept=None, **wishes):
-    return pipeline.write(SEEN, replace(PLAIN, **wishes), kept=kept).composition
+    return pipeline.compose_piece(SEEN, replace(PLAIN, **wishes), kept=kept).composition
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def piece():
 
 def played(composition):
     """(track, start, end, pitch, velocity) of every note."""
-    score = draft.score_of(composition)
+    score = draft.arrange_score(composition)
     return {(t.name, n.start_s, n.end_s, n.pitch, n.velocity) for t in score.tracks for n in t.notes}
 
 
@@ -62,12 +62,12 @@ def test_more_intensity_is_denser_and_louder_and_leaves_the_chords_alone(piece):
 
 
 def test_instruments_play_alone_or_keep_silent():
-    everyone = {track.name for track in draft.score_of(written(style="strings")).tracks}
+    everyone = {track.name for track in draft.arrange_score(written(style="strings")).tracks}
     name = sorted(everyone)[0]
-    assert {track.name for track in draft.score_of(written(style="strings", without=(name,))).tracks} == everyone - {
+    assert {track.name for track in draft.arrange_score(written(style="strings", without=(name,))).tracks} == everyone - {
         name
     }
-    assert {track.name for track in draft.score_of(written(style="piano", only=("piano",))).tracks} == {"piano"}
+    assert {track.name for track in draft.arrange_score(written(style="piano", only=("piano",))).tracks} == {"piano"}
 
 
 def test_an_instrument_that_is_not_there_is_refused_before_the_clip_is_watched(tmp_path, clip):
@@ -79,7 +79,7 @@ def test_an_instrument_that_is_not_there_is_refused_before_the_clip_is_watched(t
 
 def test_a_section_drawn_anew_leaves_every_note_of_the_others_where_it_was(piece):
     number = 2
-    again = draft.redrawn(piece, number, SEEN, PLAIN, seed=77)
+    again = draft.redraw_section(piece, number, SEEN, PLAIN, seed=77)
     steps = piece.steps(number)
     start_s, end_s = piece.form.steps_s[steps.start], piece.form.step_ends_s[steps.stop - 1]
     before, after = played(piece), played(again)
@@ -88,32 +88,32 @@ def test_a_section_drawn_anew_leaves_every_note_of_the_others_where_it_was(piece
     inside = lambda notes: {note for note in notes if start_s + 0.1 < note[1] < end_s - 0.1}  # noqa: E731
     assert inside(before) != inside(after)
     assert again.form is piece.form and again.chords == piece.chords
-    assert again.sounding[: steps.start] == piece.chords[: steps.start]
-    assert again.sounding[steps.stop :] == piece.chords[steps.stop :]
+    assert again.final_chords[: steps.start] == piece.chords[: steps.start]
+    assert again.final_chords[steps.stop :] == piece.chords[steps.stop :]
 
 
 def test_sections_may_be_drawn_anew_one_after_the_other_and_one_twice(piece):
-    once = draft.redrawn(piece, 1, SEEN, PLAIN, seed=5)
-    twice = draft.redrawn(once, 3, SEEN, PLAIN, seed=6)
-    thrice = draft.redrawn(twice, 1, SEEN, PLAIN, seed=7)
+    once = draft.redraw_section(piece, 1, SEEN, PLAIN, seed=5)
+    twice = draft.redraw_section(once, 3, SEEN, PLAIN, seed=6)
+    thrice = draft.redraw_section(twice, 1, SEEN, PLAIN, seed=7)
     last = piece.steps(3)
-    assert thrice.sounding[last] == twice.sounding[last]
-    assert [take.section for take in thrice.takes] == [1, 3, 1]
+    assert thrice.final_chords[last] == twice.final_chords[last]
+    assert [take.section for take in thrice.redraws] == [1, 3, 1]
     end_s = piece.form.sections[0].end_s
     assert {n for n in played(thrice) if n[1] > end_s + 0.1} == {n for n in played(twice) if n[1] > end_s + 0.1}
 
 
 def test_no_key_is_struck_twice_at_once_where_a_section_was_drawn_anew(piece):
-    for track in draft.score_of(draft.redrawn(piece, 2, SEEN, PLAIN, seed=78)).tracks:
+    for track in draft.arrange_score(draft.redraw_section(piece, 2, SEEN, PLAIN, seed=78)).tracks:
         for pitch in {note.pitch for note in track.notes}:
             notes = sorted(note for note in track.notes if note.pitch == pitch)
             assert all(one.end_s <= other.start_s + 1e-9 for one, other in pairwise(notes))
 
 
 def test_a_piece_with_takes_comes_back_from_its_manifest(piece):
-    again = draft.redrawn(replace(piece, beats_per_bar=4, without=()), 2, SEEN, PLAIN, seed=3)
+    again = draft.redraw_section(replace(piece, beats_per_bar=4, without=()), 2, SEEN, PLAIN, seed=3)
     read = Composition.from_json(json.loads(json.dumps(again.to_json())))
-    assert played(read) == played(again) and read.sounding == again.sounding
+    assert played(read) == played(again) and read.final_chords == again.final_chords
 
 
 @pytest.mark.parametrize("section", [0, -1, 99])
@@ -123,7 +123,7 @@ def test_a_section_that_is_not_there_is_refused(piece, section):
 
 
 def test_locked_chords_come_in_their_key_and_the_grid_is_another(piece):
-    again = written(draft.Kept(piece, frozenset({"chords"})), seed=9, tempo=(118.0, 122.0))
+    again = written(draft.LockedParts(piece, frozenset({"chords"})), seed=9, tempo=(118.0, 122.0))
     assert again.key == piece.key and not np.array_equal(again.form.steps_s, piece.form.steps_s)
     for time_s in np.arange(0.3, 44.0, 0.7):
         step = np.searchsorted(again.form.steps_s, time_s, side="right") - 1
@@ -132,12 +132,12 @@ def test_locked_chords_come_in_their_key_and_the_grid_is_another(piece):
 
 
 def test_a_locked_form_stays_and_the_chords_are_new(piece):
-    again = written(draft.Kept(piece, frozenset({"form"})), seed=9)
+    again = written(draft.LockedParts(piece, frozenset({"form"})), seed=9)
     assert again.form is piece.form and again.chords != piece.chords
 
 
 def test_both_locked_give_the_same_chords_in_another_style(piece):
-    again = written(draft.Kept(piece, frozenset(draft.LOCKS)), seed=9, style="strings", candidates=2)
+    again = written(draft.LockedParts(piece, frozenset(draft.LOCKS)), seed=9, style="strings", candidates=2)
     assert (again.chords, again.key) == (piece.chords, piece.key)
     assert again.form.steps_s.tolist() == piece.form.steps_s.tolist() and again.style != piece.style
 
