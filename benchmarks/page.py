@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.browser.server import chromium_here, opened, serving
 from tests.browser.visitor import Visitor
 from video2music import demo
-from video2music.media.encode import encode
+from video2music.media.encode import encode_video
 
 REPEATS = 2
 CLIP_S, FPS = 10, 8
@@ -62,4 +62,4 @@ def _clip(path: Path, number: int) -> Path:
     scenes = (demo.dawn, demo.drive, demo.rain)
     each = CLIP_S * FPS // len(scenes) + 1
     times_s = [(scene, number / 10 + index / FPS) for scene in scenes for index in range(each)][: CLIP_S * FPS]
-    return encode((scene(time_s) for scene, time_s in times_s), path, fps=FPS, size=(demo.WIDTH, demo.HEIGHT))
+    return encode_video((scene(time_s) for scene, time_s in times_s), path, fps=FPS, size=(demo.WIDTH, demo.HEIGHT))

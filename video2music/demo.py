@@ -39,9 +39,9 @@ USAGE = "usage: python -m video2music.demo OUT.mp4"
 
 def draw(path: Path) -> Path:
     """Write the demo clip, an H.264 MP4 where the encoder is there; returns `path`. Raises MediaError."""
-    from video2music.media.encode import encode
+    from video2music.media.encode import encode_video
 
-    return encode(pictures(), path, fps=FPS, size=(WIDTH, HEIGHT))
+    return encode_video(pictures(), path, fps=FPS, size=(WIDTH, HEIGHT))
 
 
 def score(out: Path, *, seed: int = 0, progress: "Progress | None" = None) -> "Result":

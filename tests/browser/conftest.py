@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from tests.browser.server import Server, chromium_here, opened, serving
 from tests.browser.visitor import Visitor
 from video2music import demo
-from video2music.media.encode import encode
+from video2music.media.encode import encode_video
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def short_clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def draw(path: Path, **scenes: int) -> Path:
     """A clip of scenes from the demo with so many pictures of each, eight of them a second."""
     pictures = (getattr(demo, name)(index / 8) for name, count in scenes.items() for index in range(count))
-    return encode(pictures, path, fps=8, size=(demo.WIDTH, demo.HEIGHT))
+    return encode_video(pictures, path, fps=8, size=(demo.WIDTH, demo.HEIGHT))
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ cadence = ["bass"]
 [registers]
 bass = [36, 50]
 upper = [53, 74]
-line = [70, 88]
+melody = [70, 88]
 
 [[instruments]]
 name = "piano"
 program = 0
-voices = ["bass", "alto", "line"]
+voices = ["bass", "alto", "melody"]
 range = [21, 108]
 
 [[patterns]]
@@ -29,10 +29,10 @@ grid = 4
 bass = "X--- | x.o-"
 alto = ".x-- | ----"
 
-[[lines]]
+[[motifs]]
 name = "motif"
 grid = 2
-line = "0- 1. | 2- .."
+melody = "0- 1. | 2- .."
 
 [[instruments]]
 name = "kit"
@@ -75,7 +75,7 @@ def test_a_users_own_file_is_read_with_its_defaults(written):
     assert pattern.steps == 2
     assert [pattern.columns("bass", phase) for phase in (0, 1, 2, -1)] == ["X---", "x.o-", "X---", "x.o-"]
     assert pattern.columns("tenor", 0) == "...."
-    assert style.lines[0].steps == 4
+    assert style.motifs[0].steps == 4
 
 
 WRONG = {
@@ -92,7 +92,10 @@ WRONG = {
         "program = 0", "program = 0\npan = -2",
         r"instruments\[1\].pan must be a number from -1 to 1",
     ),
-    "room too big": ("program = 0", "program = 0\nroom = 30", r"instruments\[1\].room must be a number from 0 to 1"),
+    "reverb beyond one": (
+        "program = 0", "program = 0\nreverb_send = 30",
+        r"instruments\[1\].reverb_send must be a number from 0 to 1",
+    ),
     "energy beyond one": ("program = 0", "program = 0\nfrom_energy = 5", r"from_energy must be a number from 0 to 1"),
     "never plays": (
         "program = 0", "program = 0\nfrom_energy = 0.8\nuntil_energy = 0.2",
@@ -133,18 +136,18 @@ WRONG = {
     "program out of range": ("program = 0", "program = 128", r"instruments\[1\].program must be a whole number from 0"),
     "truth is no number": ("program = 0", "program = true", r"program must be a whole number"),
     "letters for a table": ("[registers]", "registers = 3\n[other]", r"style has the unknown key 'other'"),
-    "unknown voice": ('["bass", "alto", "line"]', '["bass", "alto", "kazoo"]', r"names the voice 'kazoo'"),
+    "unknown voice": ('["bass", "alto", "melody"]', '["bass", "alto", "kazoo"]', r"names the voice 'kazoo'"),
     "narrow range": ("range = [21, 108]", "range = [60, 65]", r"range must rise by at least 11"),
     "missing key": ("program = 0\n", "", r"instruments\[1\] lacks the key 'program'"),
     "unknown sign": ("x.o-", "x.q-", r"patterns\[1\].bass has the sign 'q'"),
-    "hold after silence": ("x.o-", "x.-o", r"a hold '-' needs a strike"),
+    "hold after silence": ("x.o-", "x.-o", r"a hold '-' needs a note"),
     "uneven rows": ('alto = ".x-- | ----"', 'alto = ".x--"', r"rows of one length"),
     "row that is no chord": ('"X--- | x.o-"', '"X--"', r"rows of one length"),
     "unknown pattern voice": ("alto = ", "flute = ", r"patterns\[1\] has the unknown key 'flute'"),
     "row nobody plays": ("alto = ", "tenor = ", r"row for tenor, but no instrument plays it"),
     "cadence nobody plays": ('cadence = ["bass"]', 'cadence = ["tenor"]', r"no instrument plays a voice of"),
     "registers that cross": ("bass = [36, 50]", "bass = [36, 60]", r"style.registers must rise"),
-    "letters in a motif": ("0- 1. | 2- ..", "x- 1. | 2- ..", r"lines\[1\].line has the sign 'x'"),
+    "letters in a motif": ("0- 1. | 2- ..", "x- 1. | 2- ..", r"motifs\[1\].melody has the sign 'x'"),
     "not TOML": ("tempo = [60, 120]", "tempo = [60, ", r"cannot be read"),
 }  # fmt: skip
 
@@ -159,7 +162,7 @@ def test_a_wrong_style_is_refused_in_one_clear_sentence(written, old, new, told)
 
 def test_defaults_of_an_instrument_are_the_middle_of_the_stage_and_the_whole_piece(written):
     piano, kit = load_style(written(SMALL)).instruments
-    assert (piano.pan, piano.room, piano.from_energy, piano.until_energy, piano.enters, piano.leaves) == (
+    assert (piano.pan, piano.reverb_send, piano.from_energy, piano.until_energy, piano.enters, piano.leaves) == (
         0,
         0.3,
         0,
@@ -171,7 +174,9 @@ def test_defaults_of_an_instrument_are_the_middle_of_the_stage_and_the_whole_pie
 
 
 def test_the_row_of_a_pad_stands_for_three_voices(written):
-    text = SMALL.replace('"line"]', '"line", "pad"]', 1).replace('bass = "X---', 'pad = "---- | x---"\nbass = "X---', 1)
+    text = SMALL.replace('"melody"]', '"melody", "pad"]', 1).replace(
+        'bass = "X---', 'pad = "---- | x---"\nbass = "X---', 1
+    )
     style = load_style(written(text + "\n[balance]\npad = -9\nkick = 3\n"))
     assert set(PAD) <= set(style.instruments[0].voices) and "pad" not in style.patterns[0].rows
     assert {style.patterns[0].rows[voice] for voice in PAD} == {"----x---"}
@@ -197,7 +202,7 @@ def test_muting_an_unknown_instrument_or_all_that_have_pitches_names_those_there
     with pytest.raises(StyleError, match=r"no instrument 'kazoo': it has piano, kit"):
         muted(style, ["piano", "kazoo"])
     for names_of_all in (["piano"], ["piano", "kit"]):
-        with pytest.raises(StyleError, match=r"nobody to play the chords: it has piano, kit"):
+        with pytest.raises(StyleError, match=r"no instrument left to play the chords: it has piano, kit"):
             muted(style, names_of_all)
 
 
@@ -207,9 +212,9 @@ def test_eight_styles_ship_and_the_ensembles_are_of_three_to_nine():
 
 
 @pytest.mark.parametrize("name", names())
-def test_drums_and_the_upper_line_are_near_the_middle_of_the_stage(name):
+def test_drums_and_melody_are_near_the_middle_of_the_stage(name):
     for instrument in load_style(name).instruments:
-        if instrument.drums or ("line" in instrument.voices and instrument.transpose == 0):
+        if instrument.drums or ("melody" in instrument.voices and instrument.transpose == 0):
             assert abs(instrument.pan) <= 0.1
 
 

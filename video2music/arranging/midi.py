@@ -1,4 +1,4 @@
-"""Score <-> .mid: a Standard MIDI File with tempo map, metre, key, markers, pedals and one track an instrument.
+"""Score <-> .mid: a Standard MIDI File with tempo map, time signatures, key, markers, pedals, a track an instrument.
 
 Times survive within half a tick, 0.6 ms at 50 beats a minute. The tempo of a MIDI file is a whole number of
 microseconds a beat; ticks are counted with the rounded tempo and from each change of it anew, so that no error adds
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion.files import failure, whole_file
+from emotion.files import atomic_write, failure
 from emotion.midi.notes import Notes
 from emotion.midi.performance import DRUM_CHANNEL, PAN, PEDAL_DOWN, SUSTAIN
 from video2music.errors import MediaError, Video2MusicError
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     import pretty_midi
 
 TICKS_PER_BEAT = 960
-_ROOM = 91  # control change: reverberation
+_REVERB_SEND = 91  # control change, "Effects 1 depth"; 40 is the default of General MIDI 2
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _SIGNATURES = {
     "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
     "minor": ("Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "Bbm", "Bm"),
 }
-_ORDER = {"note_off": 0, "note_on": 2}  # at one tick: what stops, what sets up (1), what sounds
+_ORDER = {"note_off": 0, "note_on": 2}  # at one tick: ends of notes, then all other events (1), then onsets
 
 
 def write(score: Score, path: Path) -> None:
-    """Write `score` as a .mid that appears whole or not at all; the same score gives the same bytes.
+    """Write `score` as a .mid, atomically; the same score gives the same bytes.
 
     Raises Video2MusicError for more instruments than MIDI has channels, MediaError where the file cannot be written.
     """
@@ -44,17 +44,17 @@ def write(score: Score, path: Path) -> None:
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     file.tracks.append(_conductor(score, clock))
     file.tracks += [
-        _played(track, channel, clock) for track, channel in zip(score.tracks, _channels(score), strict=True)
+        _instrument_track(track, channel, clock) for track, channel in zip(score.tracks, _channels(score), strict=True)
     ]
     try:
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             file.save(partial)
     except OSError as error:
         raise MediaError(failure(error, path, called=f"the MIDI file {path.name}")) from None
 
 
 def notes_of(score: Score) -> Notes:
-    """The notes of a score as rows, as those of its .mid would be read for a judge."""
+    """The notes of a score as a judge would read them from its .mid."""
     rows = [
         (note.start_s, note.end_s, note.pitch, note.velocity, track.program, track.drums)
         for track in score.tracks
@@ -62,7 +62,7 @@ def notes_of(score: Score) -> Notes:
     ]
     table = np.array(sorted(rows, key=lambda row: (row[0], row[2])), float).reshape(-1, 6)
     whole = table[:, 2:].astype(np.int64)
-    pedal = sorted(span for track in score.tracks for span in _held(track.pedals, score.duration_s))
+    pedal = sorted(span for track in score.tracks for span in _pedal_spans(track.pedals, score.duration_s))
     return Notes(
         table[:, 0],
         table[:, 1],
@@ -74,7 +74,7 @@ def notes_of(score: Score) -> Notes:
     )
 
 
-def _held(pedals: Iterable[Pedal], end_s: float) -> Iterator[tuple[float, float]]:
+def _pedal_spans(pedals: Iterable[Pedal], end_s: float) -> Iterator[tuple[float, float]]:
     """From when to when the pedal is down."""
     down_s = None
     for pedal in pedals:
@@ -88,7 +88,7 @@ def _held(pedals: Iterable[Pedal], end_s: float) -> Iterator[tuple[float, float]
 
 
 def read(path: Path) -> Score:
-    """The score in a .mid, its own or anyone's. Raises MediaError.
+    """The score in a .mid, written by this program or not. Raises MediaError.
 
     Instruments without notes are left out; a missing metre is taken as 4/4, a missing key as C major.
     """
@@ -97,35 +97,36 @@ def read(path: Path) -> Score:
 
     try:
         file = mido.MidiFile(path, charset="utf-8")
-        heard = pretty_midi.PrettyMIDI(str(path), charset="utf-8")  # given `file` it would turn its times into ticks
+        # Not from `file`: PrettyMIDI would overwrite its delta times with absolute ticks.
+        parsed = pretty_midi.PrettyMIDI(str(path), charset="utf-8")
     except (OSError, EOFError, ValueError, IndexError, KeyError) as error:
         raise MediaError(f"the MIDI file {path} cannot be read: {error}") from None
-    duration_s = max(heard.tick_to_time(sum(message.time for message in track)) for track in file.tracks)
+    duration_s = max(parsed.tick_to_time(sum(message.time for message in track)) for track in file.tracks)
     return Score(
-        tuple(_heard(instrument) for instrument in heard.instruments),
-        _tempi(file, heard),
-        tuple(Metre(float(change.time), change.numerator) for change in heard.time_signature_changes)
+        tuple(_track_from(instrument) for instrument in parsed.instruments),
+        _tempi(file, parsed),
+        tuple(Metre(float(change.time), change.numerator) for change in parsed.time_signature_changes)
         or (Metre(0.0, 4),),
-        _key(heard),
+        _key(parsed),
         float(duration_s),
-        tuple(Marker(float(heard.tick_to_time(tick)), message.text) for tick, message in _metas(file, "marker")),
+        tuple(Marker(float(parsed.tick_to_time(tick)), message.text) for tick, message in _metas(file, "marker")),
     )
 
 
 @dataclass(frozen=True)
 class _Clock:
-    """Ticks of seconds: from each anchor (tick, exact time of that tick, microseconds a beat) the tempo is constant."""
+    """Converts seconds to ticks; the tempo is constant from each anchor (tick, its exact time, microseconds a beat)."""
 
     anchors: tuple[tuple[int, float, int], ...]
 
     @classmethod
     def of(cls, score: Score) -> "_Clock":
         first, *others = score.tempi
-        anchors = [(0, 0.0, _tempo_us(first))]
+        anchors = [(0, 0.0, round(60e6 / first.bpm))]
         for tempo in others:
             tick, time_s, tempo_us = anchors[-1]
             ticks = round((tempo.start_s - time_s) * 1e6 / tempo_us * TICKS_PER_BEAT)
-            anchors.append((tick + ticks, time_s + ticks * tempo_us / TICKS_PER_BEAT / 1e6, _tempo_us(tempo)))
+            anchors.append((tick + ticks, time_s + ticks * tempo_us / TICKS_PER_BEAT / 1e6, round(60e6 / tempo.bpm)))
         return cls(tuple(anchors))
 
     def tick(self, time_s: float) -> int:
@@ -133,10 +134,6 @@ class _Clock:
         starts = [start_s for _, start_s, _ in self.anchors]
         tick, start_s, tempo_us = self.anchors[max(bisect_right(starts, time_s) - 1, 0)]
         return tick + round((time_s - start_s) * 1e6 / tempo_us * TICKS_PER_BEAT)
-
-
-def _tempo_us(tempo: Tempo) -> int:
-    return round(60e6 / tempo.bpm)
 
 
 def _channels(score: Score) -> list[int]:
@@ -158,15 +155,15 @@ def _conductor(score: Score, clock: _Clock) -> "mido.MidiTrack":
         events.append((clock.tick(metre.start_s), signature))
     events.append((0, Meta("key_signature", key=_SIGNATURES[score.key.mode][score.key.tonic])))
     events += [(clock.tick(marker.time_s), Meta("marker", text=marker.text)) for marker in score.markers]
-    return _track(events, clock.tick(score.duration_s))
+    return _closed_track(events, clock.tick(score.duration_s))
 
 
-def _played(track: Track, channel: int, clock: _Clock) -> "mido.MidiTrack":
+def _instrument_track(track: Track, channel: int, clock: _Clock) -> "mido.MidiTrack":
     from mido import Message, MetaMessage
 
     events = [(0, MetaMessage("track_name", name=track.name))]
     events.append((0, Message("program_change", channel=channel, program=track.program)))
-    for control, value in ((PAN, 64 + 63 * track.pan), (_ROOM, 127 * track.room)):
+    for control, value in ((PAN, 64 + 63 * track.pan), (_REVERB_SEND, 127 * track.reverb_send)):
         events.append((0, Message("control_change", channel=channel, control=control, value=round(value))))
     for pedal in track.pedals:
         change = Message("control_change", channel=channel, control=SUSTAIN, value=127 if pedal.down else 0)
@@ -176,10 +173,10 @@ def _played(track: Track, channel: int, clock: _Clock) -> "mido.MidiTrack":
         end = max(clock.tick(note.end_s), start + 1)
         events.append((start, Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)))
         events.append((end, Message("note_off", channel=channel, note=note.pitch, velocity=0)))
-    return _track(events, 0)
+    return _closed_track(events, 0)
 
 
-def _track(events: "Iterable[tuple[int, mido.Message]]", end: int) -> "mido.MidiTrack":
+def _closed_track(events: "Iterable[tuple[int, mido.Message]]", end: int) -> "mido.MidiTrack":
     """A track of events at ticks, in order, closed at `end` or at its last event."""
     import mido
 
@@ -201,28 +198,35 @@ def _metas(file: "mido.MidiFile", kind: str) -> "Iterator[tuple[int, mido.MetaMe
                 yield tick, message
 
 
-def _heard(instrument: "pretty_midi.Instrument") -> Track:
+def _track_from(instrument: "pretty_midi.Instrument") -> Track:
     played = [note for note in instrument.notes if note.end > note.start and note.velocity]
     notes = [Note(float(note.start), float(note.end), note.pitch, note.velocity) for note in played]
     pedals = [
         Pedal(float(c.time), down=c.value >= PEDAL_DOWN) for c in instrument.control_changes if c.number == SUSTAIN
     ]
     last = {change.number: change.value for change in instrument.control_changes}
-    pan, room = (last.get(PAN, 64) - 64) / 63, last.get(_ROOM, 40) / 127
+    pan, reverb_send = (last.get(PAN, 64) - 64) / 63, last.get(_REVERB_SEND, 40) / 127
     return Track(
-        instrument.name, int(instrument.program), tuple(sorted(notes)), instrument.is_drum, tuple(pedals),
-        pan=max(pan, -1.0), room=room,
-    )  # fmt: skip
+        instrument.name,
+        int(instrument.program),
+        tuple(sorted(notes)),
+        instrument.is_drum,
+        tuple(pedals),
+        pan=max(pan, -1.0),
+        reverb_send=reverb_send,
+    )
 
 
-def _tempi(file: "mido.MidiFile", heard: "pretty_midi.PrettyMIDI") -> tuple[Tempo, ...]:
-    """One for each tempo event; 120 beats a minute where there is none, as the standard has it."""
-    told = [Tempo(float(heard.tick_to_time(tick)), 60e6 / message.tempo) for tick, message in _metas(file, "set_tempo")]
-    return tuple(told) if told and not told[0].start_s else (Tempo(0.0, 120.0), *told)
+def _tempi(file: "mido.MidiFile", parsed: "pretty_midi.PrettyMIDI") -> tuple[Tempo, ...]:
+    """One for each tempo event; 120 beats a minute where there is none, as the standard says."""
+    given = [
+        Tempo(float(parsed.tick_to_time(tick)), 60e6 / message.tempo) for tick, message in _metas(file, "set_tempo")
+    ]
+    return tuple(given) if given and not given[0].start_s else (Tempo(0.0, 120.0), *given)
 
 
-def _key(heard: "pretty_midi.PrettyMIDI") -> Key:
-    if not heard.key_signature_changes:
+def _key(parsed: "pretty_midi.PrettyMIDI") -> Key:
+    if not parsed.key_signature_changes:
         return Key(0, "major")
-    mode, tonic = divmod(heard.key_signature_changes[0].key_number, 12)  # 0..11 major, 12..23 minor
+    mode, tonic = divmod(parsed.key_signature_changes[0].key_number, 12)  # 0..11 major, 12..23 minor
     return Key(tonic, MODES[mode])

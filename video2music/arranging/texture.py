@@ -1,9 +1,10 @@
-"""Texture: which figure plays when, so that as many notes sound within each second as were asked for.
+"""Texture: which accompaniment pattern plays when, so that the predicted note density is met.
 
-Density is MuVi-Sync's: the notes that sound at some time within a second, whether struck in it or held over. Averaged
-over where the second begins, a stretch of P seconds with n strikes whose notes last L seconds together has (n + L) / P:
-each note is met by every second that begins within it or up to a second before it. That sum decides between figures.
-MuVi-Sync's notes were transcribed from sound, and so instruments in unison are one note; those in octaves are two.
+Density is counted as in MuVi-Sync: the notes that sound at some time within a second, whether struck in it or held
+over. Averaged over where the second begins, a stretch of P seconds with n onsets whose notes last L seconds together
+has the density (n + L) / P, because every second that begins within a note, or up to a second before it, contains it.
+That sum decides between patterns. MuVi-Sync's notes were transcribed from audio, and so instruments in unison count as
+one note; those in octaves as two. Drums count nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video2music.arranging import accompaniment
-from video2music.arranging.grid import Grid
+from video2music.arranging.grid import Floats, Grid
 from video2music.chords import Chord
 from video2music.styles import CHORD_VOICES, HOLD, LEARNED, SILENCE, Instrument, Pattern, Style
 from video2music.values import Key
 
 Pitches = Mapping[str, int]  # by voice, for one chord
 
-SUDDEN = 4.5  # notes a second; a bar whose wanted density jumps by more is divided between two figures
-LOYALTY = 0.6  # notes a second by which another figure must fit better to take over
-FAVOUR = 0.8  # notes a second by which a section may prefer one figure to another
+# All in notes a second, chosen by listening: a smaller margin makes patterns change from bar to bar.
+DENSITY_JUMP = 4.5  # a bar within which the wanted density jumps by more is divided between two patterns
+SWITCH_MARGIN = 0.6  # by how much another pattern must fit better to replace the one that plays
+SECTION_PREFERENCE = 0.8  # at most so much a section prefers one pattern to another, at random
 PHRASE_BARS = 4
 _UNISON = MappingProxyType({
     "pulse": "bass",
@@ -35,8 +37,8 @@ _UNISON = MappingProxyType({
 })  # fmt: skip
 
 
-class Strike(NamedTuple):
-    """A note before its velocity: seconds, pitch, sign it was drawn with, voice."""
+class NoteEvent(NamedTuple):
+    """A note before it has a velocity: seconds, MIDI pitch, the sign it was written with in its pattern, its voice."""
 
     start_s: float
     end_s: float
@@ -47,7 +49,7 @@ class Strike(NamedTuple):
 
 @dataclass(frozen=True)
 class Harmony:
-    """What sounds at each of N steps: the chord, the pitch of each voice, and semitones it is moved by; and the key."""
+    """What sounds at each of N steps: chord, pitch of each voice, semitones it is shifted by; and the key."""
 
     chords: Sequence[Chord]
     pitches: Sequence[Pitches]
@@ -55,31 +57,31 @@ class Harmony:
     key: Key
 
 
-def strikes(
-    grid: Grid, figures: Sequence[Pattern | None], voice: str, pitch_of: Callable[[int, str, int | None], int | None]
-) -> Iterator[Strike]:
-    """The notes of one voice, given the figure of each step.
+def note_events(
+    grid: Grid, patterns: Sequence[Pattern | None], voice: str, pitch_of: Callable[[int, str, int | None], int | None]
+) -> Iterator[NoteEvent]:
+    """The notes of one voice, given the pattern of each step.
 
     `pitch_of(step, sign, sounding)` is the pitch for a sign, None where the voice keeps silent; `sounding` is the pitch
-    it holds, if any. A hold whose pitch moves is struck anew, softly.
+    it holds, if any. A hold whose pitch moves becomes a new note; its sign is the hold's, so it is played softly.
     """
-    start_s, pitch, drawn = 0.0, None, ""
-    for step, figure in enumerate(figures):
-        columns = grid.columns(figure, voice, step)
+    start_s, pitch, written = 0.0, None, ""
+    for step, pattern in enumerate(patterns):
+        columns = grid.columns(pattern, voice, step)
         times = np.linspace(grid.starts_s[step], grid.ends_s[step], len(columns), endpoint=False)
         for time_s, sign in zip(times.tolist(), columns, strict=True):
             wanted = None if sign == SILENCE else pitch_of(step, sign, pitch)
             if sign == HOLD and wanted == pitch:
                 continue
             if pitch is not None:
-                yield Strike(start_s, time_s, pitch, drawn, voice)
-            start_s, pitch, drawn = time_s, wanted, sign
+                yield NoteEvent(start_s, time_s, pitch, written, voice)
+            start_s, pitch, written = time_s, wanted, sign
     if pitch is not None:
-        yield Strike(start_s, float(grid.ends_s[len(figures) - 1]), pitch, drawn, voice)
+        yield NoteEvent(start_s, float(grid.ends_s[len(patterns) - 1]), pitch, written, voice)
 
 
-def sounding(grid: Grid, notes: Sequence[Strike]) -> NDArray[np.float64]:
-    """(N,) density that notes give each step: strikes within it, plus seconds of sound within it, over its length."""
+def event_density(grid: Grid, notes: Sequence[NoteEvent]) -> Floats:
+    """(N,) density that notes give each step: onsets within it, plus seconds of sound within it, over its length."""
     total = np.zeros(len(grid))
     for note in notes:
         first = int(np.searchsorted(grid.starts_s, note.start_s + 1e-6)) - 1
@@ -91,91 +93,92 @@ def sounding(grid: Grid, notes: Sequence[Strike]) -> NDArray[np.float64]:
     return total / (grid.ends_s - grid.starts_s)
 
 
-def densities(
-    grid: Grid, style: Style, pitches: Sequence[Pitches], length: NDArray[np.float64] | float = 1.0
-) -> NDArray[np.float64]:
-    """(P, N) density of each of the style's figures at each step, played by those of the grid's bands.
+def pattern_densities(grid: Grid, style: Style, pitches: Sequence[Pitches], length: Floats | float = 1.0) -> Floats:
+    """(P, N) density of each of the style's patterns at each step, played by the grid's players.
 
-    `length` (N,) is the share of their written length that notes are held. Drums count nothing.
+    `length` (N,) is the share of their written length that notes are held.
     """
     out = np.zeros((len(style.patterns), len(grid)))
     lengths = grid.ends_s - grid.starts_s
     share = np.broadcast_to(length, lengths.shape)
-    there = {voice: np.array([voice in held for held in pitches]) for voice in CHORD_VOICES}
+    present = {voice: np.array([voice in held for held in pitches]) for voice in CHORD_VOICES}
     stays = {
         voice: np.array([False] + [a.get(voice) == b.get(voice) for a, b in pairwise(pitches)])
         for voice in CHORD_VOICES
     }
-    for band in dict.fromkeys(grid.bands):
-        at = np.flatnonzero(np.array([one == band for one in grid.bands])[grid.part])
+    for players in dict.fromkeys(grid.players):
+        at = np.flatnonzero(np.array([one == players for one in grid.players])[grid.part])
         for row, pattern in zip(out, style.patterns, strict=True):
-            for voices in _unisons(band, pattern):
-                struck, sounds, tied = _counts(pattern, voices)[grid.phase[at] % pattern.steps].T
-                known, kept = there[voices[0]][at], stays[voices[0]][at]
-                row[at] += known * ((struck - tied * kept) / lengths[at] + sounds * share[at])
+            for voices in _unisons(players, pattern):
+                onsets, sounds, tied = _counts(pattern, voices)[grid.phase[at] % pattern.steps].T
+                here, stay = present[voices[0]][at], stays[voices[0]][at]
+                # A hold at the start of a chord is an onset only where its pitch moves.
+                row[at] += here * ((onsets - tied * stay) / lengths[at] + sounds * share[at])
     return out
 
 
-def _unisons(band: Sequence[Instrument], pattern: Pattern) -> list[list[str]]:
-    """The pattern's rows that a band plays, those together that sound at one pitch."""
+def _unisons(players: Sequence[Instrument], pattern: Pattern) -> list[list[str]]:
+    """The pattern's rows that are played, those together that sound at one pitch."""
     found: dict[tuple[str, int], list[str]] = {}
     for voice in pattern.rows:
-        for transpose in {player.transpose for player in band if voice in player.voices}:
+        for transpose in {player.transpose for player in players if voice in player.voices}:
             found.setdefault((_UNISON.get(voice, voice), transpose), []).append(voice)
     return list(found.values())
 
 
-def _counts(pattern: Pattern, voices: Sequence[str]) -> NDArray[np.float64]:
-    """(steps, 3) what `_count` says of each chord of some rows in unison."""
-    return np.array([_count(_merged([pattern.columns(v, phase) for v in voices])) for phase in range(pattern.steps)])
+def _counts(pattern: Pattern, voices: Sequence[str]) -> Floats:
+    """(steps, 3) of some rows in unison, for each chord: onsets if the harmony moves, share of the time with sound, and
+    1 if one of the onsets is a tie where the harmony stays.
+    """
+    counts = []
+    for phase in range(pattern.steps):
+        columns = _merged([pattern.columns(voice, phase) for voice in voices])
+        tied = int(columns[0] == HOLD)
+        onsets = sum(sign not in HOLD + SILENCE for sign in columns) + tied
+        counts.append((onsets, 1 - columns.count(SILENCE) / len(columns), tied))
+    return np.array(counts)
 
 
 def _merged(rows: Sequence[str]) -> str:
-    """What is heard of rows in unison: every strike, and else a hold where anyone holds."""
+    """What sounds of rows in unison: every onset, and else a hold where one of them holds."""
     if len(rows) == 1:
         return rows[0]
     together = (set(signs) for signs in zip(*rows, strict=True))
     return "".join("x" if signs - {HOLD, SILENCE} else HOLD if HOLD in signs else SILENCE for signs in together)
 
 
-def _count(columns: str) -> tuple[int, float, int]:
-    """Strikes if the harmony moves, share of the time with sound, and whether one strike is a tie where it stays."""
-    tied = int(columns[0] == HOLD)
-    return sum(sign not in HOLD + SILENCE for sign in columns) + tied, 1 - columns.count(SILENCE) / len(columns), tied
-
-
-def choose(
+def choose_patterns(
     grid: Grid,
     style: Style,
     pitches: Sequence[Pitches],
-    wanted: NDArray[np.float64],
+    wanted: Floats,
     rng: np.random.Generator,
     *,
-    length: NDArray[np.float64] | float = 1.0,
+    length: Floats | float = 1.0,
 ) -> list[Pattern]:
-    """The figure of each step: the one whose density comes nearest to `wanted` (N,), kept for a bar at least.
+    """The pattern of each step: the one whose density comes nearest to `wanted` (N,), kept for a bar at least.
 
-    A bar is divided where the wanted density jumps. Each section leans a little to figures of its own. A style whose
-    figures are learned has them drawn, and these where the density leaves what was learned.
+    A bar is divided where the wanted density jumps. Each section has a slight, random preference for some patterns. In
+    a style with learned accompaniment these patterns play only where the density is outside the learned range.
     """
-    offered = densities(grid, style, pitches, length)
-    favour = rng.uniform(0, FAVOUR, (int(grid.section[-1]) + 1, len(style.patterns)))
+    offered = pattern_densities(grid, style, pitches, length)
+    preference = rng.uniform(0, SECTION_PREFERENCE, (int(grid.section[-1]) + 1, len(style.patterns)))
     chosen: list[int] = []
-    for run in _runs(grid.bar, wanted):
-        error = np.abs(offered[:, run].mean(1) - wanted[run].mean()) + favour[grid.section[run.start]]
+    for run in _steady_runs(grid.bar, wanted):
+        error = np.abs(offered[:, run].mean(1) - wanted[run].mean()) + preference[grid.section[run.start]]
         if chosen:
-            error[chosen[-1]] -= LOYALTY
+            error[chosen[-1]] -= SWITCH_MARGIN
         chosen += [int(error.argmin())] * (run.stop - run.start)
-    tables = [style.patterns[index] for index in chosen]
-    if style.figures == LEARNED:
-        return accompaniment.choose(grid, pitches, wanted, tables, rng, length=length)
-    return tables
+    patterns = [style.patterns[index] for index in chosen]
+    if style.accompaniment == LEARNED:
+        return accompaniment.choose_patterns(grid, pitches, wanted, patterns, rng, length=length)
+    return patterns
 
 
-def _runs(bar: NDArray[np.int64], wanted: NDArray[np.float64]) -> Iterator[slice]:
-    """Stretches of steps within one bar over which the wanted density does not jump."""
+def _steady_runs(bar: NDArray[np.int64], wanted: Floats) -> Iterator[slice]:
+    """Runs of steps within one bar over which the wanted density does not jump."""
     first = 0
     for step in range(1, len(bar) + 1):
-        if step == len(bar) or bar[step] != bar[first] or abs(wanted[step] - wanted[first:step].mean()) > SUDDEN:
+        if step == len(bar) or bar[step] != bar[first] or abs(wanted[step] - wanted[first:step].mean()) > DENSITY_JUMP:
             yield slice(first, step)
             first = step

@@ -1,8 +1,9 @@
 """Voice leading: four voices that hold every pitch class of each chord and move as little as they can.
 
-Both lines are shortest paths (Viterbi) through all voicings that fit the registers, so the whole movement is the least
-possible, not only the next step's. The costs follow four-part writing: common tones stay, inner voices step, no
-parallel fifths or octaves, no leap of all voices in one direction.
+The bass, and then the three voices above it, are shortest paths (Viterbi) through all voicings that fit the registers,
+so the movement over the whole piece is the least possible, not only the next step's. The costs follow four-part
+writing: common tones stay, inner voices step, no parallel fifths or octaves, no leap of all voices in one direction.
+All costs are in semitones of movement that they outweigh.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +24,23 @@ WIDEST_GAP = 9  # between two neighbours among them
 NO_INVERSION = frozenset({"dim", "sus4", "sus2", "aug", "dim7", "hdim7", "maj6", "min6"})  # the bass stays on the root
 THIRD_IN_BASS = 3.0  # semitones of movement that the bass must save to leave the root
 LEAP = 5  # semitones; what goes beyond counts twice
-PARALLEL = 4.0  # costs of two voices that go from fifth to fifth or octave to octave
+PARALLEL = 4.0  # cost of two voices that go from fifth to fifth or octave to octave
 SAME_WAY = 1000.0  # cost of all four voices leaping in one direction: never, where there is any other way
 CLUSTER = 2.0  # cost of a semitone between neighbours
 DRIFT = 0.15  # per semitone between the middle of the voices and the middle of the register
 _PAIRS = tuple(combinations(range(4), 2))
 _SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 _RAISED = (4, 7, 8, 11)  # semitones above a root of the key: foreign tones there are sharpened, the others flattened
+
+
+def carried_through(chords: Sequence[Chord], default: Chord) -> list[Chord]:
+    """The chords with each N replaced by the one before it; at the start by the first chord, else by `default`."""
+    sounding = next((chord for chord in chords if chord.root is not None), default)
+    harmony = []
+    for chord in chords:
+        sounding = sounding if chord.root is None else chord
+        harmony.append(sounding)
+    return harmony
 
 
 @lru_cache(maxsize=4096)
@@ -65,24 +76,21 @@ def voice(
     places = [place for place, chord in enumerate(chords) if chord.root is not None]
     sounding = [chords[place] for place in places]
     moved = [shifts[place] if shifts else 0 for place in places]
-    basses = _bass_line(sounding, [_moved(bass, by) for by in moved], inversions)
+    basses = _bass_line(sounding, [(bass[0] + by, bass[1] + by) for by in moved], inversions)
+    uppers = [(upper[0] + by, upper[1] + by) for by in moved]
     voiced: list[Voicing] = [()] * len(chords)
-    uppers = [_moved(upper, by) for by in moved]
     for place, pitches in zip(places, _upper_voices(sounding, basses, uppers), strict=True):
         voiced[place] = pitches
     return voiced
 
 
-def _moved(register: Span, semitones: int) -> Span:
-    return register[0] + semitones, register[1] + semitones
-
-
 def _bass_line(chords: Sequence[Chord], registers: Sequence[Span], inversions: bool) -> list[int]:
+    """The cheapest bass. The first chord and the last two, the cadence, keep their roots in it."""
     layers, costs = [], []
     for place, (chord, register) in enumerate(zip(chords, registers, strict=True)):
         free = inversions and 0 < place < len(chords) - 2 and chord.quality not in NO_INVERSION
         classes = chord.pitch_classes[: 2 if free else 1]
-        pitches = np.array([pitch for degree in classes for pitch in _of_class(degree, register)])
+        pitches = np.array([pitch for pitch_class in classes for pitch in _of_class(pitch_class, register)])
         inverted = pitches % 12 != classes[0]
         layers.append(pitches)
         costs.append(THIRD_IN_BASS * inverted + DRIFT * np.abs(pitches - sum(register) / 2))
@@ -98,14 +106,14 @@ def _of_class(pitch_class: int, register: Span) -> Iterator[int]:
 def _leaping(moves: NDArray[np.int64]) -> NDArray[np.float64]:
     """Semitones of movement, those beyond LEAP twice."""
     size = np.abs(moves)
-    return size + np.maximum(size - LEAP, 0.0)
+    return np.asarray(size + np.maximum(size - LEAP, 0.0), float)
 
 
 def _upper_voices(chords: Sequence[Chord], basses: Sequence[int], registers: Sequence[Span]) -> list[Voicing]:
     keys = list(zip(chords, basses, registers, strict=True))
     layers = [_voicings(*key) for key in keys]
-    costs = [_standing_cost(*key) for key in keys]
-    path = _shortest(costs, lambda place: _moving_cost(keys[place - 1], keys[place]))
+    costs = [_vertical_cost(*key) for key in keys]
+    path = _shortest(costs, lambda place: _transition_cost(keys[place - 1], keys[place]))
     return [tuple(map(int, layer[index])) for layer, index in zip(layers, path, strict=True)]
 
 
@@ -115,6 +123,7 @@ def _voicings(chord: Chord, bass: int, register: Span) -> NDArray[np.int64]:
     root, third, *rest = chord.pitch_classes
     upper = [c for c in chord.pitch_classes if c != bass % 12] if len(rest) == 2 else [root, third, *rest]
     wanted = [sorted(upper)]
+    # A triad over its third: the doubled note is the root or the fifth, never the third.
     if bass % 12 == third:
         wanted = [sorted([root, root, rest[0]]), sorted([root, rest[0], rest[0]])] if len(rest) == 1 else wanted
     pool = sorted(p for c in set(chord.pitch_classes) for p in _of_class(c, register) if p > bass)
@@ -129,15 +138,15 @@ def _voicings(chord: Chord, bass: int, register: Span) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=4096)
-def _standing_cost(chord: Chord, bass: int, register: Span) -> NDArray[np.float64]:
+def _vertical_cost(chord: Chord, bass: int, register: Span) -> NDArray[np.float64]:
     """(A,) what a voicing costs by itself: clusters and distance from the middle of the register."""
     upper = _voicings(chord, bass, register)[:, 1:]
     clusters = (np.diff(upper, axis=1) == 1).sum(1)
-    return CLUSTER * clusters + DRIFT * np.abs(upper.mean(1) - sum(register) / 2)
+    return np.asarray(CLUSTER * clusters + DRIFT * np.abs(upper.mean(1) - sum(register) / 2), float)
 
 
 @lru_cache(maxsize=4096)
-def _moving_cost(before: tuple[Chord, int, Span], after: tuple[Chord, int, Span]) -> NDArray[np.float64]:
+def _transition_cost(before: tuple[Chord, int, Span], after: tuple[Chord, int, Span]) -> NDArray[np.float64]:
     """(A, B) what it costs to go from each voicing of one chord to each of the next."""
     old, new = _voicings(*before)[:, None, :], _voicings(*after)[None, :, :]
     moves = new - old
@@ -148,7 +157,7 @@ def _moving_cost(before: tuple[Chord, int, Span], after: tuple[Chord, int, Span]
         together = kept & (moves[..., low] != 0) & (moves[..., high] != 0)
         cost += PARALLEL * (together & ((interval == 0) | (interval == 7)))
     leaps = moves * (np.abs(moves) > 2)
-    return cost + SAME_WAY * ((leaps > 0).all(2) | (leaps < 0).all(2))
+    return np.asarray(cost + SAME_WAY * ((leaps > 0).all(2) | (leaps < 0).all(2)), float)
 
 
 def _shortest(costs: Sequence[NDArray[np.float64]], step_cost: Callable[[int], NDArray[np.float64]]) -> list[int]:

@@ -1,7 +1,7 @@
-"""The door to PyAV, reading: what a clip is (`probe`) and its pictures in one decode pass (`frames`).
+"""Reading clips through PyAV: their properties (`probe`) and their frames in one decode pass (`frames`).
 
-Its sound is next door in `video2music.media.soundtrack`, muxing in `video2music.media.mux`. Every failure is a MediaError: one
-plain sentence that names the file.
+`media.soundtrack` reads the audio, `media.mux` writes scored clips, `media.encode` new files. Every failure is a
+MediaError: one plain sentence that names the file.
 """
 
 import logging
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -26,29 +26,34 @@ from video2music.errors import MediaError
 
 log = logging.getLogger(__name__)
 
-# What counts as a video among the files of a folder. A file that is named itself may be called anything.
+if TYPE_CHECKING:
+    AnyPacket = Packet[Any]
+else:
+    AnyPacket = Packet  # PyAV's class has its type parameter in the stubs only
+
+# The suffixes of videos in a folder. A file that is given by itself may have any name.
 VIDEO_NAMES = frozenset({
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
     ".ogv", ".mxf", ".gif",
 })  # fmt: skip
 DEFAULT_FPS = 25.0
 LONGEST_S = 6 * 3600.0  # of a clip; a WAV counts its bytes in 32 bits, which is 6.7 hours of music
-NEW_TIMELINE_S = 1.0  # a step back further than this starts the clock anew; a smaller one is a frame out of place
+NEW_TIMELINE_S = 1.0  # a step back further than this is a reset of the clock; a smaller one is a frame out of order
 
-# Files that FFmpeg opens, but that are no video: pictures, text drawn as terminal art, lists that name other files.
+# Files that FFmpeg opens, but that are no video: images, text drawn as terminal art, lists that name other files.
 _NO_VIDEO = frozenset({"image2", "tty", "concat", "hls", "applehttp", "dash", "sdp", "ffmetadata"})
 _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"RIFF"), (0, b"OggS"), (0, b"FLV"))
 
-_decoder_threads = 0
+_decoder_threads = 0  # see `set_decoder_threads`
 
 _MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")  # as in 00:00:07.800000000
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What the container says about a clip.
+    """The properties of a clip as its container states them.
 
-    duration_s     length of the picture in seconds, None where the file does not say (then `frames` tells)
+    duration_s     length of the video stream in seconds, None where the file does not say (then decode `frames`)
     width, height  pixels of the upright picture
     rotation       0, 90, 180 or 270: degrees clockwise that a decoded frame must be turned to stand upright
     fps            mean frames a second
@@ -67,7 +72,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A decoded picture, as stored (not turned), shown from time_s to end_s; the clip's first frame is at 0."""
+    """A decoded frame, as stored (not rotated), shown from time_s to end_s; the clip's first frame is at 0."""
 
     time_s: float
     end_s: float
@@ -75,14 +80,16 @@ class Frame:
 
 
 def probe(path: Path) -> Clip:
-    """Read the header and the first picture of a clip. Raises MediaError, also when it says to be over LONGEST_S."""
+    """Read the header and the first frame of a clip. Raises MediaError, also for a stated length over LONGEST_S."""
     with open_clip(path) as container:
         stream = picture_stream(container, path)
         duration_s = _duration(container, stream)
-        if duration_s is not None and stream.start_time is not None:  # without a clock the length is FFmpeg's guess
+        if (
+            duration_s is not None and stream.start_time is not None
+        ):  # without a clock the length is a guess of FFmpeg's
             _bounded(duration_s, path)
         picture = first_picture(container, path)
-        rotation = turn(picture)
+        rotation = rotation_of(picture)
         width, height = picture.width, picture.height
         return Clip(
             path=path,
@@ -97,16 +104,16 @@ def probe(path: Path) -> Clip:
 
 
 def set_decoder_threads(count: int) -> None:
-    """Have every later `frames` of this process decode on so many threads; 0, as it comes, is one for each core."""
+    """Set the number of threads of every later `frames` of this process; 0, the default, is one for each core."""
     global _decoder_threads
     _decoder_threads = count
 
 
 def frames(path: Path) -> Iterator[Frame]:
-    """Decode a clip once, in order of time, holding two pictures at most.
+    """Decode a clip once, in order of time, holding two frames at most.
 
-    Times rise strictly whatever the file's own say; damaged packets are skipped with a warning. Raises MediaError when
-    no picture at all can be decoded, and at a picture shown beyond LONGEST_S, which a damaged time stamp may ask for.
+    Times rise strictly whatever the file's time stamps; damaged packets are skipped with a warning. Raises MediaError
+    when no frame at all can be decoded, and at a frame beyond LONGEST_S, which a damaged time stamp may give.
     """
     with open_clip(path) as container:
         stream = picture_stream(container, path)
@@ -115,26 +122,27 @@ def frames(path: Path) -> Iterator[Frame]:
         clock = _Clock(step)
         waiting: tuple[float, VideoFrame] | None = None
         for picture in _pictures(container, stream, path):
-            time_s = _bounded(clock.place(picture.time), path)
+            time_s = _bounded(clock.time_of(picture.time), path)
             if waiting is not None:
                 yield Frame(waiting[0], time_s, waiting[1])
             waiting = time_s, picture
         if waiting is None:
             raise _nothing_decodes(path)
-        end_s = waiting[0] + (_shown_for(waiting[1]) or step)
-        yield Frame(waiting[0], _bounded(end_s, path), waiting[1])
+        time_s, last = waiting
+        shown_s = float(last.duration * last.time_base) if last.duration and last.time_base else step
+        yield Frame(time_s, _bounded(time_s + shown_s, path), last)
 
 
 class _Clock:
-    """Places frames on one rising timeline that starts at 0."""
+    """Maps time stamps to one rising timeline that starts at 0."""
 
     def __init__(self, step: float) -> None:
         self._step = step
         self._shift = 0.0
         self._last: float | None = None
 
-    def place(self, stamp: float | None) -> float:
-        """Seconds for a frame stamped `stamp` by the file, None if it carries no time."""
+    def time_of(self, stamp: float | None) -> float:
+        """The time in seconds of a frame with the time stamp `stamp`, None if it has none."""
         if self._last is None:
             self._shift = -(stamp or 0.0)
             self._last = 0.0
@@ -150,10 +158,10 @@ class _Clock:
 
 def open_clip(path: Path) -> InputContainer:
     """Open a file for reading; the caller closes it. Raises MediaError."""
-    _refuse_no_file(path)
+    _check_file(path)
     try:
-        # The white list keeps a playlist in disguise from the network; metadata in other encodings than UTF-8 must come
-        # back as the bytes they were.
+        # The whitelist keeps a playlist in disguise from the network; metadata in other encodings than UTF-8 must be
+        # written again as the bytes they were.
         container = av.open(
             url(path), container_options={"protocol_whitelist": "file"}, metadata_errors="surrogateescape"
         )
@@ -167,21 +175,21 @@ def open_clip(path: Path) -> InputContainer:
 
 
 def url(path: Path) -> str:
-    """How FFmpeg is told a file's name without reading a protocol, an option or a pattern into it."""
+    """A file's name for FFmpeg, which would otherwise read a protocol, an option or a pattern into some names."""
     return f"file:{path.absolute()}"
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first moving picture of a file; a cover image of a song is none. Raises MediaError."""
+    """The first video stream of a file; the cover image of a song is none. Raises MediaError."""
     for stream in container.streams.video:
         if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
             if stream.codec_context is None:
                 raise MediaError(
-                    f"{path} holds a picture in a codec that this FFmpeg cannot decode: convert it to H.264"
+                    f"the video stream of {path} is in a codec that this FFmpeg cannot decode: convert it to H.264"
                 )
             return stream
     if container.streams.audio:
-        raise MediaError(f"{path} has sound but no picture: give a file with a video stream")
+        raise MediaError(f"{path} has audio but no video stream: give a video file")
     raise MediaError(f"{path} has no video stream: give a video file such as .mp4, .mov or .webm")
 
 
@@ -190,31 +198,31 @@ def frame_rate(stream: VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or stream.base_rate or DEFAULT_FPS)
 
 
-def turn(picture: VideoFrame) -> int:
-    """Degrees clockwise, 0, 90, 180 or 270, that stand a decoded frame upright; FFmpeg counts counter-clockwise."""
+def rotation_of(picture: VideoFrame) -> int:
+    """Degrees clockwise, 0, 90, 180 or 270, by which to rotate a decoded frame; FFmpeg counts counter-clockwise."""
     return round(-picture.rotation / 90) * 90 % 360
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """`emotion.files.whole_file`, where an error of the disk or of FFmpeg becomes a MediaError."""
+def atomic_write(path: Path) -> Iterator[Path]:
+    """`emotion.files.atomic_write`, but an error of the disk or of FFmpeg becomes a MediaError."""
     try:
-        with files.whole_file(path) as partial:
+        with files.atomic_write(path) as partial:
             yield partial
     except (OSError, av.FFmpegError) as error:
         raise MediaError(files.failure(error, path, called=path.name)) from None
 
 
 def first_picture(container: InputContainer, path: Path) -> VideoFrame:
-    """The first picture of a clip that can be decoded. Raises MediaError when there is none."""
+    """The first frame of a clip that can be decoded. Raises MediaError if there is none."""
     picture = next(_pictures(container, picture_stream(container, path), path), None)
     if picture is None:
         raise _nothing_decodes(path)
     return picture
 
 
-def packets(container: InputContainer, streams: Iterable[Stream], path: Path) -> Iterator[Packet]:
-    """Packets of some streams as they come, up to where the file is damaged; the last, one a stream, are empty."""
+def packets(container: InputContainer, streams: Iterable[Stream], path: Path) -> Iterator[AnyPacket]:
+    """Packets of some streams in file order, up to where the file is damaged; the last, one a stream, are empty."""
     try:
         yield from container.demux(*streams)
     except av.FFmpegError as error:
@@ -222,14 +230,13 @@ def packets(container: InputContainer, streams: Iterable[Stream], path: Path) ->
 
 
 def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Every picture that can be decoded."""
     return cast(Iterator[VideoFrame], decoded(container, stream, path))
 
 
 def decoded(container: InputContainer, stream: VideoStream | AudioStream, path: Path) -> Iterator[Any]:
-    """Every frame of a stream that can be decoded; how many packets could not is logged at the end."""
+    """Every frame of a stream that can be decoded; the number of damaged packets is logged at the end."""
     damaged = 0
-    for packet in chain(packets(container, [stream], path), [None]):  # None: the decoder hands out what it holds
+    for packet in chain(packets(container, [stream], path), [None]):  # None flushes the decoder
         try:
             found = stream.decode(packet)
         except EOFError:  # flushed already
@@ -244,12 +251,12 @@ def decoded(container: InputContainer, stream: VideoStream | AudioStream, path: 
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    """Length of the picture; only where that is not told, of the file, which its sound may make longer."""
+    """Length of the video stream; only where that is not stated, of the file, whose audio may be longer."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    told = _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
-    if told:
-        hours, minutes, seconds = map(float, told.groups())
+    stated = _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if stated:
+        hours, minutes, seconds = map(float, stated.groups())
         return 3600 * hours + 60 * minutes + seconds
     return container.duration / av.time_base if container.duration else None
 
@@ -258,17 +265,14 @@ def _bounded(time_s: float, path: Path) -> float:
     """`time_s` itself. Raises MediaError beyond LONGEST_S."""
     if time_s > LONGEST_S:
         raise MediaError(
-            f"{path} lasts {time_s / 3600:.1f} hours by its own clock, and {LONGEST_S / 3600:.0f} hours is the most: "
-            "cut it into parts, or copy it anew if its clock is wrong"
+            f"{path} lasts {time_s / 3600:.1f} hours by its time stamps, the limit is {LONGEST_S / 3600:.0f} hours: "
+            "cut it into parts, or remux it if its time stamps are wrong"
         )
     return time_s
 
 
-def _shown_for(picture: VideoFrame) -> float:
-    return float(picture.duration * picture.time_base) if picture.duration and picture.time_base else 0.0
-
-
-def _refuse_no_file(path: Path) -> None:
+def _check_file(path: Path) -> None:
+    """Raise MediaError unless it is a file that can be opened and is not empty."""
     try:
         if path.is_dir():
             raise MediaError(f"{path} is a folder: give the video file itself")
@@ -292,4 +296,4 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 
 
 def _nothing_decodes(path: Path) -> MediaError:
-    return MediaError(f"no picture of {path} can be decoded: the file is damaged, copy or record it again")
+    return MediaError(f"no frame of {path} can be decoded: the file is damaged, copy or record it again")

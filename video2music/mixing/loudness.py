@@ -1,8 +1,12 @@
-"""How loud sound is: loudness as ITU-R BS.1770-5 defines it, in LUFS, and true peaks, in dBTP, both block by block.
+"""Loudness by ITU-R BS.1770-5, in LUFS, and true peaks, in dBTP, measured block by block.
 
-The weighting filters of the recommendation are given for 48 kHz; here they are made anew for 44.1 kHz from the analog
-filters behind them, a shelf of 4 dB above 1.7 kHz and a high-pass at 38 Hz (see also EBU Tech 3341). A true peak is
-the highest sample after oversampling four times (Annex 2 of the recommendation).
+The recommendation gives the coefficients of its weighting filters for 48 kHz; here they are derived for 44.1 kHz from
+the analog filters behind them, a shelf of 4 dB above 1.7 kHz and a high-pass at 38 Hz (see also EBU Tech 3341). A true
+peak is the highest sample after four times oversampling (Annex 2 of the recommendation).
+
+Why not FFmpeg's `ebur128`, which PyAV has: it gives loudness and peaks once in 100 ms, while ducking and limiting need
+the energy of each 10 ms and the true peaks of each 3.3 ms, from which the loudness after any gain is computed without
+reading the samples again. The tests compare the two.
 """
 
 import math
@@ -15,10 +19,10 @@ from numpy.typing import NDArray
 
 from emotion.midi.synthesis import SAMPLE_RATE, Samples
 
-STEP = 441  # frames, 10 ms: loudness is kept in rows of this length
-SPAN = 147  # frames, 3.3 ms: true peaks are kept in rows of this length
+STEP = 441  # frames, 10 ms: the resolution of energy
+SPAN = 147  # frames, 3.3 ms: the resolution of true peaks and gains
 SPANS_PER_STEP = STEP // SPAN
-SILENCE_DB = -120.0  # stands for no sound at all
+SILENCE_DB = -120.0  # stands for digital silence
 
 GATE_STEPS = 40  # blocks of 400 ms ...
 _HOP_STEPS = 10  # ... of which three quarters overlap
@@ -28,7 +32,7 @@ _OFFSET_LUFS = -0.691
 _OVERSAMPLED = 4
 _TAPS = 24  # of each phase
 _HALF = _TAPS // 2
-_PIECE = 49  # frames whose peaks are found in one product of matrices
+_PIECE = 49  # frames that one matrix product oversamples
 _KAISER = 7.0
 
 Curve = NDArray[np.float64]
@@ -36,11 +40,11 @@ Curve = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Profile:
-    """How loud a sound is from moment to moment.
+    """The loudness of a sound over time.
 
     energy   (steps,) weighted mean square of each STEP frames, left and right added
     peaks    (spans,) highest true peak of each SPAN frames, linear; up to 13 frames late
-    frames   its length
+    frames   its length in frames
     """
 
     energy: Curve
@@ -49,7 +53,7 @@ class Profile:
 
     @property
     def lufs(self) -> float | None:
-        """Integrated loudness; None for silence, which is what no block above -70 LUFS is, too."""
+        """Integrated loudness; None for silence and for sound without a block above -70 LUFS."""
         return integrated(self.energy)
 
     @property
@@ -59,7 +63,7 @@ class Profile:
 
 
 class Meter:
-    """Takes blocks (frames, 2) one after the other, all but the last a multiple of STEP frames long."""
+    """Measures blocks (frames, 2) one after the other, all but the last a multiple of STEP frames long."""
 
     def __init__(self) -> None:
         self._weighting = _weighting()
@@ -69,26 +73,27 @@ class Meter:
         self._peaks: list[Curve] = []
         self._frames = 0
 
-    def take(self, block: Samples) -> None:
-        """Measure what comes next."""
+    def add(self, block: Samples) -> None:
+        """Measure the next block."""
         self._frames += len(block)
         block = np.pad(block, ((0, -len(block) % STEP), (0, 0)))
-        self._energy.append(self._weighted(block))
-        self._peaks.append(self._oversampled(block))
+        self._energy.append(self._step_energies(block))
+        self._peaks.append(self._span_peaks(block))
 
     def profile(self) -> Profile:
-        """What was measured; nothing more is taken then."""
+        """What was measured; no block can be added after it."""
         if self._frames:
-            self._peaks[-1][-1] = max(self._peaks[-1][-1], self._oversampled(np.zeros((STEP, 2), np.float32))[0])
-        return Profile(_joined(self._energy), _joined(self._peaks), self._frames)
+            self._peaks[-1][-1] = max(self._peaks[-1][-1], self._span_peaks(np.zeros((STEP, 2), np.float32))[0])
+        energy, peaks = (np.concatenate([np.zeros(0), *parts]) for parts in (self._energy, self._peaks))
+        return Profile(energy, peaks, self._frames)
 
-    def _weighted(self, block: Samples) -> Curve:
+    def _step_energies(self, block: Samples) -> Curve:
         from scipy.signal import sosfilt
 
         filtered, self._state = sosfilt(self._weighting, block, axis=0, zi=self._state)
-        return np.square(filtered).reshape(-1, STEP, 2).mean(axis=1).sum(axis=1)
+        return np.asarray(np.square(filtered).reshape(-1, STEP, 2).mean(axis=1).sum(axis=1), float)
 
-    def _oversampled(self, block: Samples) -> Curve:
+    def _span_peaks(self, block: Samples) -> Curve:
         held = np.concatenate([self._tail, block])
         self._tail = held[-_TAPS:]
         highest = np.abs(block).reshape(-1, SPAN, 2).max(axis=(1, 2))
@@ -99,14 +104,14 @@ class Meter:
             between = pieces[:, side] @ _interpolation()
             between = np.maximum(between.max(axis=1), -between.min(axis=1))
             highest = np.maximum(highest, between.reshape(-1, SPAN // _PIECE).max(axis=1))
-        return highest.astype(np.float64)
+        return np.asarray(highest, np.float64)
 
 
 def measured(blocks: Iterable[Samples]) -> Profile:
     """The profile of blocks (frames, 2), all but the last a multiple of STEP frames long."""
     meter = Meter()
     for block in blocks:
-        meter.take(block)
+        meter.add(block)
     return meter.profile()
 
 
@@ -115,7 +120,7 @@ def integrated(energy: Curve) -> float | None:
 
     Sound shorter than a block of 400 ms counts as one block.
     """
-    blocks = _blocks(energy)
+    blocks = _gating_blocks(energy)
     blocks = blocks[blocks > _energy_of(_ABSOLUTE_LUFS)]
     if not len(blocks):
         return None
@@ -124,33 +129,30 @@ def integrated(energy: Curve) -> float | None:
 
 
 def lufs_of(energy: float) -> float:
-    """LUFS of a weighted energy above 0."""
+    """LUFS of a weighted mean square above 0."""
     return _OFFSET_LUFS + 10 * math.log10(energy)
 
 
 def decibels(level: float) -> float:
-    """dB of a linear level; SILENCE_DB for what is fainter than that."""
+    """dB of a linear level, SILENCE_DB at least."""
     return max(20 * math.log10(level), SILENCE_DB) if level > 0 else SILENCE_DB
 
 
-def _blocks(energy: Curve) -> Curve:
+def _gating_blocks(energy: Curve) -> Curve:
+    """Mean energy of each block of 400 ms, one every 100 ms."""
     if len(energy) < GATE_STEPS:
         return energy.mean(keepdims=True) if len(energy) else energy
     sums = np.concatenate([[0.0], np.cumsum(energy)])
-    return (sums[GATE_STEPS::_HOP_STEPS] - sums[:-GATE_STEPS:_HOP_STEPS]) / GATE_STEPS
+    return np.asarray((sums[GATE_STEPS::_HOP_STEPS] - sums[:-GATE_STEPS:_HOP_STEPS]) / GATE_STEPS, float)
 
 
 def _energy_of(lufs: float) -> float:
     return 10 ** ((lufs - _OFFSET_LUFS) / 10)
 
 
-def _joined(parts: list[Curve]) -> Curve:
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-
 @lru_cache(maxsize=1)
 def _weighting() -> Curve:
-    """(2, 6) second-order sections at 44.1 kHz of the shelf and of the high-pass, each warped to keep its corner."""
+    """(2, 6) second-order sections at 44.1 kHz of the shelf and the high-pass, pre-warped to keep their corners."""
     return np.stack([_shelf(1681.974450955533, 3.999843853973347, 0.7071752369554196), _high_pass(38.13547087602444)])
 
 
@@ -172,7 +174,7 @@ def _high_pass(corner_hz: float, quality: float = 0.5003270373238773) -> Curve:
 
 @lru_cache(maxsize=1)
 def _interpolation() -> Samples:
-    """(49 + 24, 3 * 49): what the three samples between each two of a piece take from the piece and its neighbours."""
+    """(49 + 24, 3 * 49) windowed-sinc weights of the three samples between each two of a piece and its neighbours."""
     kernel = np.zeros((_PIECE + _TAPS, _OVERSAMPLED - 1, _PIECE), np.float32)
     place = np.arange(_TAPS)
     for phase in range(1, _OVERSAMPLED):

@@ -1,35 +1,36 @@
-"""Styles: who plays, in which register and which figures, as tables in the TOML files beside this one.
+"""Styles: instruments, registers, accompaniment patterns, motifs and drums, as tables in the TOML files of this folder.
 
-The head of the file: `name`; `tempo`, beats a minute at arousal -1 and +1; `beats_per_bar`; `line_from`, the density
-from which the upper line sings; `cadence`, the voices of the final chord; `swing`, the share of a beat that its first
-half takes (.5 is even); `approach`, the share of the changes of harmony that the bass leads into with a step;
-`figures`, `tables` (the patterns below) or `learned` (drawn as pianists play, see `model.figures`; the patterns then
-play where a density is asked for that pianists do not reach). Then the tables `[registers]` (bass, upper, line,
-inversions), `[balance]` (velocity added to a voice or a drum), and lists of tables: `[[instruments]]`, `[[patterns]]`,
-`[[lines]]`, `[[drums]]`. Instruments, patterns and drums have their keys explained in `kinds`.
+The head of the file: `name`; `tempo`, beats a minute at arousal -1 and +1; `beats_per_bar`; `melody_from`, the density
+from which on there is a melody; `cadence`, the voices of the final chord; `swing`, the share of a beat that its first
+half takes (.5 is even); `approach`, the share of the changes of harmony that the bass leads into with an approach note;
+`accompaniment`, `patterns` (those below) or `learned` (drawn by small networks trained on pianists, see
+`arranging.accompaniment`; the patterns then play where the density is outside what these learned). Then the tables
+`[registers]` (bass, upper, melody, inversions), `[balance]` (velocity added to a voice or a drum), and lists of tables:
+`[[instruments]]`, `[[patterns]]`, `[[motifs]]`, `[[drums]]`. The keys of instruments, patterns and drums are explained
+in `kinds`.
 
-A figure of `[[patterns]]` is drawn, one row a voice, `grid` columns a chord; spaces and bars `|` are only for the eye:
+A pattern of `[[patterns]]` has one row a voice, `grid` columns a chord; spaces and bars `|` are only for the eye:
 
-    X x o   the voice strikes here: accented, plain, soft
-    -       it sounds on; where the harmony has moved it to another pitch it is struck softly anew
-    .       it is silent
+    X x o   a note begins here: accented, plain, soft
+    -       it sounds on; where the harmony has moved it to another pitch a soft note begins
+    .       silence
 
-The voices are `bass`, `octave` and `sub` (the bass an octave higher and lower), `pulse` (the bass for what is beaten:
-timpani), `tenor`, `alto`, `soprano` (the chord's other tones from low to high), `pad tenor`, `pad alto`, `pad soprano`
-(the same for other instruments than theirs; `pad` is all three) and `line`, an upper line. A row may last several
+The voices are `bass`, `octave` and `sub` (the bass an octave higher and lower), `pulse` (the bass for percussion with
+pitch, as timpani), `tenor`, `alto`, `soprano` (the chord's other tones from low to high), `pad tenor`, `pad alto`,
+`pad soprano` (the same for other instruments than theirs; `pad` is all three) and `melody`. A row may last several
 chords; it starts anew with each section.
 
-The row of a line in `[[lines]]` is a motif. A digit strikes, and says how many chord tones above the line's resting
-place. `~` strikes a passing tone: a step of the scale into the digit that follows, from the side where the line comes
-from, or its upper neighbour where that is the same tone again. It stands between two digits, not where a chord begins.
+The row `melody` of `[[motifs]]` is a motif. A digit begins a note, so many chord tones above the resting tone. `~`
+begins a passing tone: a step of the scale into the digit that follows, from the side where the melody comes from, or
+its upper neighbour where that is the same tone again. It stands between two digits, not where a chord begins.
 
 A pattern of `[[drums]]` has one row a drum and `grid` columns a beat, for bars of `beats` beats (`X x o` strike and `.`
 does not); other bars cut or repeat it. Its `role` is `beat` (which the energy chooses), `fill` (at the end of a phrase,
 against the bar line), `opening` (on the first downbeat of a part) or `final` (on the last downbeat of the piece);
-`energy` says where a beat is at home and from where on the others are played.
+`energy` is the one a beat fits best, and the least that the others need.
 
-An instrument may play by the energy of the part of the piece (see `ensemble`): `from_energy`, `until_energy`, and by
-its place: `enters = 2` leaves the first part out, `leaves = 1` the last.
+An instrument may play by the energy of the part of the piece (see `arranging.grid`): `from_energy`, `until_energy`, and
+by the part's position: `enters = 2` leaves the first part out, `leaves = 1` the last.
 """
 
 import math
@@ -51,13 +52,14 @@ from video2music.styles.kinds import (  # fmt: skip
     GROUPS,
     HOLD,
     LEARNED,
+    MELODY,
     OPENING,
     PAD,
     PASSING,
+    PATTERNS,
     ROLES,
     SILENCE,
     STRIKES,
-    TABLES,
     VOICES,
     DrumPattern,
     Instrument,
@@ -69,13 +71,13 @@ from video2music.styles.kinds import (  # fmt: skip
 from video2music.styles.reading import REQUIRED, Reader, Spec
 
 __all__ = [
-    "BEAT", "CHORD_VOICES", "DRUMS", "FILL", "FINAL", "FOLDER", "HOLD", "LEARNED", "OPENING", "PAD", "PASSING",
-    "SILENCE", "STRIKES", "TABLES", "VOICES", "DrumPattern", "Instrument", "Pattern", "Registers", "Span", "Style",
-    "load_style", "muted", "names", "parse", "read",
+    "BEAT", "CHORD_VOICES", "DRUMS", "FILL", "FINAL", "FOLDER", "HOLD", "LEARNED", "MELODY", "OPENING", "PAD",
+    "PASSING", "PATTERNS", "SILENCE", "STRIKES", "VOICES", "DrumPattern", "Instrument", "Pattern", "Registers", "Span",
+    "Style", "load_style", "muted", "names", "parse", "read",
 ]  # fmt: skip
 
 FOLDER = Path(__file__).parent
-DRAWN = (*CHORD_VOICES, *GROUPS)  # the rows that a figure may have
+ROWS = (*CHORD_VOICES, *GROUPS)  # the rows that a pattern may have
 
 
 def names() -> tuple[str, ...]:
@@ -112,18 +114,18 @@ def parse(text: str, *, where: str) -> Style:
 
 
 def muted(style: Style, names: Iterable[str]) -> Style:
-    """The style without some of its instruments; rows that nobody plays any more stay silent.
+    """The style without some of its instruments; rows that no instrument plays any more stay silent.
 
     Raises StyleError for a name it does not have, and where no instrument but drums would be left.
     """
-    silent, there = set(names), [instrument.name for instrument in style.instruments]
-    for name in sorted(silent - set(there)):
-        raise StyleError(f"the style {style.name} has no instrument {name!r}: it has {', '.join(there)}")
+    silent, known = set(names), [instrument.name for instrument in style.instruments]
+    for name in sorted(silent - set(known)):
+        raise StyleError(f"the style {style.name} has no instrument {name!r}: it has {', '.join(known)}")
     left = tuple(instrument for instrument in style.instruments if instrument.name not in silent)
     if all(instrument.drums for instrument in left):
         raise StyleError(
-            f"without {', '.join(sorted(silent))} the style {style.name} has nobody to play the chords: it has "
-            f"{', '.join(there)}"
+            f"without {', '.join(sorted(silent))} the style {style.name} has no instrument left to play the chords: "
+            f"it has {', '.join(known)}"
         )
     return replace(style, instruments=left)
 
@@ -134,11 +136,11 @@ def _spread(rows: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _voices(value: Any, where: str) -> tuple[str, ...]:
-    return tuple(_spread(dict.fromkeys(reading.some_of((*DRAWN, "line"), "voice")(value, where))))
+    return tuple(_spread(dict.fromkeys(reading.some_of((*ROWS, MELODY), "voice")(value, where))))
 
 
 def _balance(value: Any, where: str) -> Mapping[str, int]:
-    named, level = reading.one_of((*DRAWN, "line", *DRUMS), "voice"), reading.whole(-60, 60)
+    named, level = reading.one_of((*ROWS, MELODY, *DRUMS), "voice"), reading.whole(-60, 60)
     return _spread({
         named(name, where): level(given, f"{where}.{name}") for name, given in reading.table(value, where).items()
     })  # fmt: skip
@@ -148,31 +150,31 @@ _PITCHES = reading.span(reading.whole(0, 127), 11)  # an octave holds every pitc
 _REGISTERS: Spec = MappingProxyType({
     "bass": (_PITCHES, REQUIRED),
     "upper": (reading.span(reading.whole(0, 127), 19), REQUIRED),  # room for three voices in any inversion
-    "line": (_PITCHES, REQUIRED),
+    "melody": (_PITCHES, REQUIRED),
     "inversions": (reading.flag, False),
 })  # fmt: skip
-_PLAYER: Spec = MappingProxyType({
+_ANY_INSTRUMENT: Spec = MappingProxyType({
     "name": (reading.text, REQUIRED),
     "program": (reading.whole(0, 127), REQUIRED),
     "level": (reading.whole(-60, 60), 0),
     "drums": (reading.flag, False),
     "pan": (reading.number(-1, 1), 0.0),
-    "room": (reading.number(0, 1), 0.3),
+    "reverb_send": (reading.number(0, 1), 0.3),
     "from_energy": (reading.number(0, 1), 0.0),
     "until_energy": (reading.number(0, 1), 1.0),
     "enters": (reading.whole(1, 8), 1),
     "leaves": (reading.whole(0, 8), 0),
 })  # fmt: skip
 _INSTRUMENT: Spec = MappingProxyType({
-    **_PLAYER,
+    **_ANY_INSTRUMENT,
     "voices": (_voices, REQUIRED),
     "range": (_PITCHES, REQUIRED),
     "transpose": (reading.whole(-48, 48), 0),
     "pedal": (reading.flag, False),
 })  # fmt: skip
-_FIGURE: Spec = MappingProxyType({"name": (reading.text, REQUIRED), "grid": (reading.whole(1, 32), REQUIRED)})
-_BEATS: Spec = MappingProxyType({
-    **_FIGURE,
+_PATTERN: Spec = MappingProxyType({"name": (reading.text, REQUIRED), "grid": (reading.whole(1, 32), REQUIRED)})
+_DRUM_PATTERN: Spec = MappingProxyType({
+    **_PATTERN,
     "beats": (reading.whole(1, 12), 4),
     "energy": (reading.number(0, 1), REQUIRED),
     "role": (reading.one_of(ROLES, "role"), BEAT),
@@ -181,28 +183,28 @@ _BEATS: Spec = MappingProxyType({
 
 def _registers(value: Any, where: str) -> Registers:
     registers = Registers(**reading.fields(value, where, _REGISTERS))
-    if registers.bass[1] >= registers.upper[0] or registers.upper[0] > registers.line[0]:
+    if registers.bass[1] >= registers.upper[0] or registers.upper[0] > registers.melody[0]:
         raise StyleError(
-            f"{where} must rise: the bass ends below the upper voices, and the line starts no lower than they"
+            f"{where} must rise: the bass ends below the upper voices, and the melody starts no lower than they"
         )
     return registers
 
 
 def _instrument(value: Any, where: str) -> Instrument:
     if reading.table(value, where).get("drums") is True:
-        fields = reading.fields(value, f"{where}, being drums,", _PLAYER)
+        fields = reading.fields(value, f"{where}, being drums,", _ANY_INSTRUMENT)
         fields |= {"voices": tuple(DRUMS), "range": (min(DRUMS.values()), max(DRUMS.values()))}
     else:
         fields = reading.fields(value, where, _INSTRUMENT)
     if fields["from_energy"] > fields["until_energy"]:
-        raise StyleError(f"{where} never plays: its from_energy lies above its until_energy")
+        raise StyleError(f"{where} never plays: its from_energy is above its until_energy")
     return Instrument(**fields)
 
 
-def _drawn(
+def _fields_and_rows(
     value: Any, where: str, spec: Spec, voices: Iterable[str], read_row: Callable[[Any, str], str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The fields and the rows of a figure; the rows are of one length."""
+    """The fields and the rows of a pattern; the rows are of one length."""
     table, voices = reading.table(value, where), tuple(voices)
     for key in table:
         if key not in spec and key not in voices:
@@ -214,9 +216,11 @@ def _drawn(
     return fields, rows
 
 
-def _figure(value: Any, where: str, voices: Iterable[str], read_row: Callable[[Any, str], str]) -> Pattern:
-    """A pattern from its checked rows, which are as long as a whole number of chords."""
-    fields, rows = _drawn(value, where, _FIGURE, voices, read_row)
+def _chord_pattern(value: Any, where: str, voices: Iterable[str], signs: str) -> Pattern:
+    """A pattern of rows that are as long as a whole number of chords."""
+    fields, rows = _fields_and_rows(
+        value, where, _PATTERN, voices, lambda given, place: reading.row(given, place, signs)
+    )
     if len(next(iter(rows.values()))) % fields["grid"]:
         raise StyleError(
             f"{where} ({fields['name']!r}) needs rows of one length, a whole number of times the grid of "
@@ -226,26 +230,26 @@ def _figure(value: Any, where: str, voices: Iterable[str], read_row: Callable[[A
 
 
 def _pattern(value: Any, where: str) -> Pattern:
-    return _figure(value, where, DRAWN, lambda given, place: reading.row(given, place, STRIKES))
+    return _chord_pattern(value, where, ROWS, STRIKES)
 
 
-def _line(value: Any, where: str) -> Pattern:
-    if "line" not in reading.table(value, where):
-        raise StyleError(f"{where} lacks the key 'line'")
-    line = _figure(value, where, ("line",), lambda given, place: reading.row(given, place, "0123456789" + PASSING))
-    row = line.rows["line"]
+def _motif(value: Any, where: str) -> Pattern:
+    if MELODY not in reading.table(value, where):
+        raise StyleError(f"{where} lacks the key '{MELODY}'")
+    motif = _chord_pattern(value, where, (MELODY,), "0123456789" + PASSING)
+    row = motif.rows[MELODY]
     struck = row.replace(HOLD, "")
-    heads = {column % line.grid for column, sign in enumerate(row) if sign == PASSING}
-    if 0 in heads or struck.startswith(PASSING) or PASSING + SILENCE in struck or struck.endswith(PASSING):
+    columns = {column % motif.grid for column, sign in enumerate(row) if sign == PASSING}
+    if 0 in columns or struck.startswith(PASSING) or PASSING + SILENCE in struck or struck.endswith(PASSING):
         raise StyleError(
-            f"{where}.line is {row!r}: a passing tone '~' stands between two digits, not where a chord begins"
+            f"{where}.{MELODY} is {row!r}: a passing tone '~' stands between two digits, not where a chord begins"
         )
-    return line
+    return motif
 
 
-def _beats(value: Any, where: str) -> DrumPattern:
-    fields, rows = _drawn(
-        value, where, _BEATS, DRUMS, lambda given, place: reading.row(given, place, STRIKES, held=False)
+def _drum_pattern(value: Any, where: str) -> DrumPattern:
+    fields, rows = _fields_and_rows(
+        value, where, _DRUM_PATTERN, DRUMS, lambda given, place: reading.row(given, place, STRIKES, held=False)
     )
     length, beat = len(next(iter(rows.values()))), fields["grid"]
     bar, role, name = beat * fields["beats"], fields["role"], fields["name"]
@@ -264,39 +268,34 @@ _STYLE: Mapping[str, tuple[Reader, Any]] = MappingProxyType({
     "registers": (_registers, REQUIRED),
     "balance": (_balance, MappingProxyType({})),
     "cadence": (_voices, REQUIRED),
-    "line_from": (reading.number(0, 100), math.inf),
+    "melody_from": (reading.number(0, 100), math.inf),
     "swing": (reading.number(0.5, 0.75), 0.5),
     "approach": (reading.number(0, 1), 0.0),
-    "figures": (reading.one_of((TABLES, LEARNED), "kind of figure"), TABLES),
+    "accompaniment": (reading.one_of((PATTERNS, LEARNED), "accompaniment"), PATTERNS),
     "instruments": (reading.many(_instrument, 1), REQUIRED),
     "patterns": (reading.many(_pattern, 1), REQUIRED),
-    "lines": (reading.many(_line, 0), ()),
-    "drums": (reading.many(_beats, 0), ()),
+    "motifs": (reading.many(_motif, 0), ()),
+    "drums": (reading.many(_drum_pattern, 0), ()),
 })  # fmt: skip
 
 
 def _style(table: dict[str, Any]) -> Style:
     style = Style(**reading.fields(table, "style", _STYLE))
     played = {voice for instrument in style.instruments for voice in instrument.voices}
-    drawn: tuple[Pattern | DrumPattern, ...] = (*style.patterns, *style.lines, *style.drums)
-    for pattern in drawn:
+    patterns: tuple[Pattern | DrumPattern, ...] = (*style.patterns, *style.motifs, *style.drums)
+    for pattern in patterns:
         for voice in pattern.rows:
             if voice not in played:
                 raise StyleError(f"the pattern {pattern.name!r} has a row for {voice}, but no instrument plays it")
     if not played.intersection(style.cadence):
         raise StyleError(f"no instrument plays a voice of the cadence ({', '.join(style.cadence)})")
-    _check_players(style)
-    return style
-
-
-def _check_players(style: Style) -> None:
-    """Names that tell instruments apart, one kit at most, and somebody beside it."""
-    called = [instrument.name for instrument in style.instruments]
-    for name in called:
-        if called.count(name) > 1:
+    instruments = [instrument.name for instrument in style.instruments]
+    for name in instruments:
+        if instruments.count(name) > 1:
             raise StyleError(f"two instruments are called {name!r}: give each a name of its own")
     kits = sum(instrument.drums for instrument in style.instruments)
     if kits > 1:
         raise StyleError(f"{kits} instruments are drums: MIDI has one channel for them, so one kit plays them all")
     if kits and not any(pattern.role == BEAT for pattern in style.drums):
-        raise StyleError("the drums have nothing to play: draw a [[drums]] pattern whose role is 'beat'")
+        raise StyleError("the drums have nothing to play: add a [[drums]] pattern whose role is 'beat'")
+    return style

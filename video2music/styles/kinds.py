@@ -1,4 +1,4 @@
-"""What a style is made of: instruments, figures, drum patterns, registers."""
+"""What a style is made of: instruments, accompaniment patterns, motifs, drum patterns, registers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,12 @@ from types import MappingProxyType
 
 PAD = ("pad tenor", "pad alto", "pad soprano")  # what the one row `pad` stands for: three voices that strike together
 CHORD_VOICES = ("sub", "bass", "pulse", "octave", "tenor", "alto", "soprano", *PAD)
-VOICES = (*CHORD_VOICES, "line")
+MELODY = "melody"
+VOICES = (*CHORD_VOICES, MELODY)
 GROUPS = MappingProxyType({"pad": PAD})  # rows that stand for several voices
 STRIKES, HOLD, SILENCE = "Xxo", "-", "."
 PASSING = "~"
-TABLES, LEARNED = "tables", "learned"  # where a style's figures come from
+PATTERNS, LEARNED = "patterns", "learned"  # where a style's accompaniment comes from
 
 # Rows of the drums and their keys in General MIDI; an orchestra's kit (program 48) has its cymbals at crash2 and ride2.
 DRUMS = MappingProxyType({
@@ -34,8 +35,9 @@ class Instrument:
     level        added to every velocity
     pedal        whether the sustain pedal follows the chords
     drums        a kit: `program` says which, and its voices are the drum patterns' rows
-    pan, room    where it sits, -1 left to 1 right, and how much of it goes into the room, 0..1
-    from_energy, until_energy   it plays in the parts of a piece whose energy lies between, 0..1
+    pan          position in the stereo image, -1 left to 1 right
+    reverb_send  how much of it is sent to the reverberation, 0..1
+    from_energy, until_energy   it plays in the parts of a piece whose energy is between them, 0..1
     enters, leaves              the part it may first play in, 1 or more, and how many parts at the end go without it
     """
 
@@ -48,7 +50,7 @@ class Instrument:
     pedal: bool = False
     drums: bool = False
     pan: float = 0.0
-    room: float = 0.3
+    reverb_send: float = 0.3
     from_energy: float = 0.0
     until_energy: float = 1.0
     enters: int = 1
@@ -57,9 +59,9 @@ class Instrument:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A figure: rows by voice, all of one length, a whole number of times `grid` columns.
+    """An accompaniment pattern or a motif: rows by voice, all of one length, a whole number of times `grid` columns.
 
-    One that is `fitted` was made for the step it is played in, however short that is.
+    One that is `fitted` was generated for the step it is played in, however short that is.
     """
 
     name: str
@@ -73,7 +75,7 @@ class Pattern:
         return len(next(iter(self.rows.values()))) // self.grid
 
     def columns(self, voice: str, phase: int) -> str:
-        """The columns of one chord, the `phase`th since the figure began; silence where the voice has no row."""
+        """The columns of one chord, the `phase`th since the pattern began; silence where the voice has no row."""
         row = self.rows.get(voice)
         start = phase % self.steps * self.grid
         return row[start : start + self.grid] if row else SILENCE * self.grid
@@ -83,8 +85,8 @@ class Pattern:
 class DrumPattern:
     """A drum pattern, `grid` columns a beat, drawn for bars of `beats` beats.
 
-    role    beat, fill (lies at the end of a phrase), opening (on a part's first downbeat) or final (on the last)
-    energy  of a beat: where on 0..1 it is at home; of the others: the least energy they need
+    role    beat, fill (at the end of a phrase), opening (on a part's first downbeat) or final (on the last)
+    energy  of a beat: the energy 0..1 it fits best; of the others: the least energy they need
     """
 
     name: str
@@ -108,11 +110,11 @@ class DrumPattern:
 
 @dataclass(frozen=True)
 class Registers:
-    """Where the voices lie, as lowest and highest pitch, and whether a chord's third may be the bass."""
+    """Lowest and highest pitch of the voices, and whether a chord's third may be the bass."""
 
     bass: Span
     upper: Span
-    line: Span
+    melody: Span
     inversions: bool
 
 
@@ -120,13 +122,14 @@ class Registers:
 class Style:
     """Everything the arranger knows of a style.
 
-    tempo      beats a minute at arousal -1 and at +1
-    balance    added to the velocity of a voice
-    cadence    the voices that strike the final chord
-    line_from  notes a second (as MuVi-Sync counts density) from which the upper line joins
-    swing      share of a beat that its first half takes: .5 is even, .67 a triplet
-    approach   share of the changes of harmony into which the bass steps on the last beat or half beat
-    figures    tables: the patterns; learned: as pianists play (see model.figures), the patterns beyond that
+    tempo          beats a minute at arousal -1 and at +1
+    balance        added to the velocity of a voice
+    cadence        the voices that play the final chord
+    melody_from    notes a second (as MuVi-Sync counts density) from which on there is a melody
+    swing          share of a beat that its first half takes: .5 is even, .67 a triplet
+    approach       share of the changes of harmony that the bass leads into with an approach note
+    accompaniment  patterns: those of the style; learned: drawn by the networks of `arranging.accompaniment`, the
+                   style's patterns where the density is outside what they learned
     """
 
     name: str
@@ -135,11 +138,11 @@ class Style:
     registers: Registers
     balance: Mapping[str, int]
     cadence: tuple[str, ...]
-    line_from: float
+    melody_from: float
     instruments: tuple[Instrument, ...]
     patterns: tuple[Pattern, ...]
-    lines: tuple[Pattern, ...]
+    motifs: tuple[Pattern, ...]
     swing: float = 0.5
     approach: float = 0.0
     drums: tuple[DrumPattern, ...] = field(default=())
-    figures: str = TABLES
+    accompaniment: str = PATTERNS

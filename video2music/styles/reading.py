@@ -1,4 +1,4 @@
-"""Readers of TOML values: each takes a value and the words that say where it stands, and gives it checked."""
+"""Readers of TOML values: each takes a value and its place in the file, for errors, and returns it checked."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +64,7 @@ def span(reader: Reader, least: float) -> Reader:
 
 
 def one_of(words: Iterable[str], kind: str) -> Reader:
-    """Reads a word of a list; `kind` is what the words are called."""
+    """Reads a word of a list; `kind` is what errors call the words."""
     allowed = tuple(words)
 
     def read(value: Any, where: str) -> str:
@@ -106,7 +106,7 @@ def many(read_one: Reader, least: int) -> Reader:
 
 
 def fields(value: Any, where: str, spec: Spec) -> dict[str, Any]:
-    """The values of a table, each read by its reader; keys that nobody reads are refused."""
+    """The values of a table, each read by its reader; unknown keys are refused."""
     given = table(value, where)
     for key in given:
         if key not in spec:
@@ -121,13 +121,11 @@ def fields(value: Any, where: str, spec: Spec) -> dict[str, Any]:
 
 
 def row(value: Any, where: str, strikes: str, *, held: bool = True) -> str:
-    """A drawn row without its spacing, each sign checked; `held` rows may hold what they have struck."""
-    drawn, signs = re.sub(r"[\s|]", "", text(value, where)), strikes + (HOLD if held else "") + SILENCE
-    for sign in drawn:
+    """A row without its spacing, each sign checked; in `held` rows a note may be held."""
+    columns, signs = re.sub(r"[\s|]", "", text(value, where)), strikes + (HOLD if held else "") + SILENCE
+    for sign in columns:
         if sign not in signs:
             raise StyleError(f"{where} has the sign {sign!r}: the signs are {' '.join(signs)}")
-    if SILENCE + HOLD in drawn or not 0 < len(drawn) <= MAX_COLUMNS:
-        raise StyleError(
-            f"{where} is {value!r}: a hold '-' needs a strike before it, and a row 1 to {MAX_COLUMNS} signs"
-        )
-    return drawn
+    if SILENCE + HOLD in columns or not 0 < len(columns) <= MAX_COLUMNS:
+        raise StyleError(f"{where} is {value!r}: a hold '-' needs a note before it, and a row 1 to {MAX_COLUMNS} signs")
+    return columns

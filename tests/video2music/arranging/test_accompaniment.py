@@ -1,4 +1,4 @@
-"""Figures as pianists play them: the grid they see, what may be struck, the density, and when the tables play."""
+"""Learned accompaniment: its inputs, which onsets are allowed, the density, and when the style's patterns play."""
 
 import logging
 from dataclasses import replace
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from emotion.errors import CheckpointError
 from video2music.arranging import accompaniment
-from video2music.arranging.accompaniment import BEAT, HOLD, SILENCE, SLOTS, STRIKES, Lattice, Task
+from video2music.arranging.accompaniment import HOLD, PER_BEAT, SILENCE, SLOTS, STRIKES, AccompanimentTask, Lattice
 from video2music.arranging.grid import Grid
-from video2music.arranging.texture import choose
+from video2music.arranging.texture import choose_patterns
 from video2music.composing.form import plan
 from video2music.styles import Pattern, load_style
 
@@ -22,19 +22,19 @@ PITCHES = ((29, 41, 53, 57, 60, 65), (33, 45, 57, 60, 64, 69), (36, 48, 60, 64, 
 TABLE = Pattern("plain", 4, MappingProxyType({"bass": "x---"}))
 
 
-def task(*, bars=12, steps=(2, 2), wanted=8.0, beat_s=0.6, pitches=PITCHES, length=1.0) -> Task:
+def task(*, bars=12, steps=(2, 2), wanted=8.0, beat_s=0.6, pitches=PITCHES, length=1.0) -> AccompanimentTask:
     """Bars of the same steps, given in beats; a chord a bar."""
     beats = np.tile(steps, bars)
     bar = np.repeat(np.arange(bars), len(steps))
     row = np.ones(len(beats))
     chords = np.array([pitches[number % len(pitches)] for number in bar])
-    return Task(
+    return AccompanimentTask(
         beats, bar, bar // 8, np.arange(len(beats)), beats * beat_s, wanted * row, chords, length * row
     )  # fmt: skip
 
 
-def drawn(asked: Task, seed: int = 0) -> list[Pattern]:
-    return accompaniment.load().figures(asked, [TABLE] * len(asked.beats), np.random.default_rng(seed))
+def drawn(asked: AccompanimentTask, seed: int = 0) -> list[Pattern]:
+    return accompaniment.load().patterns(asked, [TABLE] * len(asked.beats), np.random.default_rng(seed))
 
 
 def signs(patterns: list[Pattern]) -> np.ndarray:
@@ -46,17 +46,17 @@ def struck(patterns: list[Pattern]) -> np.ndarray:
     return np.isin(signs(patterns), list(STRIKES))
 
 
-def heard(patterns: list[Pattern], asked: Task) -> float:
+def heard(patterns: list[Pattern], asked: AccompanimentTask) -> float:
     """Oracle: strikes and seconds of sound over the seconds there are; a hold sounds on where its pitch stays."""
     every = signs(patterns)
-    sounding = (every != SILENCE) * np.repeat(asked.beat_s, asked.beats * BEAT)[:, None] / BEAT
+    sounding = (every != SILENCE) * np.repeat(asked.beat_s, asked.beats * PER_BEAT)[:, None] / PER_BEAT
     return float((struck(patterns).sum() + sounding.sum()) / asked.seconds.sum())
 
 
 def test_the_past_that_is_seen_is_the_same_place_in_the_bar_before():
     lattice = Lattice.of(np.array([4, 4, 2, 4]), np.array([0, 1, 2, 3]))
-    assert len(lattice) == 14 * BEAT and lattice.bar[[0, 15, 16, 39, 40]].tolist() == [0, 0, 1, 2, 3]
-    before = lattice.history[:, accompaniment.BAR_BEFORE]
+    assert len(lattice) == 14 * PER_BEAT and lattice.bar[[0, 15, 16, 39, 40]].tolist() == [0, 0, 1, 2, 3]
+    before = lattice.history[:, accompaniment.PREVIOUS_BAR]
     assert (before[:16] == -1).all() and before[16:32].tolist() == list(range(16))
     assert before[32:40].tolist() == list(range(16, 24))  # of a bar of two beats, the first half of the bar before
     assert before[40:56].tolist() == [*range(32, 40), *range(32, 40)]  # the short bar, twice
@@ -67,7 +67,7 @@ def test_the_past_that_is_seen_is_the_same_place_in_the_bar_before():
     ("beats", "felt"), [(4, [0, 4, 8, 12]), (3, [0, 4, 12]), (2, [0, 4]), (6, [0, 4, 12, 8, 4, 12]), (1, [0])]
 )
 def test_beats_of_other_bars_are_felt_as_those_of_a_bar_of_four(beats, felt):
-    assert Lattice.of(np.array([beats]), np.array([0])).place[::BEAT].tolist() == felt
+    assert Lattice.of(np.array([beats]), np.array([0])).place[::PER_BEAT].tolist() == felt
 
 
 @settings(max_examples=20, deadline=None)
@@ -83,7 +83,7 @@ def test_in_any_metre_and_tempo_figures_fit_their_steps_and_keep_the_rules(steps
     for pattern, beats, bar, before in zip(found, asked.beats, asked.bar, [-1, *asked.bar], strict=False):
         if not pattern.fitted:
             continue
-        assert all(len(row) == beats * BEAT for row in pattern.rows.values())
+        assert all(len(row) == beats * PER_BEAT for row in pattern.rows.values())
         if bar != before:
             assert pattern.rows["bass"][0] in STRIKES
 
@@ -146,9 +146,9 @@ def test_a_figure_is_kept_from_bar_to_bar_about_as_long_as_people_keep_it():
 def test_a_form_of_the_product_gets_figures_of_six_voices_at_most():
     style = load_style("piano")
     form = plan(60.0, [], arousal=0.2, style=style)
-    grid = replace(Grid.of(form), bands=(style.instruments,))
+    grid = replace(Grid.of(form), players=(style.instruments,))
     held = [dict(zip(SLOTS, PITCHES[bar % 4], strict=True)) for bar in grid.bar]
-    found = choose(grid, style, held, np.full(len(grid), 9.0), np.random.default_rng(0))
+    found = choose_patterns(grid, style, held, np.full(len(grid), 9.0), np.random.default_rng(0))
     assert len(found) == len(grid) and any(pattern.fitted for pattern in found)
     assert struck([pattern for pattern in found if pattern.fitted]).sum(1).max() <= 6
 
@@ -159,25 +159,25 @@ def test_without_weights_the_tables_play_and_it_is_said(monkeypatch, caplog):
 
     monkeypatch.setattr(accompaniment, "load", missing)
     style = load_style("piano")
-    grid = replace(Grid.of(plan(20.0, [], arousal=0, style=style)), bands=(style.instruments,))
+    grid = replace(Grid.of(plan(20.0, [], arousal=0, style=style)), players=(style.instruments,))
     held = [dict(zip(SLOTS, PITCHES[0], strict=True))] * len(grid)
     with caplog.at_level(logging.WARNING):
-        found = choose(grid, style, held, np.full(len(grid), 8.0), np.random.default_rng(0))
+        found = choose_patterns(grid, style, held, np.full(len(grid), 8.0), np.random.default_rng(0))
     assert all(pattern in style.patterns for pattern in found)
     assert "no figures weights" in caplog.text
 
 
 def test_a_style_of_tables_has_no_drawn_figure():
-    style = replace(load_style("piano"), figures="tables")
-    grid = replace(Grid.of(plan(20.0, [], arousal=0, style=style)), bands=(style.instruments,))
+    style = replace(load_style("piano"), accompaniment="patterns")
+    grid = replace(Grid.of(plan(20.0, [], arousal=0, style=style)), players=(style.instruments,))
     held = [dict(zip(SLOTS, PITCHES[0], strict=True))] * len(grid)
-    found = choose(grid, style, held, np.full(len(grid), 8.0), np.random.default_rng(0))
+    found = choose_patterns(grid, style, held, np.full(len(grid), 8.0), np.random.default_rng(0))
     assert all(pattern in style.patterns for pattern in found)
 
 
 def test_the_weights_are_small_and_know_their_kind():
-    pianist = accompaniment.load()
-    assert pianist.manners.shape[1] == len(accompaniment.MANNER)
+    model = accompaniment.load()
+    assert model.section_features.shape[1] == len(accompaniment.SECTION_FEATURES)
     assert sum(path.stat().st_size for path in accompaniment.WEIGHTS.iterdir()) < 2**20
 
 
@@ -194,6 +194,6 @@ def test_what_is_struck_together_lies_under_two_hands(low, upper, mask):
     pitches = (low, low + 12, low + 24, *sorted(upper))
     chosen = sorted(pitch for slot, pitch in enumerate(pitches) if mask >> slot & 1)
     splits = ((chosen[:place], chosen[place:]) for place in range(len(chosen) + 1))
-    reached = any(all(not hand or hand[-1] - hand[0] <= accompaniment.HAND for hand in hands) for hands in splits)
+    reached = any(all(not hand or hand[-1] - hand[0] <= accompaniment.HAND_SPAN for hand in hands) for hands in splits)
     rubs = any(high - low < 2 for low, high in pairwise(chosen))
-    assert bool(accompaniment._in_reach(pitches)[mask]) == (reached and not rubs)
+    assert bool(accompaniment._reachable_masks(pitches)[mask]) == (reached and not rubs)

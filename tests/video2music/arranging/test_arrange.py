@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video2music.arranging.arrange import arrange
-from video2music.arranging.expression import Expression, Pull
+from video2music.arranging.expression import Expression, Guidance
 from video2music.arranging.playing import velocity_of
 from video2music.chords import INTERVALS, NO_CHORD, QUALITIES, Chord, parse_sequence
 from video2music.composing.form import plan
@@ -21,7 +21,7 @@ from video2music.styles import load_style, muted, names
 from video2music.values import Cut, Dynamics, Key, Marker, Score
 
 PIANO = load_style("piano")
-UNSUNG = replace(PIANO, lines=())  # chord tones and nothing else
+UNSUNG = replace(PIANO, motifs=())  # chord tones and nothing else
 A_MINOR = Key.parse("A minor")
 LOOP = parse_sequence("Am F C G")
 
@@ -256,7 +256,7 @@ def test_markers_tell_the_cuts_and_the_sections_in_order():
     assert [m.time_s for m in score.markers] == sorted(m.time_s for m in score.markers)
 
 
-def test_an_upper_line_sings_where_there_is_room_and_keeps_silent_where_there_is_none():
+def test_there_is_a_melody_where_the_density_leaves_room_for_it_and_none_elsewhere():
     _, _, score = compose(60.0, parse_sequence("Am"), density=12.0, arousal=-0.9, cuts=[Cut(30.0, 20.0)])
     assert len([note for note in notes_of(score) if note.pitch > 74]) > 10
     assert not [n for n in notes_of(compose(60.0, density=3.0)[2])[:-7] if n.pitch > 76]
@@ -280,7 +280,7 @@ def test_the_global_random_state_is_left_alone():
 def spoken(places, strength=0.5, **wish):
     """A minute with the target at one place of the plane, with the expression that belongs to it and without."""
     steps = len(compose(**wish)[0])
-    expression = Expression.of(np.tile(places, (steps, 1)), Pull(strength, strength))
+    expression = Expression.of(np.tile(places, (steps, 1)), Guidance(strength, strength))
     return compose(**wish)[2], compose(**wish, expression=expression)[2], expression
 
 
@@ -379,7 +379,7 @@ def test_in_every_style_notes_keep_to_their_instruments_and_to_the_form(wish):
         assert all(low <= note.pitch <= high and 1 <= note.velocity <= 127 for note in track.notes)
         assert all(note.end_s <= form.end_s for note in track.notes)
         assert all(note.start_s < final_s + 0.2 for note in track.notes), "nothing is struck after the final chord"
-        assert (track.drums, track.pan, track.room) == (instrument.drums, instrument.pan, instrument.room)
+        assert (track.drums, track.pan, track.reverb_send) == (instrument.drums, instrument.pan, instrument.reverb_send)
         for pitch in {note.pitch for note in track.notes}:
             spans = sorted((n.start_s, n.end_s) for n in track.notes if n.pitch == pitch)
             assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
@@ -396,7 +396,7 @@ def test_in_every_style_one_seed_gives_one_score(wish):
 
 @settings(max_examples=30, deadline=None)
 @given(pieces)
-def test_in_every_style_only_passing_tones_of_line_and_bass_leave_the_chord_and_they_lead_by_step(wish):
+def test_in_every_style_only_passing_tones_of_melody_and_bass_leave_the_chord_and_they_lead_by_step(wish):
     style, form, played, score = play(wish, chords=parse_sequence("Am F C G Dm E"))
     shift = wish["key"].shift
     allowed = [{(pitch + shift) % 12 for pitch in chord.pitch_classes} for chord in played]
@@ -404,7 +404,7 @@ def test_in_every_style_only_passing_tones_of_line_and_bass_leave_the_chord_and_
         for note in track.notes if not track.drums else ():
             step = int(np.searchsorted(form.steps_s, note.start_s + 1e-9)) - 1
             if note.pitch % 12 not in allowed[step]:
-                assert {"line", "bass", "sub"} & set(instrument.voices)
+                assert {"melody", "bass", "sub"} & set(instrument.voices)
                 after = [n for n in track.notes if abs(n.start_s - note.end_s) < 0.06 and n.start_s > note.start_s]
                 folded = [abs(n.pitch - note.pitch) % 12 for n in after]  # a range may put an octave between
                 assert any(interval in (1, 2, 3, 9, 10, 11) for interval in folded)

@@ -30,10 +30,10 @@ def form_of(bars, beat_s=0.5, sections=((0, None),)):
 
 
 def struck(form, energy=0.55, style=POP, seed=0, plays=None):
-    part = grid.parts(Grid.of(form))
+    part = grid.parts_of(Grid.of(form))
     plays = np.ones(len(form), bool) if plays is None else plays
     energies = np.full(int(part[-1]) + 1, energy) if np.ndim(energy) == 0 else np.asarray(energy)
-    return drums.strikes(form, style, part=part, energy=energies, plays=plays, rng=np.random.default_rng(seed))
+    return drums.drum_events(form, style, part=part, energy=energies, plays=plays, rng=np.random.default_rng(seed))
 
 
 def times(strikes, row):

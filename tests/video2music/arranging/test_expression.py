@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.affect import PLACES
-from video2music.arranging.expression import LEANS, Expression, Pull, lean
+from emotion.affect import VA_ANCHORS
+from video2music.arranging.expression import AFFECT_OFFSETS, Expression, Guidance, affect_offset
 
-HALF = Pull(0.5, 0.5)
-QUADRANTS = np.array([PLACES[name] for name in ("q1", "q2", "q3", "q4")])
+HALF = Guidance(0.5, 0.5)
+QUADRANTS = np.array([VA_ANCHORS[name] for name in ("q1", "q2", "q3", "q4")])
 
 # Gabrielsson and Lindström 2010, Juslin and Laukka 2003: the sign of each parameter with valence and with arousal.
 SIGNS = {
@@ -18,28 +18,34 @@ SIGNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LEANS)
+@pytest.mark.parametrize("name", AFFECT_OFFSETS)
 def test_each_parameter_goes_the_way_that_studies_found(name):
-    assert (np.sign(LEANS[name].valence), np.sign(LEANS[name].arousal)) == SIGNS[name]
+    assert (np.sign(AFFECT_OFFSETS[name].valence), np.sign(AFFECT_OFFSETS[name].arousal)) == SIGNS[name]
 
 
-@pytest.mark.parametrize("name", LEANS)
+@pytest.mark.parametrize("name", AFFECT_OFFSETS)
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=9), st.floats(0, 3))
 def test_no_parameter_leaves_its_limits(name, places, strength):
-    moved = lean(name, np.array(places), Pull(strength, strength))
+    moved = affect_offset(name, np.array(places), Guidance(strength, strength))
     assert moved.shape == (len(places),)
-    assert (moved >= LEANS[name].low).all() and (moved <= LEANS[name].high).all()
+    assert (moved >= AFFECT_OFFSETS[name].low).all() and (moved <= AFFECT_OFFSETS[name].high).all()
 
 
-@pytest.mark.parametrize("name", LEANS)
+@pytest.mark.parametrize("name", AFFECT_OFFSETS)
 def test_no_pull_moves_nothing(name):
-    assert not lean(name, QUADRANTS, Pull(0.0, 0.0)).any()
+    assert not affect_offset(name, QUADRANTS, Guidance(0.0, 0.0)).any()
 
 
 def test_each_axis_has_a_pull_of_its_own():
     places = np.array([[0.5, 0.5]])
-    assert lean("brightness", places, Pull(0.0, 1.0)) == 0 < lean("brightness", places, Pull(1.0, 0.0))
-    assert lean("density", places, Pull(1.0, 0.0)) == 0 < lean("density", places, Pull(0.0, 1.0))
+    assert (
+        affect_offset("brightness", places, Guidance(0.0, 1.0))
+        == 0
+        < affect_offset("brightness", places, Guidance(1.0, 0.0))
+    )
+    assert (
+        affect_offset("density", places, Guidance(1.0, 0.0)) == 0 < affect_offset("density", places, Guidance(0.0, 1.0))
+    )
 
 
 def test_the_quadrants_are_played_as_different_as_they_are():

@@ -1,4 +1,4 @@
-"""The upper line: A A B A, chord tones where chords begin, steps between them."""
+"""The melody: A A B A, chord tones where chords begin, steps between them."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from video2music.arranging import melody
-from video2music.arranging.grid import Grid, bands, parts
+from video2music.arranging.grid import Grid, parts_of, players_by_part
 from video2music.arranging.texture import Harmony
 from video2music.arranging.voicing import voice
 from video2music.chords import parse_sequence
@@ -18,17 +18,19 @@ C_MAJOR = Key.parse("C major")
 
 
 def styled(*rows, grid=4):
-    """The piano with these rows as its lines."""
-    text = read("piano").split("[[lines]]")[0]
-    return parse(text + "".join(f'[[lines]]\nname = "{r}"\ngrid = {grid}\nline = "{r}"\n' for r in rows), where="here")
+    """The piano with these rows as its motifs."""
+    text = read("piano").split("[[motifs]]")[0]
+    return parse(
+        text + "".join(f'[[motifs]]\nname = "{r}"\ngrid = {grid}\nmelody = "{r}"\n' for r in rows), where="here"
+    )
 
 
 def grid_of(style, duration_s=60.0, cuts=()):
     form = plan(duration_s, cuts, arousal=0.0, style=style)
     grid = Grid.of(form)
-    part = parts(grid)
+    part = parts_of(grid)
     there = np.ones((len(style.instruments), len(grid)), bool)
-    return replace(grid, part=part, bands=bands(style, part, there))
+    return replace(grid, part=part, players=players_by_part(style, part, there))
 
 
 def sung(style, chords, **also):
@@ -40,9 +42,9 @@ def sung(style, chords, **also):
         for one in voice(played, bass=registers.bass, upper=registers.upper)
     ]
     wanted = np.full(len(grid), 20.0)
-    motifs = melody.motifs(grid, style, wanted, np.random.default_rng(0))
+    motifs = melody.choose_motifs(grid, style, wanted, np.random.default_rng(0))
     sounding = [chord if chord.root is not None else chords[0] for chord in played]
-    notes = melody.sung(grid, motifs, style, Harmony(sounding, pitches, [0] * len(grid), C_MAJOR))
+    notes = melody.melody_events(grid, motifs, style, Harmony(sounding, pitches, [0] * len(grid), C_MAJOR))
     return grid, motifs, played, notes
 
 
@@ -51,10 +53,10 @@ def test_a_section_states_its_motif_twice_answers_and_states_it_again_with_an_en
     grid, motifs, _, _ = sung(style, parse_sequence("C"))
     inside = [motif for motif, bar in zip(motifs, grid.bar.tolist(), strict=True) if bar >= 0]
     first = next(place for place, motif in enumerate(inside) if motif)
-    rows = [inside[place].rows["line"] if inside[place] else "" for place in range(len(inside))]
+    rows = [inside[place].rows["melody"] if inside[place] else "" for place in range(len(inside))]
     shapes = ["".join(rows[place : place + 1]) for place in range(0, len(rows), 4)]
     told = shapes[first // 4 :]
-    a, b = style.lines[0].rows["line"], style.lines[1].rows["line"]
+    a, b = style.motifs[0].rows["melody"], style.motifs[1].rows["melody"]
     ended = {row: f"{row[:-4]}0{row[-3:]}" for row in (a, b)}
     main, other = (a, b) if a in told or ended[a] in told else (b, a)
     cycle = [main, main, other, ended[main], "", ""]
@@ -65,7 +67,7 @@ def test_a_section_states_its_motif_twice_answers_and_states_it_again_with_an_en
 def test_a_single_motif_is_answered_by_itself_upside_down():
     style = styled("0-1- | 2---")
     _, motifs, _, _ = sung(style, parse_sequence("C"))
-    assert "2-1-0---" in {motif.rows["line"] for motif in motifs if motif}
+    assert "2-1-0---" in {motif.rows["melody"] for motif in motifs if motif}
 
 
 def test_a_passing_tone_fills_a_third_and_a_neighbour_a_repeated_tone():
@@ -97,7 +99,7 @@ def test_chord_tones_stand_where_chords_begin_and_passing_tones_lead_by_step():
             assert note.pitch % 12 in played[step].pitch_classes
 
 
-def test_the_line_is_silent_where_the_bass_is_alone_and_in_the_opening_phrase():
+def test_the_melody_is_silent_where_the_bass_is_alone_and_in_the_opening_phrase():
     style = styled("0--- | 1---")
     grid, _, played, notes = sung(style, parse_sequence("C N"))
     for note in notes:
@@ -115,7 +117,7 @@ def test_the_first_sections_motif_comes_back_and_others_come_between():
     assert heads[0] == heads[2] != heads[1]
 
 
-def test_nobody_sings_where_no_instrument_plays_the_line():
+def test_there_is_no_melody_where_no_instrument_plays_it():
     style = styled("0--- | 1---")
-    grid = replace(grid_of(style), bands=((),) * 99)
-    assert set(melody.motifs(grid, style, np.full(len(grid), 20.0), np.random.default_rng(0))) == {None}
+    grid = replace(grid_of(style), players=((),) * 99)
+    assert set(melody.choose_motifs(grid, style, np.full(len(grid), 20.0), np.random.default_rng(0))) == {None}

@@ -19,7 +19,7 @@ cadence = ["bass", "tenor"]
 [registers]
 bass = [36, 50]
 upper = [53, 74]
-line = [74, 88]
+melody = [74, 88]
 """
 PITCHES = {
     "bass": 40, "pulse": 40, "octave": 52, "tenor": 55, "alto": 60, "soprano": 64,
@@ -45,10 +45,10 @@ def density(rows, *voices_of, transpose=0, moves=False):
     )
     style = parse(text, where="here")
     grid = Grid.of(plan(20.0, (), arousal=0.0, style=style))
-    grid = replace(grid, bands=(tuple(i for i in style.instruments if not i.drums),))
+    grid = replace(grid, players=(tuple(i for i in style.instruments if not i.drums),))
     pitches = [{voice: pitch + (step % 2) * moves for voice, pitch in PITCHES.items()} for step in range(len(grid))]
     seconds = (grid.ends_s - grid.starts_s)[1]
-    return float(texture.densities(grid, style, pitches)[0][1]), float(seconds)
+    return float(texture.pattern_densities(grid, style, pitches)[0][1]), float(seconds)
 
 
 @pytest.mark.parametrize(
@@ -95,23 +95,27 @@ def test_rows_that_nobody_plays_do_not_count():
     style = load_style("pop")
     grid = Grid.of(plan(20.0, (), arousal=0.0, style=style))
     pitches = [PITCHES] * len(grid)
-    assert texture.densities(grid, style, pitches).max() == 0
-    heard = replace(grid, bands=(style.instruments[:2],))
-    assert texture.densities(heard, style, pitches).min() >= 0 < texture.densities(heard, style, pitches).max()
+    assert texture.pattern_densities(grid, style, pitches).max() == 0
+    heard = replace(grid, players=(style.instruments[:2],))
+    assert (
+        texture.pattern_densities(heard, style, pitches).min()
+        >= 0
+        < texture.pattern_densities(heard, style, pitches).max()
+    )
 
 
 def test_the_figure_nearest_to_the_wanted_density_is_chosen_and_kept_for_bars():
     style = load_style("ambient")
     grid = Grid.of(plan(60.0, (), arousal=0.0, style=style))
-    grid = replace(grid, bands=(style.instruments,))
+    grid = replace(grid, players=(style.instruments,))
     pitches = [PITCHES] * len(grid)
-    offered = texture.densities(grid, style, pitches).mean(1)
+    offered = texture.pattern_densities(grid, style, pitches).mean(1)
     for wanted in (3.0, 8.0, 15.0):
-        chosen = texture.choose(grid, style, pitches, np.full(len(grid), wanted), np.random.default_rng(0))
+        chosen = texture.choose_patterns(grid, style, pitches, np.full(len(grid), wanted), np.random.default_rng(0))
         changes = sum(before is not after for before, after in pairwise(chosen))
         assert changes <= 2 * (grid.section[-1] + 1), "a figure is kept, but for what a tie at the start is worth"
         error = abs(offered[style.patterns.index(chosen[0])] - wanted)
-        assert error <= np.abs(offered - wanted).min() + texture.FAVOUR + 0.3
+        assert error <= np.abs(offered - wanted).min() + texture.SECTION_PREFERENCE + 0.3
 
 
 def test_after_a_short_bar_a_figure_begins_its_bars_anew():

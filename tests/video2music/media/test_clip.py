@@ -124,7 +124,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         quiet.sample_rate, quiet.pts = 44_100, 0
         container.mux(music.encode(quiet))
         container.mux(music.encode(None))
-    with pytest.raises(MediaError, match="sound but no picture"):
+    with pytest.raises(MediaError, match="audio but no video stream"):
         probe(song)
 
 

@@ -21,7 +21,7 @@ UNUSABLE = {
     "truncated_header_only.mp4",
     "zero_length.mp4",
 }
-ENCODED_ANEW = {"anim.gif"}  # no container takes GIF's pictures beside music
+RE_ENCODED = {"anim.gif"}  # no container takes GIF's pictures beside music
 
 
 @pytest.mark.parametrize("clip", [*CLIPS, *EDGE] or [None], ids=lambda clip: clip.name if clip else "none")
@@ -34,7 +34,7 @@ def test_a_real_clip_is_scored_or_refused_in_a_sentence(shared, clip, tmp_path):
         assert clip.name in UNUSABLE
         return
     assert clip.name not in UNUSABLE
-    assert clip.name in ENCODED_ANEW or picture_packets(result.video) == picture_packets(clip)
+    assert clip.name in RE_ENCODED or picture_packets(result.video) == picture_packets(clip)
     sound, rate = decoded_sound(result.video)
     assert len(sound) / rate == pytest.approx(result.duration_s, abs=0.05)
     assert np.abs(sound).max() < 1

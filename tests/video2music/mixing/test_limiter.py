@@ -38,10 +38,10 @@ def test_loudness_is_met_under_the_ceiling_or_the_bound_is_reached(seed: int, lu
     sound = plucks(seed)
     finished, gain = limited(sound, lufs)
     assert true_peak_db(finished) <= limiter.CEILING_DB + 0.1
-    assert gain.limited_db <= limiter.MOST_LIMITED_DB + 1e-6
+    assert gain.limited_db <= limiter.MAX_LIMITING_DB + 1e-6
     found = loudness.measured(seconds(finished)).lufs
     assert found is not None
-    if gain.limited_db < limiter.MOST_LIMITED_DB - 0.01:
+    if gain.limited_db < limiter.MAX_LIMITING_DB - 0.01:
         assert found == pytest.approx(lufs, abs=0.1)
     else:
         assert found <= lufs + 0.1
@@ -89,11 +89,11 @@ def test_moments_and_silence_do_no_harm(frames: int, level: float) -> None:
     sound = np.full((frames, 2), level, np.float32)
     gain = limiter.gain_for(loudness.measured(seconds(sound)), -14.0)
     assert np.isfinite(gain.linear).all()
-    assert gain.fixed_db <= limiter.MOST_GAIN_DB
+    assert gain.fixed_db <= limiter.MAX_GAIN_DB
     if not sound.any():
         assert gain.fixed_db == 0
 
 
 def test_what_is_very_faint_is_raised_by_no_more_than_the_bound() -> None:
     sound = np.random.default_rng(0).normal(0, 1e-5, (2 * RATE, 2)).astype(np.float32)
-    assert limiter.gain_for(loudness.measured(seconds(sound)), -14.0).fixed_db == limiter.MOST_GAIN_DB
+    assert limiter.gain_for(loudness.measured(seconds(sound)), -14.0).fixed_db == limiter.MAX_GAIN_DB

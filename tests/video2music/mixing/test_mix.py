@@ -38,8 +38,8 @@ except MediaError as error:
 PILOT_HZ = 15_000  # above all that espeak-ng says at 22 kHz
 
 
-class Own:
-    """A clip's own sound that is known."""
+class KnownSource:
+    """A clip's own audio that is known."""
 
     path = Path("clip.mp4")
 
@@ -118,29 +118,29 @@ def test_any_piece_comes_out_at_any_loudness(
     report = mix.master([piece(5.0, seed)], path, duration_s=5.0, loudness_lufs=wanted)
     assert lufs(read(path)) == pytest.approx(wanted, abs=0.3)
     assert true_peak_db(read(path)) <= -1.0
-    assert report.limited_db <= limiter.MOST_LIMITED_DB
+    assert report.limited_db <= limiter.MAX_LIMITING_DB
 
 
-def test_what_is_far_too_dynamic_stays_softer_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_far_too_dynamic_stays_softer_and_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sound = tone(6.0, 0.001)
     for at in range(1, 6):
         sound[at * RATE : at * RATE + 60] = 0.9
     report = mix.master([sound], tmp_path / "a.wav", duration_s=6.0)
     samples = read(tmp_path / "a.wav")
-    assert report.limited_db == pytest.approx(limiter.MOST_LIMITED_DB, abs=0.01)
+    assert report.limited_db == pytest.approx(limiter.MAX_LIMITING_DB, abs=0.01)
     assert true_peak_db(samples) <= -1.0
     assert lufs(samples) < -14.5
     assert "instead of -14" in report.note
     assert report.note in caplog.text
 
 
-def test_hard_work_of_the_limiter_is_told(tmp_path: Path) -> None:
+def test_strong_limiting_is_noted(tmp_path: Path) -> None:
     report = mix.master([piece(6.0)], tmp_path / "a.wav", duration_s=6.0, loudness_lufs=-7.5)
-    assert report.limited_db > mix.MUCH_LIMITED_DB
-    assert "limiter took" in report.note
+    assert report.limited_db > mix.NOTED_LIMITING_DB
+    assert "limiter reduced" in report.note
 
 
-def test_silence_stays_silence_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_silence_stays_silence_and_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     report = mix.mix({}, tmp_path / "a.wav", duration_s=1.0)
     assert not read(tmp_path / "a.wav").any()
     assert "a.wav: silent" in caplog.text
@@ -151,7 +151,7 @@ def test_silence_stays_silence_and_is_told(tmp_path: Path, caplog: pytest.LogCap
 
 @pytest.mark.parametrize("duration_s", [0.0, 1 / RATE, 0.001, 0.04, 0.39])
 def test_pieces_of_a_moment_work(duration_s: float, tmp_path: Path) -> None:
-    own = Own(tone(1.0, 0.2, 300))
+    own = KnownSource(tone(1.0, 0.2, 300))
     report = mix.mix(
         {"a": [tone(1.0, 0.5)]}, tmp_path / "a.wav", duration_s=duration_s, source=own, under=tmp_path / "b.wav"
     )
@@ -228,7 +228,7 @@ def test_music_is_lower_while_speech_sounds_and_moves_slowly(voice: str, tmp_pat
     duration_s = len(said) / RATE
     music = [tone(duration_s, 0.1, PILOT_HZ)]  # steady, so that its level in the mix is the gain it got
     out, under = tmp_path / "a.wav", tmp_path / "b.wav"
-    report = mix.mix({"pilot": music}, out, duration_s=duration_s, source=Own(said), under=under)
+    report = mix.mix({"pilot": music}, out, duration_s=duration_s, source=KnownSource(said), under=under)
     level = pilot_db(read(under))
     now_s = (np.arange(len(level)) + 0.5) / 100
     inner = (now_s > 0.2) & (now_s < duration_s - 0.7)
@@ -254,61 +254,61 @@ def test_kept_speech_stands_over_music_that_does_not_move(tmp_path: Path) -> Non
         {"pilot": music},
         tmp_path / "a.wav",
         duration_s=duration_s,
-        source=Own(said),
-        how="keep",
+        source=KnownSource(said),
+        mode="keep",
         under=tmp_path / "b.wav",
     )
     level = pilot_db(read(tmp_path / "b.wav"))[20 : round(100 * duration_s) - 80]
     assert np.ptp(level) < 2.5  # what the limiter does at loud words
-    assert (report.how, report.ducked_db) == ("keep", 0)
+    assert (report.mode, report.ducked_db) == ("keep", 0)
     assert report.speech_s > 5
 
 
 def test_ambience_stays_under_the_music_and_noise_is_not_brought_up(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     music = piece(8.0)
-    for level, raised in ((0.3, None), (1e-3, balance.MOST_RAISED_DB)):
-        own = Own(rng.normal(0, level, (8 * RATE, 2)).astype(np.float32))
+    for level, raised in ((0.3, None), (1e-3, balance.MAX_RAISE_DB)):
+        own = KnownSource(rng.normal(0, level, (8 * RATE, 2)).astype(np.float32))
         report = mix.mix({"m": [music]}, tmp_path / "a.wav", duration_s=8.0, source=own, under=tmp_path / "b.wav")
         added = report.source_lufs - mix.LOUDNESS_LUFS + balance.AMBIENCE_LU
         music_db = mix.LOUDNESS_LUFS - lufs(stereo(music[:, 0]))
         assert report.music_db == pytest.approx(music_db - (raised or -added), abs=0.3)
-        assert (report.how, report.speech_s, report.ducked_db) == ("duck", 0, 0)
+        assert (report.mode, report.speech_s, report.ducked_db) == ("duck", 0, 0)
         assert lufs(read(tmp_path / "b.wav")) == pytest.approx(-14, abs=0.2)
 
 
 def test_the_source_keeps_its_time(tmp_path: Path) -> None:
     sound = np.zeros((4 * RATE, 2), np.float32)
     sound[round(1.234 * RATE) : round(1.334 * RATE)] = tone(0.1, 0.5, 3000)
-    mix.mix({}, tmp_path / "a.wav", duration_s=4.0, source=Own(sound), how="keep", under=tmp_path / "b.wav")
+    mix.mix({}, tmp_path / "a.wav", duration_s=4.0, source=KnownSource(sound), mode="keep", under=tmp_path / "b.wav")
     loud = np.flatnonzero(np.abs(read(tmp_path / "b.wav")[:, 0]) > 0.01) / RATE
     assert loud[0] == pytest.approx(1.234, abs=0.001)
     assert loud[-1] == pytest.approx(1.334, abs=0.001)
 
 
 @pytest.mark.parametrize(
-    ("source", "how", "asked"),
+    ("source", "mode", "asked"),
     [(None, "duck", True), (tone(3.0, 0.2), "replace", True), (np.zeros((RATE, 2), np.float32), "keep", True)],
     ids=["no sound", "replace", "silent"],
 )
-def test_without_an_own_sound_there_is_one_file(source, how: str, asked: bool, tmp_path: Path) -> None:
-    own = None if source is None else Own(source)
+def test_without_source_audio_there_is_one_file(source, mode: str, asked: bool, tmp_path: Path) -> None:
+    own = None if source is None else KnownSource(source)
     report = mix.mix(
-        {"m": [piece(3.0)]}, tmp_path / "a.wav", duration_s=3.0, source=own, how=how, under=tmp_path / "b.wav"
+        {"m": [piece(3.0)]}, tmp_path / "a.wav", duration_s=3.0, source=own, mode=mode, under=tmp_path / "b.wav"
     )
-    assert report.how == "replace"
+    assert report.mode == "replace"
     assert report.under == report.music
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
 def test_the_own_sound_is_a_stem_at_its_level_in_the_mix(tmp_path: Path) -> None:
-    own = Own(np.random.default_rng(0).normal(0, 0.05, (6 * RATE, 2)).astype(np.float32))
+    own = KnownSource(np.random.default_rng(0).normal(0, 0.05, (6 * RATE, 2)).astype(np.float32))
     mix.mix(
         {"m": [tone(6.0, 0.05)]},
         tmp_path / "a.wav",
         duration_s=6.0,
         source=own,
-        how="keep",
+        mode="keep",
         under=tmp_path / "b.wav",
         stems_folder=tmp_path / "stems",
     )
@@ -321,7 +321,7 @@ def test_the_own_sound_is_a_stem_at_its_level_in_the_mix(tmp_path: Path) -> None
 
 def test_an_unknown_way_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="replace, keep, duck"):
-        mix.mix({}, tmp_path / "a.wav", duration_s=1.0, how="mute")
+        mix.mix({}, tmp_path / "a.wav", duration_s=1.0, mode="mute")
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_a_sentence() -> None:
@@ -356,11 +356,11 @@ def test_five_minutes_take_no_more_memory_than_one(tmp_path: Path, caplog: pytes
         for number in range(seconds_):
             yield block * (1 + number % 3)
 
-    class LongOwn(Own):
+    class LongSource(KnownSource):
         def blocks(self) -> Iterator[np.ndarray]:
             yield from (self.samples for _ in range(300))
 
-    own = LongOwn(np.random.default_rng(0).normal(0, 0.01, (RATE, 2)).astype(np.float32))
+    own = LongSource(np.random.default_rng(0).normal(0, 0.01, (RATE, 2)).astype(np.float32))
 
     def run(seconds_: int) -> int:
         mix.mix(

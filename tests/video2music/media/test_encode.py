@@ -9,7 +9,7 @@ import pytest
 
 from tests.video2music.voices import RATE
 from video2music.errors import MediaError, OptionError
-from video2music.media import audiofile
+from video2music.media import encode
 
 
 def decoded(path: Path) -> np.ndarray:
@@ -38,13 +38,13 @@ def samples_of(wav: Path) -> np.ndarray:
 
 
 def test_flac_holds_the_very_samples(wav: Path, tmp_path: Path) -> None:
-    out = audiofile.encode(wav, tmp_path / "a.flac", kind="flac", duration_s=111_111 / RATE)
+    out = encode.encode_audio(wav, tmp_path / "a.flac", kind="flac", duration_s=111_111 / RATE)
     assert np.array_equal(decoded(out), samples_of(wav).astype(np.float32))
     assert out.stat().st_size < 0.9 * wav.stat().st_size
 
 
 def test_m4a_sounds_alike_and_is_as_long(wav: Path, tmp_path: Path) -> None:
-    out = audiofile.encode(wav, tmp_path / "a.m4a", kind="m4a", duration_s=111_111 / RATE)
+    out = encode.encode_audio(wav, tmp_path / "a.m4a", kind="m4a", duration_s=111_111 / RATE)
     found, expected = decoded(out), samples_of(wav)
     assert len(found) / RATE == pytest.approx(111_111 / RATE, abs=0.02)
     length = min(len(found), len(expected))
@@ -56,25 +56,25 @@ def test_m4a_sounds_alike_and_is_as_long(wav: Path, tmp_path: Path) -> None:
 
 def test_wav_is_the_file_itself(wav: Path, tmp_path: Path) -> None:
     data = wav.read_bytes()
-    out = audiofile.encode(wav, tmp_path / "b.wav", kind="wav", duration_s=1.0)
+    out = encode.encode_audio(wav, tmp_path / "b.wav", kind="wav", duration_s=1.0)
     assert out.read_bytes() == data
     assert not wav.exists()
 
 
 def test_an_unknown_format_is_refused(wav: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="wav, flac, m4a"):
-        audiofile.encode(wav, tmp_path / "a.mp3", kind="mp3", duration_s=1.0)
+        encode.encode_audio(wav, tmp_path / "a.mp3", kind="mp3", duration_s=1.0)
 
 
 @pytest.mark.parametrize("kind", ["flac", "m4a"])
 def test_what_cannot_be_read_leaves_nothing(kind: str, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
     with pytest.raises(MediaError, match=r"bad\.wav"):
-        audiofile.encode(tmp_path / "bad.wav", tmp_path / f"a.{kind}", kind=kind, duration_s=1.0)
+        encode.encode_audio(tmp_path / "bad.wav", tmp_path / f"a.{kind}", kind=kind, duration_s=1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.wav"]
 
 
 def test_floats_come_back_as_they_were_beyond_one_too(tmp_path: Path) -> None:
     blocks = [np.random.default_rng(seed).normal(0, 2, (5000 + seed, 2)).astype(np.float32) for seed in range(3)]
-    audiofile.write_floats(blocks, tmp_path / "a.wav")
+    encode.write_float_wav(blocks, tmp_path / "a.wav")
     assert np.array_equal(decoded(tmp_path / "a.wav"), np.concatenate(blocks))
