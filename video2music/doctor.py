@@ -71,7 +71,7 @@ def _python() -> list[Finding]:
             "python",
             sys.version_info >= PYTHON,
             f"{platform.python_version()} at {sys.executable}",
-            f"install Python {wanted} or newer and make the environment anew: rm -rf .venv && make demo",
+            f"install Python {wanted} or newer and make the environment again: rm -rf .venv && make demo",
         )
     ]
 

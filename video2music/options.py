@@ -329,7 +329,7 @@ class Options:
         """Raise OptionError for options that exclude or need each other, and for what a range alone cannot say."""
         point = self.valence is not None or self.arousal is not None
         if sum((self.emotion is not None, point, self.curve is not None)) > 1:
-            raise OptionError("wish for one thing: an emotion, or a valence and arousal, or a curve, not several")
+            raise OptionError("give one target: an emotion, or a valence and arousal, or a curve, not several")
         if (self.valence is None) != (self.arousal is None):
             raise OptionError("a point on the plane needs both valence and arousal, each from -1 to 1")
         tempo = (SLOWEST_BPM, FASTEST_BPM) if self.tempo is None else self.tempo

@@ -87,7 +87,7 @@ def replaced_by(given: Collection[str]) -> dict[str, Any]:
 
 
 def replay_scope(replay: "Replay") -> set[str]:
-    """The options that may still be chosen for an existing piece, by how much of it is drawn anew."""
+    """The options that may still be chosen for an existing piece, by how much of it is redrawn."""
     if replay.locks:
         return {spec.name for spec in SPECS.values() if spec.kept_with not in replay.locks}
     scopes = ("files",) if replay.redraw is None else ("files", "section")
@@ -111,4 +111,4 @@ def check(options: Options, style: str | None = None) -> None:
     from video2music import styles
     from video2music.composing import target
 
-    target.check(options, style or styles.read(options.style))
+    target.check_options(options, style or styles.read(options.style))

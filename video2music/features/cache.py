@@ -76,7 +76,7 @@ def load(path: Path) -> VideoFeatures:
             )
     except Exception as error:  # a damaged archive fails in every way that zip, zlib, numpy and `values` know
         reason = error if isinstance(error, Video2MusicError) else type(error).__name__
-        raise Video2MusicError(f"{path} holds no features that can be used ({reason}): watch the clip again") from None
+        raise Video2MusicError(f"{path} holds no features that can be used ({reason}): extract them again") from None
 
 
 def read_cached(path: Path) -> VideoFeatures | None:

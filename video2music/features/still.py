@@ -241,7 +241,7 @@ def _orientations(gray: Picture) -> Numbers:
 
 @cache
 def _cells(height: int, width: int) -> NDArray[np.int32]:
-    """The cell of the grid that each pixel lies in."""
+    """The index of the grid cell of each pixel."""
     row, column = (np.arange(size) * GRID // size for size in (height, width))
     return (row[:, None] * GRID + column[None]).astype(np.int32)
 

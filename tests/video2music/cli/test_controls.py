@@ -1,4 +1,4 @@
-"""What a person may decide: tempo, metre, instruments, hits, length, what stays and what is drawn anew."""
+"""The options of a piece at work: tempo, metre, instruments, hits, length, locks and redraws."""
 
 import json
 from dataclasses import replace
@@ -12,14 +12,14 @@ from video2music import Options, UserError, compose, pipeline
 from video2music.arranging import midi
 from video2music.composing import draft, manifest
 from video2music.composing.composition import Composition
-from video2music.errors import OptionError, StyleError
+from video2music.errors import ManifestError, OptionError, StyleError
 from video2music.mixing import mix
 from video2music.values import Cut, VideoFeatures
 
 PLAIN = Options(encoder="color", candidates=1)
 
 
-def watched(seconds=48.0, cuts=(11.0, 24.0, 33.0)):
+def random_features(seconds=48.0, cuts=(11.0, 24.0, 33.0)):
     rows = int(seconds)
     rng = np.random.default_rng(0)
     emotion = rng.dirichlet(np.ones(6), rows).astype(np.float32)
@@ -28,11 +28,11 @@ def watched(seconds=48.0, cuts=(11.0, 24.0, 33.0)):
     return VideoFeatures(seconds, "color", emotion, motion, offset, affect, tuple(Cut(time_s, 20.0) for time_s in cuts))
 
 
-SEEN = watched()
+FEATURES = random_features()
 
 
-def written(kept=None, **wishes):
-    return pipeline.compose_piece(SEEN, replace(PLAIN, **wishes), kept=kept).composition
+def written(locked=None, **options):
+    return pipeline.compose_piece(FEATURES, replace(PLAIN, **options), locked=locked).composition
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def played(composition):
     return {(t.name, n.start_s, n.end_s, n.pitch, n.velocity) for t in score.tracks for n in t.notes}
 
 
-def test_a_wished_tempo_metre_and_hit_are_in_the_form():
+def test_a_requested_tempo_metre_and_hit_are_in_the_form():
     form = written(tempo=(96.0, 104.0), beats_per_bar=3, hits=(17.3,)).form
     assert all(96 <= tempo.bpm <= 104 for tempo in form.tempi)
     assert np.abs(form.bars_s - 17.3).min() < 0.001
@@ -64,22 +64,22 @@ def test_more_intensity_is_denser_and_louder_and_leaves_the_chords_alone(piece):
 def test_instruments_play_alone_or_keep_silent():
     everyone = {track.name for track in draft.arrange_score(written(style="strings")).tracks}
     name = sorted(everyone)[0]
-    assert {track.name for track in draft.arrange_score(written(style="strings", without=(name,))).tracks} == everyone - {
-        name
-    }
+    assert {
+        track.name for track in draft.arrange_score(written(style="strings", without=(name,))).tracks
+    } == everyone - {name}
     assert {track.name for track in draft.arrange_score(written(style="piano", only=("piano",))).tracks} == {"piano"}
 
 
-def test_an_instrument_that_is_not_there_is_refused_before_the_clip_is_watched(tmp_path, clip):
-    for wish in ({"only": ("kazoo",)}, {"without": ("kazoo",)}):
+def test_an_instrument_that_is_not_there_is_refused_before_the_clip_is_analysed(tmp_path, clip):
+    for options in ({"only": ("kazoo",)}, {"without": ("kazoo",)}):
         with pytest.raises(StyleError, match="no instrument 'kazoo': it has"):
-            compose(clip, tmp_path, replace(PLAIN, **wish))
+            compose(clip, tmp_path, replace(PLAIN, **options))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_section_drawn_anew_leaves_every_note_of_the_others_where_it_was(piece):
+def test_a_section_redrawn_leaves_every_note_of_the_others_where_it_was(piece):
     number = 2
-    again = draft.redraw_section(piece, number, SEEN, PLAIN, seed=77)
+    again = draft.redraw_section(piece, number, FEATURES, PLAIN, seed=77)
     steps = piece.steps(number)
     start_s, end_s = piece.form.steps_s[steps.start], piece.form.step_ends_s[steps.stop - 1]
     before, after = played(piece), played(again)
@@ -92,26 +92,26 @@ def test_a_section_drawn_anew_leaves_every_note_of_the_others_where_it_was(piece
     assert again.final_chords[steps.stop :] == piece.chords[steps.stop :]
 
 
-def test_sections_may_be_drawn_anew_one_after_the_other_and_one_twice(piece):
-    once = draft.redraw_section(piece, 1, SEEN, PLAIN, seed=5)
-    twice = draft.redraw_section(once, 3, SEEN, PLAIN, seed=6)
-    thrice = draft.redraw_section(twice, 1, SEEN, PLAIN, seed=7)
+def test_sections_may_be_redrawn_one_after_the_other_and_one_twice(piece):
+    once = draft.redraw_section(piece, 1, FEATURES, PLAIN, seed=5)
+    twice = draft.redraw_section(once, 3, FEATURES, PLAIN, seed=6)
+    thrice = draft.redraw_section(twice, 1, FEATURES, PLAIN, seed=7)
     last = piece.steps(3)
     assert thrice.final_chords[last] == twice.final_chords[last]
-    assert [take.section for take in thrice.redraws] == [1, 3, 1]
+    assert [redraw.section for redraw in thrice.redraws] == [1, 3, 1]
     end_s = piece.form.sections[0].end_s
     assert {n for n in played(thrice) if n[1] > end_s + 0.1} == {n for n in played(twice) if n[1] > end_s + 0.1}
 
 
-def test_no_key_is_struck_twice_at_once_where_a_section_was_drawn_anew(piece):
-    for track in draft.arrange_score(draft.redraw_section(piece, 2, SEEN, PLAIN, seed=78)).tracks:
+def test_no_key_is_struck_twice_at_once_where_a_section_was_redrawn(piece):
+    for track in draft.arrange_score(draft.redraw_section(piece, 2, FEATURES, PLAIN, seed=78)).tracks:
         for pitch in {note.pitch for note in track.notes}:
             notes = sorted(note for note in track.notes if note.pitch == pitch)
             assert all(one.end_s <= other.start_s + 1e-9 for one, other in pairwise(notes))
 
 
-def test_a_piece_with_takes_comes_back_from_its_manifest(piece):
-    again = draft.redraw_section(replace(piece, beats_per_bar=4, without=()), 2, SEEN, PLAIN, seed=3)
+def test_a_piece_with_redraws_comes_back_from_its_manifest(piece):
+    again = draft.redraw_section(replace(piece, beats_per_bar=4, without=()), 2, FEATURES, PLAIN, seed=3)
     read = Composition.from_json(json.loads(json.dumps(again.to_json())))
     assert played(read) == played(again) and read.final_chords == again.final_chords
 
@@ -149,8 +149,8 @@ def test_variants_are_different_pieces_in_folders_of_their_own(clip, tmp_path):
     assert len({made.midi.read_bytes() for made in result.variants}) == 3
     alone = compose(clip, tmp_path / "alone", replace(PLAIN, seed=4))
     assert alone.midi.read_bytes() == result.midi.read_bytes()
-    told = json.loads(result.variants[1].manifest.read_text())
-    again = compose(clip, tmp_path / "again", replace(PLAIN, seed=told["options"]["seed"]))
+    reported = json.loads(result.variants[1].manifest.read_text())
+    again = compose(clip, tmp_path / "again", replace(PLAIN, seed=reported["options"]["seed"]))
     assert again.midi.read_bytes() == result.variants[1].midi.read_bytes()
     with pytest.raises(OptionError, match="v1 is there already"):
         compose(clip, tmp_path, replace(PLAIN, variants=2))
@@ -184,7 +184,7 @@ def test_music_and_stems_come_as_files(clip, tmp_path, audio_format):
     assert not result.stems.exists()
 
 
-def test_a_replay_draws_one_section_anew_or_all_but_its_locks(clip, tmp_path):
+def test_a_replay_redraws_one_section_or_all_but_its_locks(clip, tmp_path):
     first = compose(clip, tmp_path / "first", replace(PLAIN, seed=2))
     replay = manifest.read(first.manifest)
     same = compose(clip, tmp_path / "same", replay=replay)
@@ -196,26 +196,26 @@ def test_a_replay_draws_one_section_anew_or_all_but_its_locks(clip, tmp_path):
     locked = compose(
         clip, tmp_path / "locked", replace(replay.options, seed=8), replay=replace(replay, locks=frozenset({"form"}))
     )
-    told, was = (json.loads(made.manifest.read_text()) for made in (locked, first))
-    assert told["form"]["beats_s"] == was["form"]["beats_s"] and told["drawn"]["seed"] == 8
+    reported, was = (json.loads(made.manifest.read_text()) for made in (locked, first))
+    assert reported["form"]["beats_s"] == was["form"]["beats_s"] and reported["seed"] == 8
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"locks": frozenset({"tune"})}, "nothing to lock is called 'tune'"),
+        ({"locks": frozenset({"tune"})}, "there is no part 'tune' to lock"),
         ({"locks": frozenset({"form"}), "redraw": 1}, "not both"),
         ({"redraw": 40}, "no section 40"),
     ],
 )
-def test_what_cannot_stay_or_be_drawn_anew_is_told(clip, tmp_path, change, sentence):
+def test_what_cannot_stay_or_be_redrawn_is_reported(clip, tmp_path, change, sentence):
     replay = manifest.read(compose(clip, tmp_path, PLAIN).manifest)
     with pytest.raises(OptionError, match=sentence):
         replace(replay, **change)
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     [
         {"tempo": (90.0, 80.0)},
         {"tempo": (5.0, 80.0)},
@@ -237,13 +237,13 @@ def test_what_cannot_stay_or_be_drawn_anew_is_told(clip, tmp_path, change, sente
         {"variants": 0},
     ],
 )
-def test_wishes_beyond_reason_are_refused_in_a_sentence(wish):
+def test_options_beyond_reason_are_refused_in_a_sentence(options):
     with pytest.raises(UserError):
-        Options(**wish)
+        Options(**options)
 
 
 @pytest.mark.parametrize(
-    ("lock", "wish"),
+    ("lock", "options"),
     [
         ("form", {"tempo": (150.0, 150.0)}),
         ("form", {"beats_per_bar": 3}),
@@ -253,23 +253,23 @@ def test_wishes_beyond_reason_are_refused_in_a_sentence(wish):
         ("chords", {"primer": "Am F"}),
     ],
 )
-def test_a_wish_that_a_lock_leaves_no_room_for_is_refused(clip, tmp_path, lock, wish):
+def test_an_option_that_a_lock_fixes_is_refused(clip, tmp_path, lock, options):
     replay = replace(manifest.read(compose(clip, tmp_path / "first", PLAIN).manifest), locks=frozenset({lock}))
     with pytest.raises(OptionError, match=f"locked {lock} keep"):
-        compose(clip, tmp_path / "second", replace(replay.options, **wish), replay=replay)
+        compose(clip, tmp_path / "second", replace(replay.options, **options), replay=replay)
     assert not (tmp_path / "second").exists()
 
 
-def test_a_missed_hit_is_told_and_one_beyond_the_end_refused(clip, tmp_path, caplog):
+def test_a_missed_hit_is_reported_and_one_beyond_the_end_refused(clip, tmp_path, caplog):
     result = compose(clip, tmp_path / "a", replace(PLAIN, hits=(3.0, 3.4)))
-    told = json.loads(result.manifest.read_text())["form"]["hit_errors_ms"]
-    assert len(told) == 2 and max(map(abs, told)) > 80
+    reported = json.loads(result.manifest.read_text())["form"]["hit_errors_ms"]
+    assert len(reported) == 2 and max(map(abs, reported)) > 80
     assert "no downbeat meets the hit" in caplog.text
     with pytest.raises(OptionError, match="beyond the end"):
         compose(clip, tmp_path / "b", replace(PLAIN, hits=(999.0,)))
 
 
-def test_a_preview_is_the_same_whether_the_whole_was_watched_before_or_not(tmp_path):
+def test_a_preview_is_the_same_whether_the_whole_was_analysed_before_or_not(tmp_path):
     long = draw_clip(tmp_path / "long.mp4", seconds=9.0)
     fresh = compose(long, tmp_path / "fresh", replace(PLAIN, preview_s=4.3))
     compose(long, tmp_path / "whole", PLAIN)
@@ -277,16 +277,13 @@ def test_a_preview_is_the_same_whether_the_whole_was_watched_before_or_not(tmp_p
     assert after.midi.read_bytes() == fresh.midi.read_bytes()
 
 
-def test_a_manifest_from_before_own_sound_was_kept_replaces_it(clip, tmp_path, caplog):
+@pytest.mark.parametrize("version", [2, 99, None])
+def test_a_manifest_of_another_version_is_refused(clip, tmp_path, version):
     result = compose(clip, tmp_path, PLAIN)
-    old = json.loads(result.manifest.read_text()) | {"version": 1}
-    for name in ("source", "tempo", "hits", "variants"):
-        del old["options"][name]
-    del old["takes"], old["form"]["tempi"], old["form"]["hit_errors_ms"]
-    result.manifest.write_text(json.dumps(old))
-    replay = manifest.read(result.manifest)
-    assert replay.options.source == "replace" and "earlier version" in caplog.text
-    assert compose(clip, tmp_path / "again", replay=replay).video.exists()
+    other = json.loads(result.manifest.read_text()) | {"version": version}
+    result.manifest.write_text(json.dumps(other))
+    with pytest.raises(ManifestError, match=f"manifest of version {version}, but this program reads version 3"):
+        manifest.read(result.manifest)
 
 
 def test_an_instrument_may_be_called_source(tmp_path):

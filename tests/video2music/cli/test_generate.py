@@ -96,25 +96,25 @@ def test_a_piece_is_played_again_from_its_manifest_alone(tried):
     assert (folder / row["midi"]).read_bytes() == (folder / rows[4]["midi"]).read_bytes()
 
 
-def test_a_replay_takes_no_other_wishes(tried):
+def test_a_replay_takes_no_other_options(tried):
     folder, _, rows = tried
-    for wish in (("--seed", "3"), ("--metre", "3/4"), ("--redraw", "1", "--style", "strings")):
-        told = plainly(run("generate", "--from", rows[4]["manifest"], *wish, "-o", "no", cwd=folder))
-        assert "takes no --" in told and wish[-2] in told
+    for option in (("--seed", "3"), ("--metre", "3/4"), ("--redraw", "1", "--style", "strings")):
+        reported = plainly(run("generate", "--from", rows[4]["manifest"], *option, "-o", "no", cwd=folder))
+        assert "takes no --" in reported and option[-2] in reported
 
 
-def test_a_section_is_drawn_anew_and_all_but_the_chords_in_another_style_and_metre(tried):
+def test_a_section_is_redrawn_and_all_but_the_chords_in_another_style_and_metre(tried):
     folder, _, rows = tried
     was = json.loads((folder / rows[4]["manifest"]).read_text())
     command = ("generate", "--from", rows[4]["manifest"], "--json", "-", "-o")
     section = run(*command, "section", "--redraw", "1", "--seed", "4", cwd=folder)
     (row,) = json.loads(section.stdout)["clips"]
-    assert len(json.loads((folder / row["manifest"]).read_text())["takes"]) == 1
+    assert len(json.loads((folder / row["manifest"]).read_text())["redraws"]) == 1
     locked = run(*command, "locked", "--lock", "chords", "--style", "strings", "--tempo", "100-110", cwd=folder)
     (row,) = json.loads(locked.stdout)["clips"]
-    told = json.loads((folder / row["manifest"]).read_text())
-    assert told["key"] == was["key"] and told["options"]["style"] == "strings"
-    assert all(100 <= tempo["bpm"] <= 110 for tempo in told["form"]["tempi"])
+    reported = json.loads((folder / row["manifest"]).read_text())
+    assert reported["key"] == was["key"] and reported["options"]["style"] == "strings"
+    assert all(100 <= tempo["bpm"] <= 110 for tempo in reported["form"]["tempi"])
 
 
 @pytest.mark.parametrize(
@@ -138,16 +138,16 @@ def test_a_section_is_drawn_anew_and_all_but_the_chords_in_another_style_and_met
         (("--variants", "0"), "variants"),
     ],
 )
-def test_a_wish_that_cannot_be_granted_is_told_in_a_sentence(clip, tmp_path, arguments, word):
+def test_an_option_that_cannot_be_met_is_refused_in_a_sentence(clip, tmp_path, arguments, word):
     assert word in plainly(run("generate", clip, "-o", tmp_path / "out", *arguments))
     assert not list((tmp_path / "out").glob("*/*")) if (tmp_path / "out").exists() else True
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(clip):
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(clip):
     assert "/proc/nowhere" in plainly(run("generate", clip, "-o", "/proc/nowhere", *PLAIN))
 
 
-def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(clip, tmp_path):
+def test_a_full_disk_is_reported_in_a_sentence_and_leaves_nothing(clip, tmp_path):
     def little_room():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # bytes a file: the WAV does not fit
@@ -161,10 +161,10 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(clip, tmp_path):
 def test_features_are_printed_and_saved(clip, tmp_path):
     from video2music import features
 
-    done = run("features", clip, *COLOR, "-o", tmp_path / "seen.npz", "--json", "-")
-    told = json.loads(done.stdout)
-    assert len(told["motion"]) == 6 and told["encoder"] == "color" and len(told["cuts"]) == 2
-    assert features.load(tmp_path / "seen.npz").duration_s == pytest.approx(6.0)
+    done = run("features", clip, *COLOR, "-o", tmp_path / "extracted.npz", "--json", "-")
+    reported = json.loads(done.stdout)
+    assert len(reported["motion"]) == 6 and reported["encoder"] == "color" and len(reported["cuts"]) == 2
+    assert features.load(tmp_path / "extracted.npz").duration_s == pytest.approx(6.0)
 
 
 def test_doctor_names_what_it_looked_at():
@@ -175,10 +175,10 @@ def test_doctor_names_what_it_looked_at():
 
 @pytest.mark.parametrize("command", [("features", "CLIP"), ("generate", "CLIP", "-o", "out"), ("demo", "-o", "out")])
 @pytest.mark.parametrize("target", [".", "/proc/report.json", "/proc/nowhere/report.json", "x" * 300])
-def test_a_report_that_cannot_be_written_is_told_before_the_work(clip, tmp_path, command, target):
+def test_a_report_that_cannot_be_written_is_reported_before_the_work(clip, tmp_path, command, target):
     arguments = [clip if word == "CLIP" else word for word in command]
-    told = plainly(run(*arguments, "--json", target, cwd=tmp_path))
-    assert target in told and "partial" not in told
+    reported = plainly(run(*arguments, "--json", target, cwd=tmp_path))
+    assert target in reported and "partial" not in reported
     assert list(tmp_path.iterdir()) == []
 
 

@@ -135,9 +135,9 @@ def test_arousal_is_in_the_middle_for_calm_and_busy_clips_alike(shared):
 
 @pytest.mark.slow
 def test_the_demos_night_drive_is_more_stirring_than_its_dawn_and_its_rain(tmp_path):
-    seen = extract(demo.draw(tmp_path / "demo.mp4"), encoder="color", cache=False)
-    starts = np.flatnonzero(np.diff(seen.scene_offset) <= 0) + 1
-    dawn, drive, rain = (scene.mean() for scene in np.split(seen.affect[:, 1], starts))
+    extracted = extract(demo.draw(tmp_path / "demo.mp4"), encoder="color", cache=False)
+    starts = np.flatnonzero(np.diff(extracted.scene_offset) <= 0) + 1
+    dawn, drive, rain = (scene.mean() for scene in np.split(extracted.affect[:, 1], starts))
     assert drive > max(dawn, rain) + 0.1
 
 

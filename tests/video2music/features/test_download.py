@@ -75,14 +75,14 @@ def left_behind(tmp_path):
 
 def test_weights_arrive_whole_with_progress(server, offer, tmp_path):
     offer(server.address)
-    told = []
-    path = get(progress=told.append)
+    reported = []
+    path = get(progress=reported.append)
     assert path == small().remote.path
     assert path.read_bytes() == BYTES
     assert server.asked == [f"/clip/models/{SHA256}/small.pt"]
-    assert told == sorted(told)
-    assert len(told) > 1
-    assert told[-1] == 1
+    assert reported == sorted(reported)
+    assert len(reported) > 1
+    assert reported[-1] == 1
     assert left_behind(tmp_path) == ["small.pt"]
 
 

@@ -51,7 +51,7 @@ def test_a_slow_drift_does_not_run_away_from_its_first_picture():
     assert max(abs(row - level) for row, level in zip(found, range(10, 20), strict=True)) < SAME_PICTURE_BELOW
 
 
-def test_the_same_picture_is_embedded_anew_after_a_cut():
+def test_the_same_picture_is_embedded_again_after_a_cut():
     assert rows_of([10, 10, 10, 10], cuts=[2.0]) == ([10, 10, 10, 10], [2])
 
 

@@ -74,9 +74,9 @@ def same(one: VideoFeatures, other: VideoFeatures) -> bool:
 
 
 def test_the_duration_is_the_end_of_the_last_frame(video):
-    seen = extract(video, encoder="color", cache=False)
-    assert seen.duration_s == pytest.approx(4.5, abs=0.01)
-    assert len(seen) == 5
+    extracted = extract(video, encoder="color", cache=False)
+    assert extracted.duration_s == pytest.approx(4.5, abs=0.01)
+    assert len(extracted) == 5
 
 
 def test_the_encoder_is_shown_the_first_frame_of_each_second(video, recorder, textures):
@@ -223,8 +223,8 @@ def clip_features(rng):
 
 def test_whatever_the_damage_a_cached_file_is_absent_or_whole(tmp_path):
     rng = np.random.default_rng(0)
-    path, seen = tmp_path / "seen.npz", clip_features(rng)
-    cache.save(seen, path)
+    path, extracted = tmp_path / "extracted.npz", clip_features(rng)
+    cache.save(extracted, path)
     whole = path.read_bytes()
     absent = 0
     for _ in range(400):
@@ -234,18 +234,18 @@ def test_whatever_the_damage_a_cached_file_is_absent_or_whole(tmp_path):
         path.write_bytes(damaged)
         found = cache.read_cached(path)
         absent += found is None
-        assert found is None or (same(found, seen) and np.array_equal(found.semantic, seen.semantic))
+        assert found is None or (same(found, extracted) and np.array_equal(found.semantic, extracted.semantic))
     assert absent > 270
 
 
 @pytest.mark.parametrize("broken", [{"emotion": np.ones((3, 6))}, {"motion": np.zeros(2)}, {"cuts": np.zeros((1, 3))}])
 def test_cached_values_that_are_no_features_are_absent(tmp_path, broken):
-    path = tmp_path / "seen.npz"
+    path = tmp_path / "extracted.npz"
     cache.save(clip_features(np.random.default_rng(0)), path)
     with np.load(path) as arrays:
         np.savez(path, **{**arrays, **broken})
     assert cache.read_cached(path) is None
-    with pytest.raises(Video2MusicError, match=r"seen\.npz holds no features"):
+    with pytest.raises(Video2MusicError, match=r"extracted\.npz holds no features"):
         features.load(path)
 
 
@@ -255,12 +255,12 @@ def test_a_cache_that_cannot_be_written_costs_only_time(video, tmp_path):
 
 
 def test_saved_features_come_back_whole(tmp_path):
-    seen = clip_features(np.random.default_rng(0))
-    features.save(seen, tmp_path / "seen.npz")
-    found = features.load(tmp_path / "seen.npz")
-    assert same(found, seen)
-    assert np.array_equal(found.semantic, seen.semantic)
-    assert [path.name for path in tmp_path.iterdir()] == ["seen.npz"]
+    extracted = clip_features(np.random.default_rng(0))
+    features.save(extracted, tmp_path / "extracted.npz")
+    found = features.load(tmp_path / "extracted.npz")
+    assert same(found, extracted)
+    assert np.array_equal(found.semantic, extracted.semantic)
+    assert [path.name for path in tmp_path.iterdir()] == ["extracted.npz"]
 
 
 def test_nothing_pickled_is_ever_read(tmp_path):
@@ -275,11 +275,11 @@ def test_nothing_pickled_is_ever_read(tmp_path):
 
 
 def test_progress_rises_to_one(video):
-    told = []
-    extract(video, encoder="color", cache=False, progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert len(told) > 20
+    reported = []
+    extract(video, encoder="color", cache=False, progress=reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
+    assert len(reported) > 20
 
 
 def test_an_unknown_encoder_is_refused_with_the_known_ones(video):
@@ -294,16 +294,16 @@ def test_a_file_that_is_no_video_is_refused(tmp_path):
 
 
 def test_every_clip_gives_sound_features_or_one_sentence(shared):
-    watched = 0
+    n_extracted = 0
     for path in sorted((shared / "clips/edge").iterdir()):
         try:
-            seen = extract(path, encoder="color", cache=False)
+            extracted = extract(path, encoder="color", cache=False)
         except UserError as error:
             assert str(error).strip()
             assert "\n" not in str(error)
             continue
-        watched += 1
-        assert len(seen) == max(1, int(np.ceil(seen.duration_s - 1e-6)))
-        assert np.isfinite(seen.motion).all()
-        assert np.abs(seen.affect).max() <= 1
-    assert watched >= 10
+        n_extracted += 1
+        assert len(extracted) == max(1, int(np.ceil(extracted.duration_s - 1e-6)))
+        assert np.isfinite(extracted.motion).all()
+        assert np.abs(extracted.affect).max() <= 1
+    assert n_extracted >= 10

@@ -8,7 +8,7 @@ from video2music.features.scenes import CutDetector, scene_offsets
 from video2music.values import Cut
 
 
-def watch(path):
+def extract_color(path):
     return extract(path, encoder="color", cache=False)
 
 
@@ -17,23 +17,23 @@ def noisy(picture, seed):
     return np.clip(picture.astype(int) + noise, 0, 255).astype(np.uint8)
 
 
-def times_of(seen):
-    return [cut.time_s for cut in seen.cuts]
+def times_of(extracted):
+    return [cut.time_s for cut in extracted.cuts]
 
 
 def test_hard_cuts_are_found_when_the_new_scene_begins(write_video, textures):
     times_s = [index / 20 for index in range(140)]
     starts = (0, 33, 80, 111)
     pictures = [noisy(textures(sum(index >= start for start in starts)), index) for index in range(140)]
-    seen = watch(write_video(pictures, times_s))
-    assert times_of(seen) == pytest.approx([start / 20 for start in starts[1:]])
-    assert all(3 <= cut.strength <= 255 for cut in seen.cuts)
+    extracted = extract_color(write_video(pictures, times_s))
+    assert times_of(extracted) == pytest.approx([start / 20 for start in starts[1:]])
+    assert all(3 <= cut.strength <= 255 for cut in extracted.cuts)
 
 
 def test_the_strength_is_how_often_the_change_exceeds_its_neighbours(write_video, textures):
     times_s = [index / 20 for index in range(60)]
     faint, strong = (
-        watch(
+        extract_color(
             write_video(
                 [noisy(textures(index >= 30) // divisor, index) for index in range(60)], times_s, name=f"{divisor}.mkv"
             )
@@ -43,17 +43,17 @@ def test_the_strength_is_how_often_the_change_exceeds_its_neighbours(write_video
     assert strong.cuts[0].strength > 1.5 * faint.cuts[0].strength > 3
 
 
-def test_cuts_are_told_in_real_time_when_the_frame_rate_varies(write_video, textures):
+def test_cuts_are_at_real_times_when_the_frame_rate_varies(write_video, textures):
     gaps = [0.02] * 40 + [0.25] * 12 + [0.02] * 40
     times_s = np.cumsum([0.0, *gaps]).tolist()
     pictures = [noisy(textures(index >= 45) if index < 70 else textures(2), index) for index in range(len(times_s))]
-    seen = watch(write_video(pictures, times_s))
-    assert times_of(seen) == pytest.approx([times_s[45], times_s[70]], abs=0.002)
+    extracted = extract_color(write_video(pictures, times_s))
+    assert times_of(extracted) == pytest.approx([times_s[45], times_s[70]], abs=0.002)
 
 
 def test_a_flashing_clip_has_no_cut_at_every_flash(write_video, textures):
     pictures = [textures(index % 2) for index in range(120)]
-    assert len(watch(write_video(pictures, [index / 20 for index in range(120)])).cuts) <= 1
+    assert len(extract_color(write_video(pictures, [index / 20 for index in range(120)])).cuts) <= 1
 
 
 def test_a_slow_fade_is_no_cut(write_video, textures):
@@ -62,7 +62,7 @@ def test_a_slow_fade_is_no_cut(write_video, textures):
         noisy(((1 - weight) * textures(0) + weight * textures(1)).astype(np.uint8), index)
         for index, weight in enumerate(weights)
     ]
-    assert watch(write_video(pictures, [index / 25 for index in range(100)])).cuts == ()
+    assert extract_color(write_video(pictures, [index / 25 for index in range(100)])).cuts == ()
 
 
 def test_offsets_count_whole_seconds_since_the_cut():
@@ -78,8 +78,8 @@ def test_offsets_follow_the_frame_that_stands_for_the_second():
 
 def test_offsets_of_a_clip_restart_at_its_cuts(write_video, textures):
     pictures = [noisy(textures(index >= 50), index) for index in range(100)]
-    seen = watch(write_video(pictures, [index / 20 for index in range(100)]))
-    assert seen.scene_offset.tolist() == [0, 1, 2, 0, 1]
+    extracted = extract_color(write_video(pictures, [index / 20 for index in range(100)]))
+    assert extracted.scene_offset.tolist() == [0, 1, 2, 0, 1]
 
 
 def test_what_is_known_never_changes(textures):

@@ -212,23 +212,23 @@ def offered(monkeypatch, tmp_path, archives):
     return put
 
 
-ROADS = pytest.mark.parametrize(
-    "road", [semantic.download, lambda name: encoders.choose(name)[0].load()], ids=["download", "encoder"]
+WAYS_TO_GET_WEIGHTS = pytest.mark.parametrize(
+    "obtain", [semantic.download, lambda name: encoders.choose(name)[0].load()], ids=["download", "encoder"]
 )
 
 
-@ROADS
-def test_weights_that_know_colours_are_kept_by_either_road(offered, road):
+@WAYS_TO_GET_WEIGHTS
+def test_weights_that_know_colours_are_kept_in_either_way(offered, obtain):
     offered("clip-small")
-    road("clip-small")
+    obtain("clip-small")
     assert [choice.name for choice in encoders.choose("auto")] == ["clip-small", "color"]
 
 
-@ROADS
-def test_weights_that_were_not_trained_are_kept_by_neither_road(offered, road):
+@WAYS_TO_GET_WEIGHTS
+def test_weights_that_were_not_trained_are_kept_in_neither_way(offered, obtain):
     offered("random")
     with pytest.raises(EncoderError, match="never trained"):
-        road("clip-small")
+        obtain("clip-small")
     assert list(path_of("clip-small").parent.iterdir()) == []
     assert [choice.name for choice in encoders.choose("auto")] == ["color"]
 
@@ -250,14 +250,14 @@ def test_nothing_is_fetched_for_a_clip_that_could_not_be_loaded(offered, monkeyp
     assert not path_of("clip-small").parent.exists()
 
 
-def test_a_clip_is_watched_with_its_embeddings(here, write_video, textures):
+def test_clip_gives_its_embeddings_as_semantic_rows(here, write_video, textures):
     here("clip")
     path = write_video([textures(index // 20) for index in range(60)], [index / 20 for index in range(60)])
-    seen = extract(path, encoder="clip", cache=False)
-    assert seen.encoder == "clip"
-    assert seen.semantic.shape == (3, 768)
+    extracted = extract(path, encoder="clip", cache=False)
+    assert extracted.encoder == "clip"
+    assert extracted.semantic.shape == (3, 768)
     clip = semantic.load(path_of("clip"), semantic=True)
-    assert seen.semantic == pytest.approx(
+    assert extracted.semantic == pytest.approx(
         clip.embed([clip.preprocess(textures(number)) for number in range(3)]), abs=1e-4
     )
 
@@ -294,17 +294,17 @@ def test_the_real_small_clip_is_fetched_tested_and_sees_as_open_clip_does(
     open_clip, monkeypatch, tmp_path, write_video, textures
 ):
     monkeypatch.setenv("V2M_CACHE", str(tmp_path / "cache"))
-    told = []
+    reported = []
     drawn = [textures(0), np.full((96, 128, 3), (250, 190, 40), np.uint8), np.zeros((96, 128, 3), np.uint8)]
     path = write_video([picture for picture in drawn for _ in range(20)], [index / 20 for index in range(60)])
-    seen = extract(path, encoder="clip-small", cache=False, download_progress=told.append)
-    assert told[-1] == 1
+    extracted = extract(path, encoder="clip-small", cache=False, download_progress=reported.append)
+    assert reported[-1] == 1
     weights = path_of("clip-small")
     assert file_sha256(weights) == encoders.ENCODERS["clip-small"].remote.sha256
     semantic.load(weights, semantic=False).self_test()
-    assert (seen.encoder, seen.semantic, seen.emotion.shape) == ("clip-small", None, (3, 6))
-    assert seen.emotion == pytest.approx(plain_emotions(open_clip, weights, drawn), abs=2e-3)
-    assert np.ptp(seen.emotion, axis=0).max() > 0.05  # pictures that differ so much cannot feel alike
+    assert (extracted.encoder, extracted.semantic, extracted.emotion.shape) == ("clip-small", None, (3, 6))
+    assert extracted.emotion == pytest.approx(plain_emotions(open_clip, weights, drawn), abs=2e-3)
+    assert np.ptp(extracted.emotion, axis=0).max() > 0.05  # pictures that differ so much cannot have the same emotions
 
 
 def plain_emotions(open_clip, weights, pictures):

@@ -1,4 +1,4 @@
-"""The numbers of a still: finite on anything, blind to mirrors and letterboxes, telling where they should."""
+"""The numbers of a still: finite on anything, blind to mirrors and letterboxes, different where they should be."""
 
 import numpy as np
 import pytest
