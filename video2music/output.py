@@ -74,7 +74,7 @@ def claim(
 
 
 @contextmanager
-def workshop(output: Output) -> Iterator[Path]:
+def atomic_output_dir(output: Output) -> Iterator[Path]:
     """A hidden folder beside the output's, gone afterwards; what is left in it when all went well is published.
 
     Raises MediaError when the disk is full or not ours to write, or the clip cannot be read.

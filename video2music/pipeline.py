@@ -1,4 +1,9 @@
-"""One clip in, a scored clip out: the only module that knows the order of the rooms."""
+"""One clip in, a scored clip out: the only module that knows the order of the steps.
+
+`compose` is what command line, page and batches call. It is the flow of docs/architecture.md: features of the video,
+form, chords, dynamics, search, score, sound, mix, video, report, manifest. Each step below it is one package; they
+exchange the values of `video2music.values`.
+"""
 
 import json
 import logging
@@ -8,45 +13,82 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import Any, NamedTuple, Protocol
 
 import emotion.judge
 from emotion.errors import CheckpointError
 from emotion.midi import synthesis
+from emotion.midi.soundfont import find_soundfont
 from emotion.values import EmotionReport
-from video2music import features, styles
+from video2music import features as encoding
+from video2music import styles
 from video2music.arranging import midi
 from video2music.chords import lab_lines
-from video2music.composing import chart, manifest, search
+from video2music.composing import chart, manifest
 from video2music.composing.composition import Composition
-from video2music.composing.draft import Draft, Kept, load_models, redrawn, score_of
+from video2music.composing.draft import Draft, LockedParts, arrange_score, load_models, redraw_section
 from video2music.composing.form import MET_S
-from video2music.composing.target import check, target
-from video2music.media import audiofile, mux
+from video2music.composing.search import NotesJudge, SearchResult, candidate_settings, select_best
+from video2music.composing.target import affect_target, check_options
+from video2music.media import encode, mux
 from video2music.media.clip import probe
 from video2music.media.soundtrack import soundtrack
 from video2music.mixing import mix
 from video2music.options import Options, Result
-from video2music.output import Output, claim, files_in, workshop
-from video2music.values import VideoFeatures
+from video2music.output import atomic_output_dir, claim, files_in
+from video2music.values import RandomStream, VideoFeatures
 
 log = logging.getLogger(__name__)
 
-STAGES = ("watch", "form", "chords", "dynamics", "search", "arrange", "render", "mux", "judge")
+STAGES = ("extract", "form", "chords", "dynamics", "search", "arrange", "render", "mux", "judge")
 Progress = Callable[[str, float], None]
+"""(stage of STAGES, fraction done)."""
 
-_TAKE_DRAW, _VARIANT_DRAW = 4, 5  # streams of their own under the one seed
-SELECTS, REPORTS = "poolingvq", "adff"  # judges; the one that reports had no part in the choice
+# The judge that reports has no part in the selection, so that its match is no result of optimising for it.
+SELECTING_JUDGE, REPORTING_JUDGE = "poolingvq", "adff"
+
+_SUFFIXES = MappingProxyType({
+    "midi": "mid",
+    "chords": "chords.lab",
+    "chart": "chords.txt",
+    "lead_sheet": "musicxml",
+    "manifest": "json",
+    "music": "music.wav",  # the music alone and the mix under the clip's sound: deleted when they are encoded
+    "mixed": "under.wav",
+    "scored": "scored",  # the muxer appends the container's suffix
+})  # fmt: skip
 
 
-class Reporter(Protocol):
-    """Hears the finished sound: emotion.judge.Judge, or whoever is put in its place."""
+class SoundJudge(Protocol):
+    """Reports on the finished sound: emotion.judge.Judge, or a stand-in with the same method."""
 
-    def hear(self, audio: Path) -> EmotionReport:
+    def predict(self, audio: Path) -> EmotionReport:
         """A report on a sound file."""
         ...
+
+
+class ComposedPiece(NamedTuple):
+    """A composition and, where several candidates were compared, the search that selected it."""
+
+    composition: Composition
+    search: SearchResult | None = None
+
+
+class StageTimer:
+    """Measures the seconds of each stage and reports progress."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.progress = progress or (lambda stage, fraction: None)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
+        """Time what happens inside; yields a callback for the fraction done."""
+        self.progress(name, 0.0)
+        started = time.perf_counter()
+        yield lambda fraction: self.progress(name, min(fraction, 1.0))
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+        self.progress(name, 1.0)
 
 
 def compose(
@@ -58,256 +100,229 @@ def compose(
     name: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-    judge: search.Judge | None = None,
-    reporter: Reporter | None = None,
+    judge: NotesJudge | None = None,
+    reporter: SoundJudge | None = None,
 ) -> Result:
     """Score one clip into `out/<stem>/` and return what was made.
 
-    A `replay` plays a composition again instead of making one, or keeps of it what it says; without `options` it has
-    its own. Several variants go into `out/<stem>/v1/` and so on; what is returned is the first, which names them all.
-    `name` replaces the folder's name. `progress(stage, fraction)` is told of every stage in STAGES. Of several
-    candidates the `judge` keeps one, and the `reporter` hears what came out; by default those that ship. Raises
-    UserError with one sentence; nothing half-made is left under a final name.
+    A `replay` plays a composition again instead of composing, or composes again all but what it locks; without
+    `options` it has its own. Several variants go into `out/<stem>/v1/` and so on; the result is that of the first and
+    holds them all. `name` replaces the folder's name. `progress(stage, fraction)` is called during every stage of
+    STAGES; what it raises ends the run. The `judge` selects among several candidates, the `reporter` judges the
+    finished sound; by default those that ship. Raises UserError with one sentence; no partial file is left under a
+    final name.
     """
-    clip = Path(clip)
-    options = options or (replay.options if replay else Options())
-    if replay:
-        replay.check(clip)
-        replay.allow(options)
-    if replay is None or replay.locks:
-        check(options, _style(options, replay))
+    clip, options = Path(clip), options or (replay.options if replay else Options())
+    _check_request(clip, options, replay)
     probe(clip)
     numbers = range(1, options.variants + 1) if options.variants > 1 else (None,)
     outputs = [claim(Path(out), clip, name=name, overwrite=overwrite, variant=number) for number in numbers]
-    clock = Clock(progress)
-    seen = watch(clip, options, clock) if replay is None or not replay.is_plain else None
-    results = []
-    for output, wish in zip(outputs, variations(options), strict=True):
-        written = begin(replay, seen, wish, clock, judge)
-        with workshop(output) as folder:
-            video, report = play(clip, written, wish, folder / output.stem, clock, reporter)
-        results.append(_result(output, video.name, written.composition.form.duration_s, wish, clock.seconds, report))
+    timer, results = StageTimer(progress), []
+    features = None if replay and replay.is_unchanged else extract(clip, options, timer)
+    for output, variant in zip(outputs, variants(options), strict=True):
+        piece = _piece(features, variant, timer, judge, replay)
+        duration_s = piece.composition.form.duration_s
+        with atomic_output_dir(output) as folder:
+            files = _file_names(folder / output.stem, variant.audio_format)
+            arrange(piece.composition, variant, files, timer, title=clip.stem)
+            sound = render_and_mix(clip, files, duration_s, variant, timer)
+            scored = mux_and_encode(clip, files, duration_s, variant, timer)
+            report = judge_sound(files["audio"], reporter, timer)
+            entries = {"sound": sound, "report": asdict(report) if report else None, "seconds": timer.seconds}
+            _write_manifest(clip, piece, variant, files["manifest"], entries)
+        files = _file_names(output.folder / output.stem, variant.audio_format)
+        results.append(
+            Result(
+                video=output.folder / scored.name,
+                stems=output.folder / "stems" if variant.stems else None,
+                duration_s=duration_s,
+                seconds=dict(timer.seconds),
+                report=report,
+                audio=files["audio"],
+                midi=files["midi"],
+                chords=files["chords"],
+                chart=files["chart"],
+                lead_sheet=files["lead_sheet"],
+                manifest=files["manifest"],
+            )
+        )
     return replace(results[0], variants=tuple(results)) if len(results) > 1 else results[0]
 
 
-def _style(options: Options, replay: manifest.Replay | None) -> str:
-    """The TOML text of the wished style; of a piece that goes on in its own style, the piece's. Raises StyleError."""
-    same = replay is not None and replay.options.style == options.style
-    return replay.composition.style if replay and same else styles.read(options.style)
+def _check_request(clip: Path, options: Options, replay: manifest.Replay | None) -> None:
+    """Refuse what could not be done, before any work. Raises UserError."""
+    if replay:
+        replay.check_clip(clip)
+        replay.check_options(options)
+    if replay is None or replay.locks:
+        check_options(options, _style_text(options, replay))
 
 
-def watch(clip: Path, options: Options, clock: "Clock") -> VideoFeatures:
-    """What there is to see in the clip, or in as much of it as is to be scored."""
-    with clock.stage("watch") as tell:
-        return features.extract(clip, encoder=options.encoder, until_s=options.preview_s, on_progress=tell)
+def _style_text(options: Options, replay: manifest.Replay | None) -> str:
+    """The TOML text of the requested style; of a replay in its own style, the one in the manifest. Raises StyleError.
+
+    A user's style file may have changed or be gone since.
+    """
+    is_same = replay is not None and replay.options.style == options.style
+    return replay.composition.style if replay and is_same else styles.read(options.style)
 
 
-def variations(options: Options) -> list[Options]:
-    """The wishes for each variant: the first has the seed that was asked for, the others have their own."""
-    rng = np.random.default_rng([options.seed, _VARIANT_DRAW])
+def variants(options: Options) -> list[Options]:
+    """The options of each variant: the first has the requested seed, the others seeds drawn from it."""
+    rng = RandomStream.VARIANTS.generator(options.seed)
     seeds = [options.seed, *rng.integers(2**31, size=options.variants - 1).tolist()]
     return [replace(options, seed=seed, variants=1) for seed in seeds]
 
 
-class Written(NamedTuple):
-    """A composition and, where several were begun, how it was found among them."""
+def extract(clip: Path, options: Options, timer: StageTimer) -> VideoFeatures:
+    """Features of the clip, or of as much of it as is scored."""
+    with timer.stage("extract") as progress:
+        return encoding.extract(clip, encoder=options.encoder, until_s=options.preview_s, progress=progress)
 
-    composition: Composition
-    found: search.Found | None
 
-
-def begin(
-    replay: manifest.Replay | None,
-    seen: VideoFeatures | None,
+def _piece(
+    features: VideoFeatures | None,
     options: Options,
-    clock: "Clock",
-    judge: search.Judge | None,
-) -> Written:
-    """A new composition for what was `seen`, or an earlier one: as it was, with a section or all but its locks anew."""
-    if seen is None or (replay and replay.is_plain):
-        assert replay is not None
-        return Written(replay.composition, None)
-    if replay is None or replay.redraw is None:
-        kept = Kept(replay.composition, replay.locks) if replay else None
-        return write(seen, options, clock=clock, judge=judge, kept=kept, style=_style(options, replay))
-    with clock.stage("chords"):
-        takes = len(replay.composition.takes)
-        seed = int(np.random.default_rng([options.seed, _TAKE_DRAW, takes]).integers(2**31))
-        return Written(redrawn(replay.composition, replay.redraw, seen, options, seed), None)
+    timer: StageTimer,
+    judge: NotesJudge | None,
+    replay: manifest.Replay | None,
+) -> ComposedPiece:
+    """A new composition, or that of a replay: unchanged, with one section drawn again, or around its locked parts."""
+    if replay is None:
+        assert features is not None
+        return compose_piece(features, options, timer=timer, judge=judge)
+    if replay.is_unchanged or features is None:
+        return ComposedPiece(replay.composition)
+    if replay.redraw is not None:
+        with timer.stage("chords"):
+            stream = RandomStream.REDRAW.generator(options.seed, len(replay.composition.redraws))
+            seed = int(stream.integers(2**31))
+            return ComposedPiece(redraw_section(replay.composition, replay.redraw, features, options, seed))
+    locked, style = LockedParts(replay.composition, replay.locks), _style_text(options, replay)
+    return compose_piece(features, options, timer=timer, judge=judge, locked=locked, style=style)
 
 
-def write(
-    seen: VideoFeatures,
+def compose_piece(
+    features: VideoFeatures,
     options: Options,
     *,
-    clock: "Clock | None" = None,
-    judge: search.Judge | None = None,
-    kept: Kept | None = None,
+    timer: StageTimer | None = None,
+    judge: NotesJudge | None = None,
+    locked: LockedParts | None = None,
     style: str | None = None,
-) -> Written:
-    """Compose for what was seen: begin as many drafts as the options say and let the judge keep the best.
+) -> ComposedPiece:
+    """Compose for a video's features: begin as many drafts as the options say and let the judge select the best.
 
-    Without a `judge` the shipped one listens; where its weights are missing only one draft is begun. What is `kept` of
+    Without a `judge` it is the shipped one; where its weights are missing, one draft is written. What is `locked` of
     an earlier composition is in every draft. `style` is TOML text in place of the options' style.
     """
-    clock, style = clock or Clock(), style or styles.read(options.style)
-    aim, models = target(seen, options), load_models()
-    judge = judge or _shipped(SELECTS) if options.candidates > 1 else None
-    draws = search.draws(options.seed, options.strength, options.candidates if judge else 1)
-    with clock.stage("form"):
+    timer, style = timer or StageTimer(), style or styles.read(options.style)
+    target, models = affect_target(features, options), load_models()
+    judge = judge or _shipped_judge(SELECTING_JUDGE) if options.candidates > 1 else None
+    settings = candidate_settings(options.seed, options.strength, options.candidates if judge else 1)
+    with timer.stage("form"):
         drafts = [
-            Draft(seen, aim, options, style=style, models=models, seed=seed, pull=pull, kept=kept)
-            for seed, pull in draws
+            Draft(features, target, options, style=style, models=models, seed=seed, guidance=guidance, locked=locked)
+            for seed, guidance in settings
         ]
-    with clock.stage("chords"):
-        drafts[0].write(len(drafts[0].form))
-    with clock.stage("dynamics"):
+    with timer.stage("chords"):
+        drafts[0].write_chords(len(drafts[0].form))
+    with timer.stage("dynamics"):
         for draft in drafts:
-            draft.shape()
-    with clock.stage("search") as tell:
-        found = search.best(drafts, judge, aim, tell=tell) if judge else None
-    return Written(found.candidates[found.kept].composition if found else drafts[0].composition(), found)
+            draft.predict_dynamics()
+    with timer.stage("search") as progress:
+        found = select_best(drafts, judge, target, progress=progress) if judge else None
+    return ComposedPiece(found.composition if found else drafts[0].composition(), found)
 
 
-def _shipped(name: str) -> emotion.judge.Judge | None:
-    """A judge with the weights that ship, None with a line in the log where they are missing."""
+def arrange(
+    composition: Composition, options: Options, files: Mapping[str, Path], timer: StageTimer, *, title: str
+) -> None:
+    """Arrange the composition into a MIDI file, and write its chords as .lab, text chart and lead sheet."""
+    form, key = composition.form, composition.key
+    for hit_s, error_ms in zip(options.hits, form.hit_errors_ms, strict=False):
+        if abs(error_ms) > 1000 * MET_S:
+            log.warning("no downbeat meets the hit at %g s: the nearest is %+.0f ms off", hit_s, error_ms)
+    with timer.stage("arrange"):
+        midi.write(arrange_score(composition), files["midi"])
+        chords = [chord.transpose(key.shift) for chord in composition.final_chords]
+        files["chords"].write_text(lab_lines(chords, form.steps_s, form.step_ends_s, flats=key.flats))
+        files["chart"].write_text(chart.text(composition), encoding="utf-8")
+        chart.musicxml(composition, files["lead_sheet"], title=title)
+
+
+def render_and_mix(
+    clip: Path, files: Mapping[str, Path], duration_s: float, options: Options, timer: StageTimer
+) -> dict[str, Any]:
+    """Render the MIDI file track by track and mix it, alone and with the clip's own sound; the manifest's entry."""
+    with timer.stage("render") as progress:
+        stems = synthesis.stems(files["midi"], duration_s=duration_s)
+        report = mix.mix(
+            _with_progress(stems, len(stems) * duration_s, progress),
+            files["music"],
+            duration_s=duration_s,
+            source=soundtrack(clip),
+            mode=options.source,
+            under=files["mixed"],
+            stems_folder=files["music"].with_name("stems") if options.stems else None,
+        )
+    return {"synthesizer": synthesis.synthesizer(), "soundfont": find_soundfont().name, **asdict(report)}
+
+
+def _with_progress(
+    stems: Mapping[str, Iterator[synthesis.Samples]], total_s: float, progress: Callable[[float], None]
+) -> dict[str, Iterator[synthesis.Samples]]:
+    """The same stems; `progress` is called after each block with the fraction rendered of all of them."""
+    total, rendered = max(total_s * synthesis.SAMPLE_RATE, 1), 0
+
+    def counted(blocks: Iterator[synthesis.Samples]) -> Iterator[synthesis.Samples]:
+        nonlocal rendered
+        for block in blocks:
+            rendered += len(block)
+            progress(rendered / total)
+            yield block
+
+    return {name: counted(blocks) for name, blocks in stems.items()}
+
+
+def mux_and_encode(
+    clip: Path, files: Mapping[str, Path], duration_s: float, options: Options, timer: StageTimer
+) -> Path:
+    """Put the mix, or the music where there is no other sound, under the picture, and encode the music alone."""
+    with timer.stage("mux"):
+        sound = files["mixed"] if files["mixed"].exists() else files["music"]
+        scored = mux.mux(clip, sound, files["scored"], duration_s=duration_s, until_s=options.preview_s)
+        encode.encode_audio(files["music"], files["audio"], kind=options.audio_format, duration_s=duration_s)
+        for temporary in ("music", "mixed"):
+            files[temporary].unlink(missing_ok=True)
+    return scored
+
+
+def judge_sound(audio: Path, reporter: SoundJudge | None, timer: StageTimer) -> EmotionReport | None:
+    """The report on the finished music; None where no judge is given and the weights of the shipped one are missing."""
+    with timer.stage("judge"):
+        reporter = reporter or _shipped_judge(REPORTING_JUDGE)
+        return reporter.predict(audio) if reporter else None
+
+
+def _shipped_judge(name: str) -> emotion.judge.Judge | None:
+    """A judge with the weights that ship, None with a warning where they are missing."""
     try:
         return emotion.judge.load(name)
     except CheckpointError as error:
-        log.warning("the judge %s does not listen: %s", name, error)
+        log.warning("there is no judge %s: %s", name, error)
         return None
 
 
-def play(
-    clip: Path, written: Written, options: Options, stem: Path, clock: "Clock", reporter: Reporter | None = None
-) -> tuple[Path, EmotionReport | None]:
-    """Arrange, render, mux and hear a composition, into files that begin with `stem`; the scored video, the report."""
-    paths = _paths(stem, options.audio_format)
-    composition, duration_s = written.composition, written.composition.form.duration_s
-    _tell_missed(options, composition)
-    with clock.stage("arrange"):
-        midi.write(score_of(composition), paths["midi"])
-        paths["chords"].write_text(_chord_names(composition))
-        paths["chart"].write_text(chart.text(composition), encoding="utf-8")
-        chart.musicxml(composition, paths["lead_sheet"], title=clip.stem)
-    with clock.stage("render") as tell:
-        music, under = stem.with_name(f"{stem.name}.music.wav"), stem.with_name(f"{stem.name}.under.wav")
-        mixed = mix.mix(
-            _telling(synthesis.stems(paths["midi"], duration_s=duration_s), duration_s, tell),
-            music,
-            duration_s=duration_s,
-            source=soundtrack(clip),
-            how=options.source,
-            under=under,
-            stems_folder=stem.with_name("stems") if options.stems else None,
-        )
-    with clock.stage("mux"):
-        sound = under if under.exists() else music
-        scored = mux.mux(
-            clip, sound, stem.with_name(f"{stem.name}.scored"), duration_s=duration_s, until_s=options.preview_s
-        )
-        under.unlink(missing_ok=True)
-        audiofile.encode(music, paths["audio"], kind=options.audio_format, duration_s=duration_s)
-        music.unlink(missing_ok=True)
-    with clock.stage("judge"):
-        reporter = reporter or _shipped(REPORTS)
-        report = reporter.hear(paths["audio"]) if reporter else None
-    told = manifest.build(
-        clip,
-        composition,
-        options,
-        search=written.found.to_json() if written.found else None,
-        report=asdict(report) if report else None,
-        sound={"synthesizer": synthesis.synthesizer(), "soundfont": synthesis.find_soundfont().name, **asdict(mixed)},
-        files=sorted({paths["manifest"].name, *(str(p.relative_to(stem.parent)) for p in files_in(stem.parent))}),
-        seconds=clock.seconds,
-    )
-    paths["manifest"].write_text(json.dumps(told, indent=1) + "\n")
-    return scored, report
+def _write_manifest(clip: Path, piece: ComposedPiece, options: Options, path: Path, entries: Mapping[str, Any]) -> None:
+    """Write the manifest, which lists all files in its folder and itself."""
+    files = {path.name, *(str(file.relative_to(path.parent)) for file in files_in(path.parent))}
+    result = piece.search.to_json() if piece.search else None
+    contents = manifest.build(clip, piece.composition, options, search=result, files=sorted(files), **entries)
+    path.write_text(json.dumps(contents, indent=1) + "\n")
 
 
-def _telling(
-    stems: Mapping[str, Iterator[synthesis.Samples]], duration_s: float, tell: Callable[[float], None]
-) -> dict[str, Iterator[synthesis.Samples]]:
-    """The same stems; `tell` hears with every block how much of all of them was played, so that it may also stop it."""
-    whole, played = max(len(stems) * duration_s * synthesis.SAMPLE_RATE, 1), 0
-
-    def told(blocks: Iterator[synthesis.Samples]) -> Iterator[synthesis.Samples]:
-        nonlocal played
-        for block in blocks:
-            played += len(block)
-            tell(played / whole)
-            yield block
-
-    return {name: told(blocks) for name, blocks in stems.items()}
-
-
-def _tell_missed(options: Options, composition: Composition) -> None:
-    """A line in the log for every wished hit that no downbeat meets."""
-    for hit_s, error_ms in zip(options.hits, composition.form.hit_errors_ms, strict=False):
-        if abs(error_ms) > 1000 * MET_S:
-            log.warning("no downbeat meets the hit at %g s: the nearest is %+.0f ms off", hit_s, error_ms)
-
-
-def _chord_names(composition: Composition) -> str:
-    """The chords in the sounding key as lines of a .lab file."""
-    sounding = [chord.transpose(composition.key.shift) for chord in composition.sounding]
-    form = composition.form
-    return lab_lines(sounding, form.steps_s, form.step_ends_s, flats=composition.key.flats)
-
-
-def _paths(stem: Path, audio_format: str) -> dict[str, Path]:
-    """Where each kind of file of a scored clip goes, given the path that their names begin with."""
-    return {
-        kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in {**_SUFFIXES, "audio": audio_format}.items()
-    }
-
-
-_SUFFIXES = MappingProxyType({
-    "midi": "mid",
-    "chords": "chords.lab",
-    "chart": "chords.txt",
-    "lead_sheet": "musicxml",
-    "manifest": "json",
-})  # fmt: skip
-
-
-class Clock:
-    """Times the stages and tells of their progress."""
-
-    def __init__(self, progress: Progress | None = None) -> None:
-        self.seconds: dict[str, float] = {}
-        self.progress = progress or (lambda stage, fraction: None)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Time what happens inside; what it yields may be told the fraction that is done."""
-        self.progress(name, 0.0)
-        started = time.perf_counter()
-        yield lambda fraction: self.progress(name, min(fraction, 1.0))
-        self.seconds[name] = round(time.perf_counter() - started, 3)
-        self.progress(name, 1.0)
-
-
-def _result(
-    output: Output,
-    video: str,
-    duration_s: float,
-    options: Options,
-    seconds: Mapping[str, float],
-    report: EmotionReport | None,
-) -> Result:
-    paths = _paths(output.folder / output.stem, options.audio_format)
-    return Result(
-        video=output.folder / video,
-        stems=output.folder / "stems" if options.stems else None,
-        duration_s=duration_s,
-        seconds=dict(seconds),
-        report=report,
-        audio=paths["audio"],
-        midi=paths["midi"],
-        chords=paths["chords"],
-        chart=paths["chart"],
-        lead_sheet=paths["lead_sheet"],
-        manifest=paths["manifest"],
-    )
+def _file_names(stem: Path, audio_format: str) -> dict[str, Path]:
+    """The path of each kind of file, all of which begin with `stem`."""
+    suffixes = {**_SUFFIXES, "audio": audio_format}
+    return {kind: stem.with_name(f"{stem.name}.{suffix}") for kind, suffix in suffixes.items()}

@@ -1,17 +1,36 @@
-"""What travels from room to room: frozen values with their units, checked when made. Time is seconds as float."""
+"""The values that modules pass to each other: frozen, with their units, checked when made. Time is seconds as float."""
 
 import math
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.affect import EMOTIONS
-from video2music.chords import FLAT_ROOTS, ROOTS, ChordError, parse_note
-from video2music.errors import KeyNameError, Video2MusicError
+from video2music.chords import FLAT_ROOTS, ROOTS, parse_note
+from video2music.errors import ChordError, KeyNameError, Video2MusicError
 
 Floats = NDArray[np.float32]
+
+
+class RandomStream(IntEnum):
+    """Independent streams of random numbers under the one seed of a piece, so that one draw does not shift another.
+
+    The numbers are part of what a seed means: another number gives other music.
+    """
+
+    KEY = 1
+    ARRANGER = 2
+    CANDIDATES = 3
+    REDRAW = 4
+    VARIANTS = 5
+    PAGE = 6
+
+    def generator(self, seed: int, *more: int) -> np.random.Generator:
+        """The stream's generator for a seed; `more` are further numbers that tell draws of one stream apart."""
+        return np.random.default_rng([seed, self, *more])
 
 
 def _finite(what: str, **numbers: Any) -> None:
@@ -34,7 +53,7 @@ class Cut:
 
 @dataclass(frozen=True, eq=False)
 class VideoFeatures:
-    """What was seen, one row a second of video.
+    """Features of a video, one row a second.
 
     semantic      (T, 768) raw CLIP image embeddings, not normalised, or None
     emotion       (T, 6) probabilities in the order of emotion.affect.EMOTIONS, rows sum to 1
@@ -143,7 +162,7 @@ class Metre:
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of music from one section start to the next, with the tempo it starts in, in beats per minute."""
+    """Music from one section start to the next, with the tempo it starts in, in beats per minute."""
 
     start_s: float
     end_s: float
@@ -157,7 +176,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """The grid in time that the music stands on.
+    """The grid in time of the music.
 
     beats_s        onset of every beat
     bars_s         onset of every downbeat
@@ -165,8 +184,8 @@ class Form:
     sections       in order, without gaps, from the first bar to end_s
     tempi          in order, the first from 0 on; where it is not given, that of each section
     end_s          when the last bar ends: the final chord is released here and rings on until duration_s
-    cut_errors_ms  for each cut of the clip, how far its nearest downbeat lies, in milliseconds (signed: + is late)
-    hit_errors_ms  the same for each hit that was wished for
+    cut_errors_ms  for each cut of the clip, how far its nearest downbeat is, in milliseconds (signed: + is late)
+    hit_errors_ms  the same for each requested hit
     """
 
     duration_s: float
@@ -183,8 +202,8 @@ class Form:
         if not self.sections:
             raise Video2MusicError("form: there must be a section, which says the tempo")
         if not self.tempi:
-            told = [Tempo(section.start_s, section.tempo) for section in self.sections]
-            object.__setattr__(self, "tempi", (Tempo(0.0, told[0].bpm), *told[1:]))
+            tempi = [Tempo(section.start_s, section.tempo) for section in self.sections]
+            object.__setattr__(self, "tempi", (Tempo(0.0, tempi[0].bpm), *tempi[1:]))
         _finite(
             "form", **{name: getattr(self, name) for name in ("duration_s", "end_s", "beats_s", "bars_s", "steps_s")}
         )
@@ -208,9 +227,9 @@ class Form:
             return self
         end_s = float(self.steps_s[max(steps, 1)])
         beats_s, bars_s, steps_s = (onsets[onsets < end_s] for onsets in (self.beats_s, self.bars_s, self.steps_s))
-        begun = [section for section in self.sections if section.start_s < end_s]
-        begun = begun or [replace(self.sections[0], start_s=0.0)]  # it ends within the pickup
-        sections = (*begun[:-1], replace(begun[-1], end_s=end_s))
+        kept = [section for section in self.sections if section.start_s < end_s]
+        kept = kept or [replace(self.sections[0], start_s=0.0)]  # it ends within the pickup
+        sections = (*kept[:-1], replace(kept[-1], end_s=end_s))
         tempi = tuple(tempo for tempo in self.tempi if tempo.start_s < end_s)
         return Form(end_s, end_s, beats_s, bars_s if len(bars_s) else beats_s[:1], steps_s, sections, tempi)
 
@@ -281,8 +300,8 @@ class Pedal:
 class Track:
     """One instrument: a General MIDI program 0..127, or the drum kit; of a kit, which one.
 
-    pan   where it sits, from -1 on the left to 1 on the right
-    room  how much of it is sent into the room's reverberation, 0..1
+    pan          position in the stereo image, from -1 on the left to 1 on the right
+    reverb_send  how much of it is sent to the reverberation, 0..1
     """
 
     name: str
@@ -291,12 +310,13 @@ class Track:
     drums: bool = False
     pedals: tuple[Pedal, ...] = ()
     pan: float = 0.0
-    room: float = 0.3
+    reverb_send: float = 0.3
 
     def __post_init__(self) -> None:
-        if not (0 <= self.program <= 127 and -1 <= self.pan <= 1 and 0 <= self.room <= 1):
+        if not (0 <= self.program <= 127 and -1 <= self.pan <= 1 and 0 <= self.reverb_send <= 1):
             raise Video2MusicError(
-                f"not a track: program {self.program} (0 to 127), pan {self.pan} (-1 to 1), room {self.room} (0 to 1)"
+                f"not a track: program {self.program} (0 to 127), pan {self.pan} (-1 to 1), "
+                f"reverb_send {self.reverb_send} (0 to 1)"
             )
 
 

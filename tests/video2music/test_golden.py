@@ -16,7 +16,7 @@ import torch
 
 from video2music import pipeline
 from video2music.arranging import midi
-from video2music.composing.draft import Kept, redrawn, score_of
+from video2music.composing.draft import LockedParts, arrange_score, redraw_section
 from video2music.options import Options
 from video2music.values import Cut, VideoFeatures
 
@@ -46,7 +46,9 @@ CASES = MappingProxyType({
     "tension": Case({"style": "tension", "seed": 7}),
     "emotion": Case({"style": "pop", "seed": 11, "emotion": "q2", "strength": 0.9}),
     "point": Case({"style": "acoustic", "seed": 12, "valence": 0.5, "arousal": -0.7}),
-    "key-primer-waltz": Case({"style": "strings", "seed": 13, "key": "A minor", "primer": "Am F C G", "beats_per_bar": 3}),
+    "key-primer-waltz": Case(
+        {"style": "strings", "seed": 13, "key": "A minor", "primer": "Am F C G", "beats_per_bar": 3}
+    ),
     "tempo-hits": Case({"style": "tension", "seed": 14, "tempo": (80, 110), "hits": (9.3,), "intensity": 0.7}),
     "two-candidates": Case({"style": "lofi", "seed": 15, "emotion": "sad", "candidates": 2}),
     "likeliest-one-instrument": Case({"style": "pop", "seed": 16, "temperature": 0.0, "only": ("electric grand",)}),
@@ -76,13 +78,14 @@ def write_midi(case: Case, path: Path) -> None:
     """Compose and arrange a case into a MIDI file."""
     features = video_features(semantic=case.semantic)
     options = Options(**({"candidates": 1} | case.options))
-    composition = pipeline.write(features, options).composition
+    composition = pipeline.compose_piece(features, options).composition
     if case.locks:
-        kept = Kept(composition, case.locks)
-        composition = pipeline.write(features, Options(candidates=1, style="acoustic", seed=99), kept=kept).composition
+        options = Options(candidates=1, style="acoustic", seed=99)
+        locked = LockedParts(composition, case.locks)
+        composition = pipeline.compose_piece(features, options, locked=locked).composition
     if case.redraw is not None:
-        composition = redrawn(composition, case.redraw, features, options, 99)
-    midi.write(score_of(composition), path)
+        composition = redraw_section(composition, case.redraw, features, options, 99)
+    midi.write(arrange_score(composition), path)
 
 
 @pytest.fixture(autouse=True)

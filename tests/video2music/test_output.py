@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from video2music.errors import MediaError, OptionError
-from video2music.output import claim, names, stem_of, workshop
+from video2music.output import atomic_output_dir, claim, names, stem_of
 
 ROOM = "make room"
 
 
 def finish(output, text="done", scored="mp4"):
     files = [f"{output.stem}.wav", f"{output.stem}.scored.{scored}"]
-    with workshop(output) as folder:
+    with atomic_output_dir(output) as folder:
         for name in files:
             (folder / name).write_text(text)
         told = {"input": {"path": "x"}, "files": [*files, output.manifest.name]}
@@ -53,7 +53,7 @@ def test_the_longest_name_leaves_room_for_every_suffix(letter, tmp_path):
     longest = letter * (251 // len(letter.encode()))
     one, other = (claim(tmp_path, Path(folder, f"{longest}{end}.mp4")) for folder, end in (("a", ""), ("b", "")))
     for output in (one, claim(tmp_path, Path("c.mp4"), name=names([one.clip, other.clip])[0])):
-        with workshop(output) as folder:
+        with atomic_output_dir(output) as folder:
             for suffix in ("scored.webm", "chords.lab", "json"):
                 (folder / f"{one.stem}.{suffix}").write_text("")
     assert longest.startswith(one.stem) and len(one.stem) > 70
@@ -100,7 +100,7 @@ def test_a_clip_is_never_replaced_by_its_own_score(tmp_path):
 
 
 def test_what_broke_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), workshop(claim(tmp_path, tmp_path / "clip.mp4")) as folder:
+    with pytest.raises(ZeroDivisionError), atomic_output_dir(claim(tmp_path, tmp_path / "clip.mp4")) as folder:
         (folder / "clip.wav").write_text("half")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
@@ -109,7 +109,7 @@ def test_what_broke_leaves_nothing(tmp_path):
 def test_what_broke_leaves_the_former_piece_alone(tmp_path):
     output = claim(tmp_path, tmp_path / "clip.mp4")
     finish(output, "first")
-    with pytest.raises(MediaError, match="No space"), workshop(output):
+    with pytest.raises(MediaError, match="No space"), atomic_output_dir(output):
         raise OSError(28, "No space left on device")
     assert (output.folder / "clip.wav").read_text() == "first"
 
@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(MediaError, match="cannot be written") as told,
-        workshop(claim(tmp_path / "file" / "deeper", Path("c.mp4"))),
+        atomic_output_dir(claim(tmp_path / "file" / "deeper", Path("c.mp4"))),
     ):
         pass
     assert ROOM not in str(told.value)
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), PermissionError(13, "Permission denied", "a.mp4")])
 def test_a_source_that_cannot_be_read_is_not_told_as_a_place_that_cannot_be_written(error, tmp_path):
-    with pytest.raises(MediaError) as told, workshop(claim(tmp_path, Path("a.mp4"))):
+    with pytest.raises(MediaError) as told, atomic_output_dir(claim(tmp_path, Path("a.mp4"))):
         raise error
     assert "writ" not in str(told.value) and ROOM not in str(told.value)
     assert error.filename is None or str(told.value).startswith("a.mp4 cannot be read")
@@ -154,7 +154,7 @@ def test_something_strange_in_a_folders_place_is_told_before_anything_former_goe
     stems = output.folder / "stems"
     stems.write_text("mine") if strange == "file" else stems.symlink_to(elsewhere)
     before = {path.name: path.read_bytes() for path in output.folder.iterdir() if path.is_file()}
-    with pytest.raises(MediaError, match="something else is there"), workshop(output) as folder:
+    with pytest.raises(MediaError, match="something else is there"), atomic_output_dir(output) as folder:
         (folder / "stems").mkdir()
         (folder / "stems" / "piano.wav").write_text("new")
         (folder / output.manifest.name).write_text("{}")

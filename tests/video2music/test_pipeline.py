@@ -45,11 +45,11 @@ def test_the_files_have_their_names(scored):
 
 def test_the_manifest_tells_how_the_piece_was_made(scored):
     told = json.loads(scored.manifest.read_text())
-    assert told["version"] == 2 and told["seed"] == 0 and told["encoder"] == "color"
+    assert told["version"] == 3 and told["seed"] == 0 and told["encoder"] == "color"
     assert len(told["chords"]) == len(told["form"]["steps_s"]) == len(told["dynamics"]["density"])
     assert set(told["weights"]) == {"color", "amt", "regressor", "accompaniment"}
     assert all(len(sha) == 64 for sha in told["weights"].values())
-    assert set(told["seconds"]) <= set(STAGES) and {"watch", "chords", "render"} <= set(told["seconds"])
+    assert set(told["seconds"]) <= set(STAGES) and {"extract", "chords", "render"} <= set(told["seconds"])
     assert len(told["target"]["valence"]) == 6
     assert set(told["files"]) == {path.name for path in scored.manifest.parent.iterdir()}
 
@@ -179,7 +179,7 @@ def test_the_manifest_keeps_every_candidates_scores_and_who_judged(searched):
     told = json.loads(searched[0].manifest.read_text())["search"]
     assert told["judge"]["name"] == "rules" and len(told["candidates"]) == 5
     whole = [row["match"]["score"] for row in told["candidates"]]
-    assert told["kept"] == max(range(5), key=lambda place: whole[place])
+    assert told["selected"] == max(range(5), key=lambda place: whole[place])
 
 
 def test_a_searched_piece_is_played_again_without_search(clip, searched, tmp_path):
@@ -217,13 +217,6 @@ def test_without_the_judges_weights_one_candidate_is_made_and_that_is_told(clip,
     assert result.midi.read_bytes() == compose(clip, tmp_path / "one", COLOR).midi.read_bytes()
 
 
-def test_a_manifest_from_before_the_search_plays_its_seed_without_expression(scored):
-    told = json.loads(scored.manifest.read_text())
-    del told["drawn"]
-    old = manifest.Composition.from_json(told)
-    assert (old.seed, old.pull) == (0, (0.0, 0.0))
-
-
 @pytest.mark.parametrize("candidates", [0, 65, 1.5])
 def test_a_number_of_candidates_that_cannot_be_is_refused(candidates):
     with pytest.raises(OptionError, match="candidates"):
@@ -235,7 +228,7 @@ def test_without_strength_a_wish_changes_neither_tempo_nor_playing(clip, tmp_pat
         json.loads(compose(clip, tmp_path / name, replace(COLOR, emotion=name, strength=0)).manifest.read_text())
         for name in ("q2", "q3")
     ]
-    assert made[0]["form"] == made[1]["form"] and made[0]["drawn"] == {"seed": 0, "pull": [0, 0]}
+    assert made[0]["form"] == made[1]["form"] and (made[0]["seed"], made[0]["guidance"]) == (0, [0, 0])
 
 
 def test_progress_names_every_stage_in_order(clip, tmp_path):

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 
-from emotion.files import failure, whole_file
+from emotion.files import atomic_write, failure
 from video2music.chords import FLAT_ROOTS, ROOTS, Chord
 from video2music.composing.composition import Composition
 from video2music.errors import MediaError
@@ -100,7 +100,7 @@ def _tempi(composition: Composition) -> Iterator[tuple[float, float]]:
 def _sounding(composition: Composition) -> list[Chord]:
     """The chord of every beat, in the sounding key."""
     step = np.searchsorted(composition.form.steps_s, composition.form.beats_s + 1e-6) - 1
-    chords = composition.sounding
+    chords = composition.final_chords
     return [chords[place].transpose(composition.key.shift) for place in np.maximum(step, 0).tolist()]
 
 
@@ -192,7 +192,7 @@ def musicxml(composition: Composition, path: Path, *, title: str = "") -> Path:
     Xml.indent(tree)
     document = f'<?xml version="1.0" encoding="UTF-8"?>\n{_DOCTYPE}\n{Xml.tostring(tree, encoding="unicode")}\n'
     try:
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_bytes(document.encode())
     except OSError as error:
         raise MediaError(failure(error, path, called=f"the chord chart {path.name}")) from None

@@ -1,6 +1,9 @@
-"""What was composed, before it is played: everything a manifest must hold so that it can be played again."""
+"""A composition: chords, form and dynamics before they are arranged, which is all that a manifest needs to replay it.
 
-from collections.abc import Mapping
+Times are in seconds; chords are in C major or A minor, one a step of the form, and transposed to the key when arranged.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,15 +11,15 @@ import numpy as np
 
 from emotion.errors import UserError
 from emotion.values import AffectCurve
-from video2music.arranging.expression import Pull
+from video2music.arranging.expression import Guidance
 from video2music.chords import Chord
 from video2music.errors import ManifestError, OptionError
 from video2music.values import Cut, Dynamics, Form, Key, Section, Tempo
 
 
 @dataclass(frozen=True)
-class Take:
-    """A section that was drawn anew: its number from 1, the seed, and the chords of its steps."""
+class SectionRedraw:
+    """A section that was drawn again: its number from 1, the seed, and the chords of its steps."""
 
     section: int
     seed: int
@@ -25,12 +28,18 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class Composition:
-    """Chords (one a step of the form, in C major or A minor), dynamics, and what they were made for.
+    """Chords and dynamics on the steps of a form, and what they were composed for and with.
 
-    `cuts` are the clip's, `encoder` is what watched it, `weights` are the sha256 of every model that had a part, by
-    name, and `style` is the TOML text to play it in, in its own metre or with `beats_per_bar`, by all its instruments
-    but those of `without`. `seed` is of every draw, the player's too, and `pull` says how hard the target pulled.
-    `takes` are sections that replace those of the piece, the later ones those of the earlier.
+    target         the affect curve that was aimed at
+    cuts           of the clip
+    encoder        name of the encoder of the video features
+    weights        sha256 of the weights of every model that had a part, by name
+    style          TOML text of the style
+    seed           of every random draw, the arranger's too
+    guidance       how strongly the target acted on the music
+    beats_per_bar  in place of the style's own, or None
+    without        instruments of the style that are silent
+    redraws        sections drawn again, in order; a later one replaces an earlier one of the same section
     """
 
     key: Key
@@ -43,10 +52,10 @@ class Composition:
     weights: Mapping[str, str]
     style: str
     seed: int
-    pull: Pull
+    guidance: Guidance
     beats_per_bar: int | None = None
     without: tuple[str, ...] = ()
-    takes: tuple[Take, ...] = ()
+    redraws: tuple[SectionRedraw, ...] = ()
 
     def steps(self, section: int) -> slice:
         """The steps of a section, counted from 1; a pickup belongs to the first. Raises OptionError."""
@@ -58,51 +67,54 @@ class Composition:
         return slice(int(first), int(after))
 
     @property
-    def sounding(self) -> tuple[Chord, ...]:
-        """The chords as they are played, those of every take in their place."""
+    def final_chords(self) -> tuple[Chord, ...]:
+        """The chords with every redraw applied."""
         chords = list(self.chords)
-        for take in self.takes:
-            chords[self.steps(take.section)] = take.chords
+        for redraw in self.redraws:
+            chords[self.steps(redraw.section)] = redraw.chords
         return tuple(chords)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers; `from_json` gives the same floats back."""
         return {
             "key": str(self.key),
-            "form": _lists(asdict(self.form)),
+            "form": _to_lists(asdict(self.form)),
             "chords": [str(chord) for chord in self.chords],
-            "dynamics": _lists(asdict(self.dynamics)),
-            "target": _lists(asdict(self.target)),
+            "dynamics": _to_lists(asdict(self.dynamics)),
+            "target": _to_lists(asdict(self.target)),
             "cuts": [asdict(cut) for cut in self.cuts],
             "encoder": self.encoder,
             "weights": dict(self.weights),
             "style": self.style,
+            "seed": self.seed,
+            "guidance": list(self.guidance),
             "beats_per_bar": self.beats_per_bar,
             "without": list(self.without),
-            "drawn": {"seed": self.seed, "pull": list(self.pull)},
-            "takes": [{**vars(take), "chords": [str(chord) for chord in take.chords]} for take in self.takes],
+            "redraws": [{**vars(redraw), "chords": [str(chord) for chord in redraw.chords]} for redraw in self.redraws],
         }
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> "Composition":
+    def from_json(cls, data: Mapping[str, Any]) -> "Composition":
         """Read what `to_json` wrote. Raises ManifestError."""
         try:
-            drawn = found.get("drawn") or {"seed": found["seed"], "pull": (0.0, 0.0)}  # before there was expression
             return cls(
-                Key.parse(found["key"]),
-                _form(found["form"]),
-                tuple(Chord.parse(name) for name in found["chords"]),
-                Dynamics(**{name: np.array(row, np.float32) for name, row in found["dynamics"].items()}),
-                AffectCurve(**found["target"]),
-                tuple(Cut(**cut) for cut in found["cuts"]),
-                str(found["encoder"]),
-                dict(found["weights"]),
-                str(found["style"]),
-                int(drawn["seed"]),
-                Pull(*map(float, drawn["pull"])),
-                found.get("beats_per_bar"),
-                tuple(found.get("without", ())),
-                tuple(_take(take) for take in found.get("takes", ())),
+                key=Key.parse(data["key"]),
+                form=_form(data["form"]),
+                chords=_chords(data["chords"]),
+                dynamics=Dynamics(**{name: np.array(row, np.float32) for name, row in data["dynamics"].items()}),
+                target=AffectCurve(**data["target"]),
+                cuts=tuple(Cut(**cut) for cut in data["cuts"]),
+                encoder=str(data["encoder"]),
+                weights=dict(data["weights"]),
+                style=str(data["style"]),
+                seed=int(data["seed"]),
+                guidance=Guidance(*map(float, data["guidance"])),
+                beats_per_bar=data["beats_per_bar"],
+                without=tuple(data["without"]),
+                redraws=tuple(
+                    SectionRedraw(int(redraw["section"]), int(redraw["seed"]), _chords(redraw["chords"]))
+                    for redraw in data["redraws"]
+                ),
             )
         except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
             raise ManifestError(
@@ -110,29 +122,26 @@ class Composition:
             ) from None
 
 
-def _take(found: Mapping[str, Any]) -> Take:
-    return Take(int(found["section"]), int(found["seed"]), tuple(Chord.parse(name) for name in found["chords"]))
+def _chords(names: Iterable[str]) -> tuple[Chord, ...]:
+    return tuple(Chord.parse(name) for name in names)
 
 
-def _form(found: Mapping[str, Any]) -> Form:
-    rows = {name: np.array(found[name], float) for name in ("beats_s", "bars_s", "steps_s")}
-    sections = tuple(Section(**section) for section in found["sections"])
-    tempi = tuple(Tempo(**tempo) for tempo in found.get("tempi", ()))  # there were none before a section could have two
+def _form(data: Mapping[str, Any]) -> Form:
     return Form(
-        found["duration_s"],
-        found["end_s"],
-        **rows,
-        sections=sections,
-        tempi=tempi,
-        cut_errors_ms=tuple(found["cut_errors_ms"]),
-        hit_errors_ms=tuple(found.get("hit_errors_ms", ())),
+        data["duration_s"],
+        data["end_s"],
+        **{name: np.array(data[name], float) for name in ("beats_s", "bars_s", "steps_s")},
+        sections=tuple(Section(**section) for section in data["sections"]),
+        tempi=tuple(Tempo(**tempo) for tempo in data["tempi"]),
+        cut_errors_ms=tuple(data["cut_errors_ms"]),
+        hit_errors_ms=tuple(data["hit_errors_ms"]),
     )
 
 
-def _lists(value: Any) -> Any:
+def _to_lists(value: Any) -> Any:
     """Arrays and tuples, however deep, as lists of Python numbers."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, dict):
-        return {name: _lists(part) for name, part in value.items()}
-    return [_lists(part) for part in value] if isinstance(value, (list, tuple)) else value
+        return {name: _to_lists(part) for name, part in value.items()}
+    return [_to_lists(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -1,6 +1,6 @@
-"""Degenerate pieces: what no judge needs to hear, because nobody would keep it.
+"""Checks for degenerate pieces, which the search rejects without asking a judge.
 
-Each gate looks at a piece, or at as much of it as is written, and says in a sentence what is wrong, or nothing.
+Each check takes a piece, or as much of it as is written, and returns a sentence that says what is wrong, or None.
 """
 
 from collections import Counter
@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from itertools import groupby
 from types import MappingProxyType
 
-from video2music.arranging.playing import LOUDEST
+from video2music.arranging.playing import MAX_VELOCITY
 from video2music.composing.composition import Composition
 from video2music.values import Note, Score
 
-STUCK_SHARE, STUCK_STEPS = 0.7, 8  # of the steps that one chord takes; in shorter pieces nothing is stuck
-SILENT_S = 4.0
-PITCH_SHARE, FEWEST_PITCHES, FEW_NOTES = 0.5, 4, 12
-CEILING_SHARE = 0.5
+STUCK_SHARE = 0.7  # of the steps that one chord takes
+STUCK_STEPS = 8  # in shorter pieces no chord is stuck
+SILENT_S = 4.0  # or half of a piece shorter than twice that
+PITCH_SHARE = 0.5  # of the notes that have one pitch
+FEWEST_PITCHES, FEW_NOTES = 4, 12  # pieces of fewer notes may have fewer pitches
+CEILING_SHARE = 0.5  # of the notes at the highest velocity
 
 
 def stuck_chord(composition: Composition, score: Score) -> str | None:
-    """One chord takes nearly all of the piece, or an unbroken stretch that long."""
+    """One chord takes most of the piece, or does not change for long."""
     chords = composition.chords
     if len(chords) < STUCK_STEPS:
         return None
@@ -31,7 +33,7 @@ def stuck_chord(composition: Composition, score: Score) -> str | None:
 
 
 def silence(composition: Composition, score: Score) -> str | None:
-    """Nothing sounds for a while."""
+    """No note sounds for long."""
     sounding_s, gap_s = 0.0, 0.0
     for note in _notes(score):
         gap_s = max(gap_s, note.start_s - sounding_s)
@@ -42,25 +44,25 @@ def silence(composition: Composition, score: Score) -> str | None:
 
 
 def one_note(composition: Composition, score: Score) -> str | None:
-    """One pitch is struck over and over, by others than drums."""
+    """One pitch takes most of the notes, drums apart, or there are hardly any pitches."""
     pitches = Counter(note.pitch for track in score.tracks if not track.drums for note in track.notes)
-    struck = pitches.total()
-    if struck < FEW_NOTES:
+    notes = pitches.total()
+    if notes < FEW_NOTES:
         return None
     pitch, times = pitches.most_common(1)[0]
-    if times > PITCH_SHARE * struck:
-        return f"the pitch {pitch} takes {times} of {struck} notes"
+    if times > PITCH_SHARE * notes:
+        return f"the pitch {pitch} takes {times} of {notes} notes"
     return f"only {len(pitches)} pitches are played" if len(pitches) < FEWEST_PITCHES else None
 
 
 def ceiling(composition: Composition, score: Score) -> str | None:
-    """The notes are as loud as notes can be: nothing is louder than anything else."""
+    """Most notes have the highest velocity, so that there are no dynamics."""
     notes = _notes(score)
-    at_ceiling = sum(note.velocity >= LOUDEST for note in notes)
+    at_ceiling = sum(note.velocity >= MAX_VELOCITY for note in notes)
     return f"{at_ceiling} of {len(notes)} notes are at the loudest" if at_ceiling > CEILING_SHARE * len(notes) else None
 
 
-GATES = MappingProxyType({
+CHECKS = MappingProxyType({
     "stuck chord": stuck_chord,
     "silence": silence,
     "one note": one_note,
@@ -69,8 +71,8 @@ GATES = MappingProxyType({
 
 
 def faults(composition: Composition, score: Score) -> tuple[str, ...]:
-    """The sentence of every gate that a piece does not pass."""
-    found = (gate(composition, score) for gate in GATES.values())
+    """The sentence of every check that a piece fails."""
+    found = (check(composition, score) for check in CHECKS.values())
     return tuple(sentence for sentence in found if sentence)
 
 

@@ -1,6 +1,7 @@
-"""What every clip would be refused for, said before the first is watched; without torch, so that it is said at once.
+"""What the options ask for: the affect curve to aim at, the style with its changes; and their check before any work.
 
-What the music should feel like: the picture's own affect, or the user's wish in its place.
+The target is the video's own affect or the user's request in its place, valence and arousal in [-1, 1], one row a
+second. Nothing here imports torch, so that the command line can refuse bad options at once.
 """
 
 import csv
@@ -12,62 +13,44 @@ import numpy as np
 
 from emotion import affect
 from emotion.values import AffectCurve
-from video2music import features, styles
+from video2music import features as encoding
+from video2music import styles
 from video2music.errors import OptionError, StyleError
 from video2music.options import Options
 from video2music.values import Floats, VideoFeatures
 
-
-def check(options: Options, style: str) -> None:
-    """Refuse wishes that name what is not there; `style` is TOML text. Raises UserError."""
-    features.encoders.choose(options.encoder)
-    styled(style, options.beats_per_bar, silent(style, options), where=options.style)
-    from_wish(options, seconds=1)
-
-
-def silent(style: str, options: Options) -> tuple[str, ...]:
-    """The instruments of a style, TOML text, that are wished silent. Raises StyleError."""
-    there = [instrument.name for instrument in styles.parse(style, where=options.style).instruments]
-    if unknown := [name for name in options.only if name not in there]:
-        raise StyleError(f"the style {options.style} has no instrument {unknown[0]!r}: it has {', '.join(there)}")
-    return tuple(name for name in there if name not in options.only) if options.only else options.without
-
-
-def styled(style: str, beats_per_bar: int | None, without: Sequence[str], *, where: str) -> styles.Style:
-    """A style from its TOML text, in the wished metre and without some instruments. Raises StyleError."""
-    found = styles.parse(style, where=where)
-    found = replace(found, beats_per_bar=beats_per_bar) if beats_per_bar else found
-    return styles.muted(found, without) if without else found
-
-
 CURVE_COLUMNS = ("t_s", "valence", "arousal")
 
 
-def target(features: VideoFeatures, options: Options) -> AffectCurve:
+def check_options(options: Options, style: str) -> None:
+    """Refuse options that no clip could be scored with; `style` is TOML text. Raises UserError."""
+    encoding.encoders.choose(options.encoder)
+    adapted_style(style, options.beats_per_bar, silent_instruments(style, options), where=options.style)
+    requested_target(options, seconds=1)
+
+
+def affect_target(features: VideoFeatures, options: Options) -> AffectCurve:
     """Valence and arousal to aim at, one row a second of the clip. Raises OptionError."""
-    return from_wish(options, len(features)) or from_picture(features)
+    return requested_target(options, len(features)) or video_target(features)
 
 
-def from_picture(features: VideoFeatures) -> AffectCurve:
-    """What the encoder saw."""
+def video_target(features: VideoFeatures) -> AffectCurve:
+    """The affect that the encoder finds in the video."""
     valence, arousal = np.clip(features.affect, -1, 1).T
     return AffectCurve(valence, arousal, "picture")
 
 
-def from_wish(options: Options, seconds: int) -> AffectCurve | None:
-    """The wished name, point or curve; None when the picture should decide. Raises OptionError."""
+def requested_target(options: Options, seconds: int) -> AffectCurve | None:
+    """The requested name, point or curve; None when the video decides. Raises OptionError."""
     if options.curve is not None:
         return read_curve(Path(options.curve), seconds)
     if options.emotion is not None:
-        return _constant(affect.PLACES[options.emotion], seconds, options.emotion)
-    if options.valence is not None and options.arousal is not None:
-        return _constant((options.valence, options.arousal), seconds, "point")
-    return None
-
-
-def emotion_rows(features: VideoFeatures, target: AffectCurve) -> Floats:
-    """The six emotions (T, 6) that the models are told: the picture's own, or those at the wished places."""
-    return features.emotion if target.source == "picture" else affect.emotions_at(target.points)
+        point, source = affect.VA_ANCHORS[options.emotion], options.emotion
+    elif options.valence is not None and options.arousal is not None:
+        point, source = (options.valence, options.arousal), "point"
+    else:
+        return None
+    return AffectCurve(np.full(seconds, point[0]), np.full(seconds, point[1]), source)
 
 
 def read_curve(path: Path, seconds: int) -> AffectCurve:
@@ -77,7 +60,7 @@ def read_curve(path: Path, seconds: int) -> AffectCurve:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = _numbers(path, csv.DictReader(file))
+            rows = _read_rows(path, csv.DictReader(file))
     except FileNotFoundError:
         raise OptionError(f"no curve at {path}: give a CSV file with the columns {','.join(CURVE_COLUMNS)}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -93,7 +76,7 @@ def read_curve(path: Path, seconds: int) -> AffectCurve:
     return AffectCurve(np.interp(seconds_s, times, valence), np.interp(seconds_s, times, arousal), f"file {path.name}")
 
 
-def _numbers(path: Path, rows: csv.DictReader) -> list[list[float]]:
+def _read_rows(path: Path, rows: "csv.DictReader[str]") -> list[list[float]]:
     """The cells of the three columns. Raises OptionError."""
     heading = [name.strip() for name in rows.fieldnames or ()]
     if missing := [name for name in CURVE_COLUMNS if name not in heading]:
@@ -112,5 +95,21 @@ def _numbers(path: Path, rows: csv.DictReader) -> list[list[float]]:
     return numbers
 
 
-def _constant(place: tuple[float, float], seconds: int, source: str) -> AffectCurve:
-    return AffectCurve(np.full(seconds, place[0]), np.full(seconds, place[1]), source)
+def emotion_rows(features: VideoFeatures, target: AffectCurve) -> Floats:
+    """The six emotions (T, 6) that the models are given: the video's own, or those at the requested points."""
+    return features.emotion if target.source == "picture" else affect.emotions_at(target.points)
+
+
+def silent_instruments(style: str, options: Options) -> tuple[str, ...]:
+    """The instruments of a style, TOML text, that the options leave out. Raises StyleError."""
+    instruments = [instrument.name for instrument in styles.parse(style, where=options.style).instruments]
+    if unknown := [name for name in options.only if name not in instruments]:
+        raise StyleError(f"the style {options.style} has no instrument {unknown[0]!r}: it has {', '.join(instruments)}")
+    return tuple(name for name in instruments if name not in options.only) if options.only else options.without
+
+
+def adapted_style(style: str, beats_per_bar: int | None, without: Sequence[str], *, where: str) -> styles.Style:
+    """A style from its TOML text, in the requested metre and without some instruments. Raises StyleError."""
+    parsed = styles.parse(style, where=where)
+    parsed = replace(parsed, beats_per_bar=beats_per_bar) if beats_per_bar else parsed
+    return styles.muted(parsed, without) if without else parsed

@@ -1,6 +1,7 @@
-"""Dimensions of the AMT: ours, the paper's, and the smallest for tests.
+"""Attention and decoder layers of the AMT, their dimensions, and the key-value cache of step-by-step decoding.
 
-The AMT's attention and decoder layers, with the cache that lets them grow a step at a time.
+Self-attention has the relative positions of the Music Transformer (Huang et al. 2019, arXiv 1809.04281). Tensors are
+(B, L, width) between layers and (B, heads, L, head width) within attention.
 """
 
 import math
@@ -16,9 +17,11 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class AMTConfig:
-    """Dimensions of an AMT; `max_steps` is the longest sequence it sees at once, `copying` the path over its past.
+    """Dimensions of an AMT.
 
-    With `copying` there is no encoder.
+    max_steps  longest sequence that fits its tables of positions, in steps (about seconds)
+    copying    with the copy mechanism and pre-norm layers, and conditioned on the video after the decoder; without, it
+               is the paper's encoder-decoder
     """
 
     width: int = 160
@@ -54,7 +57,7 @@ class LayerCache:
         self.values = torch.empty_like(self.keys)
 
     def append(self, keys: Tensor, values: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """Take those of the steps from `start` on; returns all so far."""
+        """Store those of the steps from `start` on; returns all up to the last of them."""
         end = start + keys.shape[2]
         self.keys[:, :, start:end] = keys
         self.values[:, :, start:end] = values
@@ -75,37 +78,42 @@ class RelativeSelfAttention(nn.Module):
     def forward(
         self, x: Tensor, matches: Tensor | None = None, cache: LayerCache | None = None, start: int = 0
     ) -> Tensor:
-        """x (B, L, width) are the steps from `start` on; with a cache they also see the steps before.
+        """(B, L, width) of the steps from `start` on; with a cache they also attend to the steps before.
 
-        `matches` (B, heads, L, steps) are biases for how well the past matches each of them.
+        `matches` (B, heads, L, steps) are attention biases from how well each earlier step matches the present one.
         """
-        queries, keys, values = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        projected = self.inputs(x).reshape(*x.shape[:-1], 3, self.heads, -1)
+        queries, keys, values = projected.permute(2, 0, 3, 1, 4).unbind(0)
         if cache is not None:
             keys, values = cache.append(keys, values, start)
         if cache is not None and x.shape[1] == 1:
-            bias = queries @ cache.distances[-keys.shape[2] :].T
+            bias = queries @ cache.distances[-keys.shape[2] :].T  # one query, the last: nothing to skew or to mask
         else:
             bias = self._bias(queries, keys.shape[2])
         if matches is not None:
             bias = bias + matches
-        return self.output(_join(functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)))
+        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+        output: Tensor = self.output(_join_heads(attended))
+        return output
 
     def distances(self) -> Tensor:
-        """The table, scaled as logits are, its last row the distance 0."""
+        """The table at the scale of the logits, in the order of the keys: its last row is the distance 0."""
         return (self.table * self.scale).flip(0)
 
     def _bias(self, queries: Tensor, n_keys: int) -> Tensor:
-        """(B, heads, L, keys): relative logits at the scale of the others, minus infinity on what is still to come.
+        """(B, heads, L, keys): relative logits at the scale of the others, minus infinity on later steps.
 
         The L queries are the last of the keys' steps. Column d of `by_distance` belongs to the distance
-        keys - 1 - d; padding by a column and reading the rows one entry later each turns distances into keys.
+        keys - 1 - d. Padding by a column and reading each row one entry later than the one before turns distances
+        into keys (the "skewing" of Huang et al. 2019).
         """
         length = queries.shape[2]
         by_distance = queries @ (self.table[:n_keys] * self.scale).flip(0).T
-        skewed = functional.pad(by_distance, (1, 0)).flatten(2)[..., length:].unflatten(2, (length, n_keys))
+        skewed = functional.pad(by_distance, (1, 0)).flatten(2)[..., length:].reshape(by_distance.shape)
         steps = torch.arange(n_keys, device=queries.device)
         future = steps > steps[-length:, None]
-        return skewed + torch.zeros_like(future, dtype=queries.dtype).masked_fill(future, -math.inf)
+        masked: Tensor = skewed + torch.zeros_like(future, dtype=queries.dtype).masked_fill(future, -math.inf)
+        return masked
 
 
 class CrossAttention(nn.Module):
@@ -121,18 +129,20 @@ class CrossAttention(nn.Module):
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of the memory (B, T, width), each (B, heads, T, head width)."""
         keys, values = self.memory(memory).chunk(2, dim=-1)
-        return _split(keys, self.heads).contiguous(), _split(values, self.heads).contiguous()
+        return _split_heads(keys, self.heads).contiguous(), _split_heads(values, self.heads).contiguous()
 
     def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
-        queries = _split(self.query(x), self.heads)
-        return self.output(_join(functional.scaled_dot_product_attention(queries, *memory, attn_mask=mask)))
+        queries = _split_heads(self.query(x), self.heads)
+        attended = functional.scaled_dot_product_attention(queries, *memory, attn_mask=mask)
+        output: Tensor = self.output(_join_heads(attended))
+        return output
 
 
 class DecoderLayer(nn.Module):
     """Self-attention, cross-attention and feed-forward, each with its residual, dropout and layer norm.
 
-    The paper's layer normalises after each part. With `copying` it normalises before, which trains at a higher rate,
-    and has no cross-attention: the picture speaks after the song has.
+    The paper's layer normalises after each part (post-norm). With `copying` it normalises before (pre-norm), which
+    trains at a higher rate, and has no cross-attention: the video is taken into account after the decoder.
     """
 
     def __init__(self, config: AMTConfig) -> None:
@@ -158,27 +168,25 @@ class DecoderLayer(nn.Module):
         cache: LayerCache | None = None,
         start: int = 0,
     ) -> Tensor:
-        x = self._around(self.norms[0], x, lambda x: self.self_attention(x, matches, cache, start))
+        x = self._residual(self.norms[0], x, lambda x: self.self_attention(x, matches, cache, start))
         if (cross := self.cross_attention) is not None and memory is not None:
-            x = self._around(self.norms[1], x, lambda x: cross(x, memory, mask))
-        return self._around(self.norms[-1], x, self.feedforward)
+            x = self._residual(self.norms[1], x, lambda x: cross(x, memory, mask))
+        return self._residual(self.norms[-1], x, self.feedforward)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The memory's keys and values for the cross-attention, which a copying layer has not."""
         return cast(CrossAttention, self.cross_attention).project(memory)
 
-    def _around(self, norm: nn.Module, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
-        if self.norm_first:
-            return x + self._dropped(part(norm(x)))
-        return norm(x + self._dropped(part(x)))
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        return self.dropout(x) if self.training else x
+    def _residual(self, norm: nn.Module, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+        y = sublayer(norm(x) if self.norm_first else x)
+        x = x + (self.dropout(y) if self.training else y)  # the call of an idle module costs, step by step on a CPU
+        normed: Tensor = x if self.norm_first else norm(x)
+        return normed
 
 
-def _split(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+def _split_heads(x: Tensor, heads: int) -> Tensor:
+    return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
 
 
-def _join(x: Tensor) -> Tensor:
+def _join_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)

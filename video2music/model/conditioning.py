@@ -1,10 +1,10 @@
-"""Which chord qualities an emotion allows, as the published AMT's affective loss has it (arXiv 2311.00968).
+"""Conditioning of the AMT on the video: which chord qualities an emotion allows, and what that does to the next chord.
 
-What the picture changes of the next chord: when it comes, what quality it has, and that the song ends with it.
-
-All of it moves the distribution that the song's own past suggests. How much a cut or a movement says of the moment of a
-change is little and the same in every song, so it goes through a narrow path of its own, which has little room to learn
-the songs by heart.
+The table of allowed qualities is that of the published affective loss (Kang, Poria, Herremans 2024; arXiv 2311.00968).
+`VideoConditioning` is applied after the decoder: it shifts the log-probabilities that the song's own past gives, in
+three ways: when the chord changes, which quality it has, and that the song ends with the video. How much a cut or a
+movement says of the moment of a change is little and the same in every song, so it goes through a narrow path, which
+has little capacity to memorise the training songs.
 """
 
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from emotion.affect import EMOTIONS
 from video2music.chords import END, N_CHORDS, QUALITIES, VOCABULARY_SIZE
-from video2music.model.video import EMOTION, Picture, PictureInput
+from video2music.model.video import EMOTION, VideoBatch, VideoEmbedding
 
 ALLOWED = MappingProxyType({
     "exciting": ("maj", "sus4", "7"),
@@ -43,100 +43,106 @@ def allowed_chords(emotion: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 WIDTH = 32
-REACH = 7  # seconds of the picture, centred, that may move one chord
-SEEN = ("emotion", "movement")  # semantic rows only told the training songs apart (benchmarks/experiments.md)
-N_KINDS = 3 + len(QUALITIES)  # N, END, PAD, then the qualities
-UNLIKELY = -5.8  # log-probability below which the emotion has its say; some ten chords are above
-STEEPNESS = 2.0
-GAIN = 4.0  # on what the emotion wishes: it has further to go than other weights
+REACH = 7  # seconds of the video, centred, that may shift one chord
+INPUTS = ("emotion", "movement")  # semantic rows only told the training songs apart (benchmarks/experiments.md)
+N_CLASSES = 3 + len(QUALITIES)  # N, END, PAD, then the qualities
+UNLIKELY = -5.8  # log-probability below which the emotion bias applies; some ten chords are above
+STEEPNESS = 2.0  # of the sigmoid around it
+GAIN = 4.0  # on the emotion bias, which has further to go than other outputs: a larger effective learning rate
+REPEAT_HIDDEN = 24
 
 
-class Glimpses:
-    """What was read of B videos once, to be taken step by step: `rows` (B, T, WIDTH), `emotion` (B, T, 6), lengths."""
+class VideoContext:
+    """B videos, encoded once, read step by step: `rows` (B, T, WIDTH), `emotion` (B, T, 6), `lengths` (B,) in steps."""
 
     def __init__(self, rows: Tensor, emotion: Tensor, lengths: Tensor) -> None:
         self.rows, self.emotion, self.lengths = rows, emotion, lengths
 
     def at(self, start: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Rows and emotions of the steps from `start`, zeros beyond the end, and whether each is beyond it (B, L)."""
-        rows, emotion = (_steps(values, start, length) for values in (self.rows, self.emotion))
+        rows, emotion = (_padded_slice(values, start, length) for values in (self.rows, self.emotion))
         steps = torch.arange(start, start + length, device=rows.device)
         return rows, emotion, steps >= self.lengths[:, None]
 
 
-class Watching(nn.Module):
-    """Moves the distribution of the next chord by what is seen in the second it is for."""
+class VideoConditioning(nn.Module):
+    """Shifts the distribution of the next chord by the video of the second that the chord is for."""
 
     is_end: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.picture = PictureInput(WIDTH, SEEN)
-        self.around = nn.Conv1d(WIDTH, WIDTH, REACH, padding=REACH // 2)
-        last = nn.Linear(24, 1)
-        self.when = nn.Sequential(nn.Linear(WIDTH + 3, 24), nn.GELU(), last)
-        self.tilt = AffectiveTilt()
-        self.ends = nn.Parameter(torch.tensor([-4.0, 8.0]))  # nats for END while the picture lasts, and after it
+        self.embedding = VideoEmbedding(WIDTH, INPUTS)
+        self.context = nn.Conv1d(WIDTH, WIDTH, REACH, padding=REACH // 2)
+        last = nn.Linear(REPEAT_HIDDEN, 1)
+        self.repeat_bias = nn.Sequential(nn.Linear(WIDTH + 3, REPEAT_HIDDEN), nn.GELU(), last)
+        self.emotion_bias = EmotionBias()
+        self.end_bias = nn.Parameter(torch.tensor([-4.0, 8.0]))  # nats on END while the video lasts, and after it
         is_end = torch.arange(VOCABULARY_SIZE) == END
         self.register_buffer("is_end", is_end.float(), persistent=False)
-        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.weight)  # before training the video shifts no chord
         nn.init.zeros_(last.bias)
 
-    def look(self, picture: Picture) -> Glimpses:
-        """Read the videos."""
-        x = self.picture(picture) * picture.mask[..., None]
-        rows = functional.gelu(self.around(x.transpose(1, 2)).transpose(1, 2))
-        there = picture.mask & picture.present[:, EMOTION, None]
-        emotion = picture.emotion if picture.emotion.shape[-1] else rows.new_zeros(*there.shape, len(EMOTIONS))
-        return Glimpses(rows, emotion * there[..., None], picture.mask.sum(1))
+    def encode(self, video: VideoBatch) -> VideoContext:
+        """Encode the videos, once for all steps."""
+        x = self.embedding(video) * video.mask[..., None]
+        rows = functional.gelu(self.context(x.transpose(1, 2)).transpose(1, 2))
+        has_emotion = video.mask & video.present[:, EMOTION, None]
+        emotion = video.emotion if video.emotion.shape[-1] else rows.new_zeros(*has_emotion.shape, len(EMOTIONS))
+        return VideoContext(rows, emotion * has_emotion[..., None], video.mask.sum(1))
 
-    def forward(self, said: Tensor, previous: Tensor, seen: Glimpses, start: int = 0) -> Tensor:
-        """Logits (B, L, 159) from the song's log-probabilities `said` (B, L, 159) for the steps from `start` on.
+    def forward(self, log_probs: Tensor, previous: Tensor, context: VideoContext, start: int = 0) -> Tensor:
+        """Logits (B, L, 159) from the log-probabilities (B, L, 159) without video, for the steps from `start` on.
 
         `previous` (B, L) are the chords before.
         """
-        rows, emotion, over = seen.at(start, said.shape[1])
-        ends = torch.where(over, self.ends[1], self.ends[0])
-        said = said + self.is_end * ends[..., None]
-        said = said.scatter_add(-1, previous[..., None], self._stay(said, previous, rows, start))
-        return self.tilt(said.log_softmax(-1), emotion)
+        rows, emotion, beyond_end = context.at(start, log_probs.shape[1])
+        end_nats = torch.where(beyond_end, self.end_bias[1], self.end_bias[0])
+        log_probs = log_probs + self.is_end * end_nats[..., None]
+        repeat_nats = self._repeat_nats(log_probs, previous, rows, start)
+        log_probs = log_probs.scatter_add(-1, previous[..., None], repeat_nats)
+        logits: Tensor = self.emotion_bias(log_probs.log_softmax(-1), emotion)
+        return logits
 
-    def _stay(self, said: Tensor, previous: Tensor, rows: Tensor, start: int) -> Tensor:
-        """Nats (B, L, 1) to add to the chord before; none at the first step, which follows no chord."""
-        stays = said.gather(-1, previous[..., None]).exp()
-        odds = torch.logit(stays, eps=1e-3) / 2
-        nats = self.when(torch.cat([rows, odds, odds.abs(), stays], dim=-1))
-        first = torch.arange(start, start + said.shape[1], device=said.device) == 0
+    def _repeat_nats(self, log_probs: Tensor, previous: Tensor, rows: Tensor, start: int) -> Tensor:
+        """Nats (B, L, 1) to add to the previous chord; 0 at the first step, which has no previous chord."""
+        repeats = log_probs.gather(-1, previous[..., None]).exp()
+        odds = torch.logit(repeats, eps=1e-3) / 2
+        nats: Tensor = self.repeat_bias(torch.cat([rows, odds, odds.abs(), repeats], dim=-1))
+        first = torch.arange(start, start + log_probs.shape[1], device=log_probs.device) == 0
         return nats.masked_fill(first[:, None], 0.0)
 
 
-class AffectiveTilt(nn.Module):
-    """Lets the picture's emotion order the chords that the song finds unlikely, by their quality.
+class EmotionBias(nn.Module):
+    """Adds a bias by chord quality, from the video's emotion, to the chords that the song's past makes unlikely.
 
     The published affective loss counts every one of the 159 outputs alike, so most of it lies in chords that hardly
-    ever come; tilting those leaves the likely ones, and with them what is composed, to the song.
+    ever come; biasing those leaves the likely ones, and with them what is composed, to the song.
     """
 
-    kind_of: Tensor
+    class_of: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.wish = nn.Sequential(nn.Linear(len(EMOTIONS), 32), nn.GELU(), nn.Linear(32, N_KINDS + 1))
+        self.mlp = nn.Sequential(nn.Linear(len(EMOTIONS), 32), nn.GELU(), nn.Linear(32, N_CLASSES + 1))
         self.calibration = nn.Parameter(torch.tensor([0.35, 3.3]))  # scale and offset of the published loss's logits
         chords = 3 + torch.arange(N_CHORDS - 1) % len(QUALITIES)
-        self.register_buffer("kind_of", torch.cat([torch.tensor([0]), chords, torch.tensor([1, 2])]), persistent=False)
+        classes = torch.cat([torch.tensor([0]), chords, torch.tensor([1, 2])])  # by id: N, the chords, END, PAD
+        self.register_buffer("class_of", classes, persistent=False)
 
-    def forward(self, said: Tensor, emotion: Tensor) -> Tensor:
+    def forward(self, log_probs: Tensor, emotion: Tensor) -> Tensor:
         """Logits (B, L, 159) from log-probabilities (B, L, 159) and emotions (B, L, 6).
 
-        A level that is common to all 159, and changes no probability, says how much the emotion allows at all.
+        A level common to all 159, which changes no probability, says how much the emotion allows at all; the affective
+        loss, which is no softmax, reads it.
         """
-        wish = self.wish(emotion) * GAIN
-        unlikely = torch.sigmoid((UNLIKELY - said) * STEEPNESS)
-        return said + unlikely * wish[..., self.kind_of] + wish[..., N_KINDS:]
+        bias = self.mlp(emotion) * GAIN
+        unlikely = torch.sigmoid((UNLIKELY - log_probs) * STEEPNESS)
+        logits: Tensor = log_probs + unlikely * bias[..., self.class_of] + bias[..., N_CLASSES:]
+        return logits
 
 
-def _steps(rows: Tensor, start: int, length: int) -> Tensor:
+def _padded_slice(rows: Tensor, start: int, length: int) -> Tensor:
     """Rows (B, length, D) of the steps from `start`, zeros beyond the last."""
     found = rows[:, start : start + length]
     return functional.pad(found, (0, 0, 0, length - found.shape[1]))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.values import AffectCurve
-from video2music.arranging.expression import Pull
+from video2music.arranging.expression import Guidance
 from video2music.chords import INTERVALS, QUALITIES, Chord
 from video2music.composing import chart
 from video2music.composing.composition import Composition
@@ -32,7 +32,7 @@ def composed(form, *, key="Eb major", seed=0, ids=range(157)):
     picture = AffectCurve(np.zeros(4), np.zeros(4), "picture")
     chords = tuple(Chord.from_id(int(number)) for number in drawn)
     return Composition(
-        Key.parse(key), form, chords, Dynamics(rows, rows), picture, (), "color", {}, "", seed, Pull(0.0, 0.0)
+        Key.parse(key), form, chords, Dynamics(rows, rows), picture, (), "color", {}, "", seed, Guidance(0.0, 0.0)
     )
 
 

@@ -1,4 +1,4 @@
-"""Each gate against a piece that is wrong in its way, and against one that is not."""
+"""Each check against a piece that is wrong in its way, and against one that is not."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion.values import AffectCurve
-from video2music.arranging.expression import Pull
+from video2music.arranging.expression import Guidance
 from video2music.chords import parse_sequence
 from video2music.composing import degeneracy
 from video2music.composing.composition import Composition
@@ -24,7 +24,9 @@ def composed(chords):
     rows = Dynamics(np.full(steps, 8, np.float32), np.full(steps, 0.2, np.float32))
     curve = AffectCurve(np.zeros(20), np.zeros(20), "point")
     played = tuple(np.resize(np.array(chords, object), steps))
-    return Composition(Key(0, "major"), FORM, played, rows, curve, (), "color", {}, read("piano"), 0, Pull(0.5, 0.5))
+    return Composition(
+        Key(0, "major"), FORM, played, rows, curve, (), "color", {}, read("piano"), 0, Guidance(0.5, 0.5)
+    )
 
 
 def played(notes):
@@ -40,7 +42,7 @@ def faults(chords=LOOP, notes=None):
     return degeneracy.faults(composed(chords), played(scale() if notes is None else notes))
 
 
-def test_an_ordinary_piece_passes_every_gate():
+def test_an_ordinary_piece_passes_every_check():
     assert faults() == ()
 
 

@@ -1,4 +1,4 @@
-"""Small models and pictures for the tests of the models."""
+"""Small models and videos for the tests of the models."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from video2music.model.amt import AMT
 from video2music.model.attention import CONFIGS, AMTConfig
-from video2music.model.video import Picture, collate
+from video2music.model.video import VideoBatch, collate
 
 PAPER_STYLE = AMTConfig(32, 2, 64, encoder_layers=2, decoder_layers=2, copying=False)
 
@@ -35,15 +35,15 @@ def paper_amt() -> AMT:
 
 @pytest.fixture(params=["tiny_amt", "paper_amt"])
 def any_amt(request) -> AMT:
-    """One after the other: a model that copies and then watches, one that attends to the video."""
+    """One after the other: a model that copies and is conditioned after the decoder, one that attends to the video."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def picture():
+def video():
     """Makes a batch of random videos of the given lengths."""
 
-    def make(*lengths: int, semantic: bool = True, seed: int = 0) -> Picture:
+    def make(*lengths: int, semantic: bool = True, seed: int = 0) -> VideoBatch:
         rng = np.random.default_rng(seed)
         return collate([
             (rng.normal(size=(n, 768)) if semantic else None, rng.dirichlet(np.ones(6), n), rng.random((n, 2)))

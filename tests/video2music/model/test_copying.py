@@ -11,16 +11,16 @@ from video2music.chords import PAD
 from video2music.model.copying import (
     AGES,
     GAIN,
-    LATEST,
     LONGEST,
+    MOST_AGE_DIFFERENCE,
     MOST_RUNS,
     N_MATCHES,
     N_RUNS,
     RUN_CLASSES,
     STEP_CLASSES,
-    History,
     MatchBias,
     Pointer,
+    RepeatMatcher,
 )
 
 # A song begins with PAD, a later window of one with the chord before it, which is no chord of the window.
@@ -30,7 +30,7 @@ songs = st.tuples(st.sampled_from([PAD, 0, 1]), st.lists(st.integers(0, 3), max_
 
 
 def extend(*songs):
-    return History(len(songs), torch.device("cpu")).extend(torch.tensor(songs))
+    return RepeatMatcher(len(songs), torch.device("cpu")).extend(torch.tensor(songs))
 
 
 def age_of(ids, i):
@@ -69,7 +69,7 @@ def number_of(ids, i, p):
     if p == 0:
         return 0
     steps, runs = min(same_steps(ids, i, p - 1), LONGEST), min(same_runs(ids, i, p - 1), MOST_RUNS)
-    age = min(max(age_of(ids, i) - age_of(ids, p - 1), -LATEST), LATEST) + LATEST
+    age = min(max(age_of(ids, i) - age_of(ids, p - 1), -MOST_AGE_DIFFERENCE), MOST_AGE_DIFFERENCE) + MOST_AGE_DIFFERENCE
     by_steps = sum(steps >= edge for edge in STEP_CLASSES)
     by_runs = sum(runs >= edge for edge in RUN_CLASSES)
     return by_steps * N_RUNS + by_runs * AGES + (age if runs else 0)
@@ -92,7 +92,7 @@ def test_long_matches_fall_into_the_last_classes():
     ids = [PAD, *[0, 0, 1, 2, 2, 2] * 16]
     found = extend(ids)[0]
     assert_as_in_a_plain_loop(ids, found)
-    best = (len(STEP_CLASSES) * N_RUNS) + len(RUN_CLASSES) * AGES + LATEST
+    best = (len(STEP_CLASSES) * N_RUNS) + len(RUN_CLASSES) * AGES + MOST_AGE_DIFFERENCE
     assert found[-1, -6].item() == best  # 90 steps back and more are the same, and so is the age
 
 
@@ -101,7 +101,7 @@ def test_long_matches_fall_into_the_last_classes():
 def test_a_history_that_grows_gives_the_same_classes(ids, first):
     first = min(first, len(ids))
     whole = extend(ids)
-    growing = History(1, torch.device("cpu"))
+    growing = RepeatMatcher(1, torch.device("cpu"))
     assert torch.equal(growing.extend(torch.tensor([ids[:first]])), whole[:, :first, :first])
     for position in range(first, len(ids)):
         row = growing.extend(torch.tensor([ids[position : position + 1]]))
@@ -148,7 +148,7 @@ def pointer():
     return made
 
 
-def heard(ids):
+def hidden_and_logits(ids):
     """Hidden states and the vocabulary's logits for inputs of which the first is the start."""
     return torch.randn(1, len(ids), WIDTH), torch.randn(1, len(ids), CHORDS)
 
@@ -158,34 +158,34 @@ SONG = [4, 0, 1, 2, 0, 1]
 
 @torch.no_grad()
 def test_the_mixture_is_that_of_a_plain_loop_and_a_distribution(pointer):
-    x, logits = heard(SONG)
+    x, logits = hidden_and_logits(SONG)
     bias, keys = torch.randn(1, 6, 6), pointer.key(x)
     found = pointer(x, keys, logits, torch.tensor([SONG]), bias).exp()
     torch.testing.assert_close(found.sum(-1), torch.ones(1, 6), atol=1e-5, rtol=0)
     for i in range(6):
         query = pointer.query(x[0, i])
         gate = math.exp((query @ pointer.sentinel).item() / math.sqrt(WIDTH))
-        pulls = {
+        weights = {
             p: math.exp((query @ keys[0, p]).item() / math.sqrt(WIDTH) + (bias[0, i, p] + pointer.by_distance[i - p]))
             for p in range(1, i + 1)
         }
-        total = gate + sum(pulls.values())
+        total = gate + sum(weights.values())
         expected = gate / total * logits[0, i].softmax(-1)
-        for p, pull in pulls.items():
-            expected[SONG[p]] += pull / total
+        for p, weight in weights.items():
+            expected[SONG[p]] += weight / total
         torch.testing.assert_close(found[0, i], expected, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
 def test_the_last_steps_alone_say_what_they_say_among_all(pointer):
-    x, logits = heard(SONG)
+    x, logits = hidden_and_logits(SONG)
     bias, keys, ids = torch.randn(1, 6, 6), pointer.key(x), torch.tensor([SONG])
     whole = pointer(x, keys, logits, ids, bias)
     torch.testing.assert_close(pointer(x[:, 4:], keys, logits[:, 4:], ids, bias[:, 4:]), whole[:, 4:])
 
 
 def test_with_nothing_to_copy_the_vocabulary_speaks(pointer):
-    x, logits = heard([4, 0, 1])
+    x, logits = hidden_and_logits([4, 0, 1])
     found = pointer(x, pointer.key(x), logits, torch.tensor([[4, 0, 1]]), torch.zeros(1, 3, 3))
     torch.testing.assert_close(found[:, 0], logits.log_softmax(-1)[:, 0], atol=1e-5, rtol=0)
 
@@ -194,7 +194,7 @@ def test_what_followed_the_longest_match_is_copied_when_the_bias_says_so():
     torch.manual_seed(0)
     pointer, bias = Pointer(WIDTH, 20), MatchBias(1)
     bias.by_steps.data[:, 0, 0] = 8.0 * torch.arange(len(STEP_CLASSES) + 1)
-    x, logits = heard(SONG)
+    x, logits = hidden_and_logits(SONG)
     found = pointer(x, pointer.key(x), logits, torch.tensor([SONG]), bias(extend(SONG), bias.table())[:, -1])
     assert found[0, -1].argmax() == 2  # after 0, 1 there came 2
     assert found[0, -1].max().exp() > 0.99

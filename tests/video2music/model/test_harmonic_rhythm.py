@@ -1,4 +1,4 @@
-"""The tracker of harmonic rhythm against Bayes' rule in plain loops, and on songs whose bars are known."""
+"""The estimate of harmonic rhythm against Bayes' rule in plain loops, and on songs whose bars are known."""
 
 import math
 from functools import cache
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from video2music.model import copying
-from video2music.model.copying import BELIEFS, PERIODS, PHASES, UNKNOWN, HarmonicRhythm
+from video2music.model.copying import PERIODS, PHASES, PRIOR, RHYTHM_MODELS, HarmonicRhythm
 
 CPU = torch.device("cpu")
 SHORT = [False, True, False, True, False, False, True, True, False, True, False, False]
@@ -34,18 +34,18 @@ def lines(second):
 def by_bayes(changed, on, off, keep):
     """Log odds after each entry of one song, one hypothesis at a time."""
     found = []
-    belief = [0.0] * len(hypotheses())
+    weights = [0.0] * len(hypotheses())
     for i, moved in enumerate(changed):
         if i == 0:
-            found.append(math.log(UNKNOWN / (1 - UNKNOWN)))
+            found.append(math.log(PRIOR / (1 - PRIOR)))
             continue
         for h, line in enumerate(lines(i - 2) if i >= 2 else ()):  # entry i: from second i - 2 to second i - 1
             chance = on if line else off
-            belief[h] = keep * belief[h] + math.log(chance if moved else 1 - chance)
-        likeliest = max(belief)
-        weights = [math.exp(value - likeliest) for value in belief]
-        due = sum(weight for weight, line in zip(weights, lines(i - 1), strict=True) if line)
-        chance = min(max(off + (on - off) * due / sum(weights), 0.02), 0.98)
+            weights[h] = keep * weights[h] + math.log(chance if moved else 1 - chance)
+        likeliest = max(weights)
+        shares = [math.exp(value - likeliest) for value in weights]
+        due = sum(weight for weight, line in zip(shares, lines(i - 1), strict=True) if line)
+        chance = min(max(off + (on - off) * due / sum(shares), 0.02), 0.98)
         found.append(math.log(chance / (1 - chance)))
     return found
 
@@ -60,11 +60,11 @@ def odds_of(*songs):
     return HarmonicRhythm(len(songs), CPU).extend(torch.tensor(songs))
 
 
-@pytest.mark.parametrize("belief", range(len(BELIEFS)))
-def test_the_odds_are_those_of_bayes_rule_hypothesis_by_hypothesis(belief):
-    found = odds_of(changes(2.6, 11), SHORT)[:, :, belief]
-    assert found[0].tolist() == pytest.approx(by_bayes(changes(2.6, 11), *BELIEFS[belief]), abs=2e-3)
-    assert found[1].tolist() == pytest.approx(by_bayes(SHORT, *BELIEFS[belief]), abs=2e-3)
+@pytest.mark.parametrize("model", range(len(RHYTHM_MODELS)))
+def test_the_odds_are_those_of_bayes_rule_hypothesis_by_hypothesis(model):
+    found = odds_of(changes(2.6, 11), SHORT)[:, :, model]
+    assert found[0].tolist() == pytest.approx(by_bayes(changes(2.6, 11), *RHYTHM_MODELS[model]), abs=2e-3)
+    assert found[1].tolist() == pytest.approx(by_bayes(SHORT, *RHYTHM_MODELS[model]), abs=2e-3)
 
 
 @pytest.mark.parametrize("period", [1.7, 2.6, 3.3, 4.2])
@@ -72,7 +72,7 @@ def test_after_forty_seconds_of_bars_the_odds_rise_just_before_the_changes(perio
     changed = changes(period, 120)
     odds, comes = odds_of(changed)[0, 40:-1], torch.tensor(changed[41:])
     assert ((odds[comes].mean(0) - odds[~comes].mean(0)) > 0.6).all()
-    strict = odds[:, 1]  # the belief in which evidence counts most
+    strict = odds[:, 1]  # the model in which evidence counts most
     assert ((strict > 0) == comes).float().mean() > 0.8
 
 

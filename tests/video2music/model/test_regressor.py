@@ -11,12 +11,12 @@ from video2music.model.regressor import (
     NEAR,
     SEMANTIC_STRIDE,
     SPANS,
+    EnsembleGRU,
     Regressor,
     RegressorConfig,
-    Rows,
-    SideBySideGRU,
-    dynamics,
+    RegressorInputs,
     load,
+    predict_dynamics,
 )
 from video2music.model.video import MODALITIES
 
@@ -35,16 +35,16 @@ def random_statistics(rows):
     return rows
 
 
-def scored(rows, picture, name):
-    return (getattr(picture, name) - rows.get_buffer(f"{name}_mean")) * rows.get_buffer(f"{name}_scale")
+def scored(rows, video, name):
+    return (getattr(video, name) - rows.get_buffer(f"{name}_mean")) * rows.get_buffer(f"{name}_scale")
 
 
-def test_rows_and_their_averages_are_those_of_a_plain_loop(picture):
+def test_rows_and_their_averages_are_those_of_a_plain_loop(video):
     torch.manual_seed(0)
-    rows, seen = random_statistics(Rows()), picture(30, 13)
+    rows, seen = random_statistics(RegressorInputs()), video(30, 13)
     seen = seen._replace(present=torch.tensor([[True, True, True], [True, False, True]]))
     found = rows(seen)
-    assert found.shape == (2, 30, Rows.WIDTH)
+    assert found.shape == (2, 30, RegressorInputs.WIDTH)
     changing = torch.cat([scored(rows, seen, "emotion"), scored(rows, seen, "movement")], dim=-1)
     changing[1, :, :6] = 0  # its emotion is hidden
     for song, length in enumerate((30, 13)):
@@ -68,25 +68,27 @@ def test_the_components_are_uncorrelated_and_of_unit_spread():
         "emotion": rng.random((700, 6)),
         "movement": np.ones((700, 2)),
     }
-    rows = Rows()
+    rows = RegressorInputs()
     rows.set_statistics(statistics)
     components = rows.get_buffer("components")
-    found = scored(rows, Stand(torch.from_numpy(statistics["semantic"][::SEMANTIC_STRIDE])), "semantic") @ components
+    found = (
+        scored(rows, SemanticOnly(torch.from_numpy(statistics["semantic"][::SEMANTIC_STRIDE])), "semantic") @ components
+    )
     second = (found.T @ found / len(found)).numpy()
     np.testing.assert_allclose(second, np.eye(N_COMPONENTS), atol=0.01)
 
 
-class Stand:
-    """A picture of which only the semantic rows are asked for."""
+class SemanticOnly:
+    """A video of which only the semantic rows are used."""
 
     def __init__(self, semantic):
         self.semantic = semantic
 
 
-def test_padding_a_batch_changes_no_prediction(picture):
-    model, batch = tiny(), picture(20, 13)
+def test_padding_a_batch_changes_no_prediction(video):
+    model, batch = tiny(), video(20, 13)
     model.target_mean.fill_(3.0)  # far from 0, where predictions are cut off
-    random_statistics(model.rows)
+    random_statistics(model.inputs)
     with torch.no_grad():
         together = model(batch)
         second = type(batch)(*(tensor[1:] for tensor in batch)).window(0, 13)
@@ -96,17 +98,17 @@ def test_padding_a_batch_changes_no_prediction(picture):
 
 
 @torch.no_grad()
-def test_the_scores_are_the_mean_of_members_that_differ(picture):
-    model, seen = tiny(members=3), picture(20, 13)
-    each = model.each(seen)
+def test_the_scores_are_the_mean_of_members_that_differ(video):
+    model, seen = tiny(members=3), video(20, 13)
+    each = model.member_scores(seen)
     assert each.shape == (3, 2, 20, 2) and (each[0] - each[1]).abs().max() > 1e-2
     torch.testing.assert_close(model.scores(seen), (each[0] + each[1] + each[2]) / 3)
 
 
 @torch.no_grad()
-def test_grus_side_by_side_are_torchs_own():
+def test_the_ensemble_gru_equals_torchs_own():
     torch.manual_seed(0)
-    ours, theirs = SideBySideGRU(2, 5, 4), [torch.nn.GRU(5, 4, batch_first=True, bidirectional=True) for _ in range(2)]
+    ours, theirs = EnsembleGRU(2, 5, 4), [torch.nn.GRU(5, 4, batch_first=True, bidirectional=True) for _ in range(2)]
     for index, (member, direction) in enumerate((m, d) for m in range(2) for d in ("", "_reverse")):
         for name, part in {"inputs": "weight_ih", "states": "weight_hh"}.items():
             getattr(ours, name)[index] = getattr(theirs[member], f"{part}_l0{direction}").T
@@ -124,9 +126,9 @@ def test_grus_side_by_side_are_torchs_own():
 
 @torch.no_grad()
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_an_absent_modality_hides_its_rows(picture, modality):
-    model, seen = tiny(), picture(20, 13)
-    random_statistics(model.rows)
+def test_an_absent_modality_hides_its_rows(video, modality):
+    model, seen = tiny(), video(20, 13)
+    random_statistics(model.inputs)
     rows = getattr(seen, modality)
     other = seen._replace(**{modality: rows * 3 + 1})
     present = torch.ones(2, 3, dtype=torch.bool)
@@ -139,32 +141,32 @@ def test_an_absent_modality_hides_its_rows(picture, modality):
 
 
 @torch.no_grad()
-def test_no_prediction_is_below_nothing(picture):
+def test_no_prediction_is_below_nothing(video):
     model = tiny()
     model.target_mean.fill_(-100.0)
-    assert not model(picture(9)).any()
+    assert not model(video(9)).any()
 
 
-def test_a_lift_is_added_in_standard_deviations(picture):
-    model, seen = tiny(), picture(10)
+def test_an_offset_is_added_in_standard_deviations(video):
+    model, seen = tiny(), video(10)
     model.target_mean.copy_(torch.tensor([15.0, 0.2]))
     model.target_scale.copy_(torch.tensor([5.0, 0.1]))
-    plain, lifted = (dynamics(model, seen, lift=np.tile(lift, (10, 1))) for lift in ((0, 0), (1.2, -0.5)))
-    np.testing.assert_allclose(lifted.density - plain.density, 6.0, atol=1e-4)
-    np.testing.assert_allclose(lifted.loudness - plain.loudness, -0.05, atol=1e-5)
+    plain, raised = (predict_dynamics(model, seen, offset=np.tile(offset, (10, 1))) for offset in ((0, 0), (1.2, -0.5)))
+    np.testing.assert_allclose(raised.density - plain.density, 6.0, atol=1e-4)
+    np.testing.assert_allclose(raised.loudness - plain.loudness, -0.05, atol=1e-5)
 
 
-def test_dynamics_stay_within_what_music_does(picture):
-    model, seen = tiny(), picture(10)
+def test_dynamics_stay_within_what_music_does(video):
+    model, seen = tiny(), video(10)
     model.target_scale.copy_(torch.tensor([1000.0, 1000.0]))
-    found = dynamics(model, seen, lift=np.linspace([-3, -3], [3, 3], 10))
+    found = predict_dynamics(model, seen, offset=np.linspace([-3, -3], [3, 3], 10))
     for values, low, high in zip((found.density, found.loudness), LOWEST, HIGHEST, strict=True):
         assert values.min() >= np.float32(low) and values.max() <= np.float32(high)
 
 
-def test_the_shipped_regressor_predicts_like_its_data(picture):
+def test_the_shipped_regressor_predicts_like_its_data(video):
     model, _ = load()
     with torch.no_grad():
-        density, loudness = model(picture(60, semantic=False))[0].T.numpy()
+        density, loudness = model(video(60, semantic=False))[0].T.numpy()
     assert 5 < density.mean() < 16
     assert 0.08 < loudness.mean() < 0.3

@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from video2music.model.video import collate, movement, over_stretches
+from video2music.model.video import collate, interval_means, movement
 
 
 @given(st.integers(1, 12), st.lists(st.floats(0.1, 3.0), min_size=1, max_size=9))
-def test_the_mean_over_a_stretch_is_that_of_a_fine_sum(seconds, lengths):
+def test_the_mean_over_an_interval_is_that_of_a_fine_sum(seconds, lengths):
     rows = np.random.default_rng(seconds).random((seconds, 2))
     bounds = np.cumsum([0.25, *lengths])
-    means = over_stretches(rows, bounds[:-1], bounds[1:])
+    means = interval_means(rows, bounds[:-1], bounds[1:])
     for mean, start, end in zip(means, bounds[:-1], bounds[1:], strict=True):
         times = start + (np.arange(4000) + 0.5) / 4000 * (end - start)
         expected = rows[np.minimum(times.astype(int), seconds - 1)].mean(0)

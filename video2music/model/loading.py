@@ -1,0 +1,61 @@
+"""Loading and saving of the AMT and the regressor: config, weights, and the names of tensors that changed."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from emotion import checkpoint
+
+SHIPPED = Path(__file__).parent.parent / "weights"
+
+# Prefixes of tensors' names in the weights that ship, and what they are called in the modules. The weights were trained
+# before the modules got these names; the files stay as they are, because cards and manifests hold their sha256.
+RENAMED = MappingProxyType({
+    "watching.picture.": "conditioning.embedding.",
+    "watching.around.": "conditioning.context.",
+    "watching.when.": "conditioning.repeat_bias.",
+    "watching.tilt.wish.": "conditioning.emotion_bias.mlp.",
+    "watching.tilt.": "conditioning.emotion_bias.",
+    "watching.ends": "conditioning.end_bias",
+    "encoder.picture.": "encoder.embedding.",
+    "rows.": "inputs.",
+})  # fmt: skip
+
+Config = TypeVar("Config")
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def load(
+    kind: str,
+    config_type: Callable[..., Config],
+    build: Callable[[Config], Model],
+    folder: Path | None = None,
+    *,
+    device: str | torch.device = "cpu",
+) -> tuple[Model, checkpoint.Checkpoint]:
+    """A trained model on a device, ready for inference, and its checkpoint; without a folder the shipped one.
+
+    Raises CheckpointError.
+    """
+    found = checkpoint.load(folder or SHIPPED / kind, kind=kind)
+    found = replace(found, tensors={_current_name(name): tensor for name, tensor in found.tensors.items()})
+    model = build(checkpoint.dimensions(found, config_type))
+    checkpoint.fill(model, found)
+    return model.to(device), found
+
+
+def save(model: nn.Module, config: Any, folder: Path, *, kind: str, card: dict[str, object]) -> None:
+    """Write config (a dataclass) and weights (float16) to `folder`, with anything else that the config should hold."""
+    checkpoint.save_module(model, folder, kind=kind, config={"model": asdict(config), **card})
+
+
+def _current_name(name: str) -> str:
+    for old, new in RENAMED.items():
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
