@@ -25,7 +25,7 @@ from video2music.errors import OptionError
 from video2music.options import SPECS
 
 if TYPE_CHECKING:
-    from video2music.evaluate.models.study import Study
+    from video2music.evaluate.tables import Evaluation
 
 
 def evaluate_alignment(
@@ -89,7 +89,7 @@ def evaluate_alignment(
 
         found = pairs.pairs(paths, music=music)
         with progress_bar("alignment") as tell:
-            done = study.study(found, judge=judge or pipeline.REPORTS, encoder=encoder, tell=tell)
+            done = study.study(found, judge=judge or pipeline.REPORTING_JUDGE, encoder=encoder, tell=tell)
         for failed in done.failed:
             typer.echo(f"error: {failed.sentence}", err=True)
         write_json(json_file, done.report)
@@ -201,10 +201,10 @@ def evaluate_chords(
     with failing_plainly():
         _check(predictions, into or [], "chords")
         from video2music.evaluate import tables
-        from video2music.evaluate.models import study
+        from video2music.evaluate.models import comparison
 
-        done = study.study_chords(data, split=split, seeds=seeds, runs=runs)
-        _hand_out(done, tables.chords_text(done.report), json_file, predictions, into or [])
+        done = comparison.evaluate_chords(data, split=split, seeds=seeds, runs=runs)
+        _hand_out(done, tables.chord_tables(done.report), json_file, predictions, into or [])
 
 
 @app.command("dynamics")
@@ -221,10 +221,10 @@ def evaluate_dynamics(
     with failing_plainly():
         _check(predictions, into or [], "dynamics")
         from video2music.evaluate import tables
-        from video2music.evaluate.models import study
+        from video2music.evaluate.models import comparison
 
-        done = study.study_dynamics(data, split=split, seeds=seeds, runs=runs)
-        _hand_out(done, tables.dynamics_text(done.report), json_file, predictions, into or [])
+        done = comparison.evaluate_dynamics(data, split=split, seeds=seeds, runs=runs)
+        _hand_out(done, tables.dynamics_tables(done.report), json_file, predictions, into or [])
 
 
 @app.command("guidance")
@@ -249,8 +249,8 @@ def evaluate_guidance(
         _check(predictions, into or [], "guidance")
         from video2music.evaluate.music import guidance
 
-        done = guidance.study(features, clips=clips, stretches=stretches, seeds=seeds, jobs=jobs, keep=keep)
-        _hand_out(done, guidance.as_text(done.report), json_file, predictions, into or [])
+        done = guidance.evaluate_guidance(features, clips=clips, stretches=stretches, seeds=seeds, jobs=jobs, keep=keep)
+        _hand_out(done, guidance.guidance_tables(done.report), json_file, predictions, into or [])
 
 
 @app.command("music")
@@ -273,10 +273,10 @@ def evaluate_music(
     with failing_plainly():
         _check(None, into or [], "music")
         from emotion.report import put_into
-        from video2music.evaluate.music import study as music
+        from video2music.evaluate.music import checks
 
-        done = music.study(music.Asked(clips, human, muvi_sync, seeds), keep=keep)
-        text = music.as_text(done.report)
+        done = checks.evaluate_music(checks.MusicData(clips, human, muvi_sync, seeds), keep=keep)
+        text = checks.music_tables(done.report)
         write_json(json_file, done.report)
         for path in into or []:
             put_into(path, "music", text)
@@ -296,7 +296,7 @@ def _check(predictions: Path | None, into: list[Path], task: str) -> None:
         try_file(path)
 
 
-def _hand_out(done: "Study", text: str, json_file: str | None, predictions: Path | None, into: list[Path]) -> None:
+def _hand_out(done: "Evaluation", text: str, json_file: str | None, predictions: Path | None, into: list[Path]) -> None:
     from emotion.report import put_into
 
     write_json(json_file, done.report)
