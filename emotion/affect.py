@@ -24,7 +24,7 @@ def _on_circle(degrees: float) -> tuple[float, float]:
     return RADIUS * math.cos(math.radians(degrees)), RADIUS * math.sin(math.radians(degrees))
 
 
-PLACES = MappingProxyType({
+VA_ANCHORS = MappingProxyType({
     "exciting": _on_circle(48.6),
     "fearful": _on_circle(116.0),
     "tense": _on_circle(92.8),
@@ -36,7 +36,7 @@ PLACES = MappingProxyType({
     "q3": (-0.6, -0.6),
     "q4": (0.6, -0.6),
 })  # fmt: skip
-_EMOTION_PLACES = np.array([PLACES[name] for name in EMOTIONS])
+_EMOTION_ANCHORS = np.array([VA_ANCHORS[name] for name in EMOTIONS])
 
 
 def quadrant(valence: float, arousal: float) -> str:
@@ -65,12 +65,12 @@ def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[
 
     The softmax of the negative squared distance to each emotion's place over `temperature` (squared units).
     """
-    distance = ((np.asarray(points, float)[:, None, :] - _EMOTION_PLACES) ** 2).sum(-1)
+    distance = ((np.asarray(points, float)[:, None, :] - _EMOTION_ANCHORS) ** 2).sum(-1)
     logits = -distance / temperature
     weights = np.exp(logits - logits.max(-1, keepdims=True))
     return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
 
 
-def expected_place(emotions: ArrayLike) -> NDArray[np.float32]:
+def expected_point(emotions: ArrayLike) -> NDArray[np.float32]:
     """Mean place (T, 2) of six emotion probabilities (T, 6)."""
-    return (np.asarray(emotions, float) @ _EMOTION_PLACES).astype(np.float32)
+    return (np.asarray(emotions, float) @ _EMOTION_ANCHORS).astype(np.float32)

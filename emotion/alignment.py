@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emotion.affect import QUADRANTS, quadrant_index, quadrants_at
 from emotion.metrics import AXES, ccc
-from emotion.values import AffectCurve, EmotionReport, Hearing, Match
+from emotion.values import AffectCurve, EmotionReport, Match, Prediction
 
 DIAGONAL = 8**0.5  # of the plane: no two points are farther apart
 STILL_SD = 0.05  # on an axis of the plane: a curve that deviates less from its mean stands still
@@ -168,7 +168,7 @@ def _second_by_second(heard: Floats, report: EmotionReport, curve: AffectCurve, 
     return np.interp(seconds, middles, heard), over_spans(curve, around)[:, axis]
 
 
-def _quadrant(window: Hearing) -> int | None:
+def _quadrant(window: Prediction) -> int | None:
     """The likeliest quadrant counted from 0, None where all are alike."""
     return None if window.confidence <= 1 / len(QUADRANTS) else int(np.argmax(window.quadrants))
 

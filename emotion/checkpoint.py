@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
 from emotion.errors import CheckpointError
-from emotion.files import whole_file
+from emotion.files import atomic_write
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -59,9 +59,9 @@ def save(
 ) -> None:
     """Write config and tensors; each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / WEIGHTS) as partial:
+    with atomic_write(folder / WEIGHTS) as partial:
         partial.write_bytes(serialize({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}))
-    with whole_file(folder / CONFIG) as partial:
+    with atomic_write(folder / CONFIG) as partial:
         partial.write_text(json.dumps({"kind": kind, "version": version, **config}, indent=2) + "\n")
 
 

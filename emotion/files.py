@@ -30,7 +30,7 @@ def is_midi(path: Path) -> bool:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A partial file of a unique name beside `path` to write to; it replaces `path` when all went well.
 
     It is gone when anything failed, and what was at `path` is then untouched. OSErrors pass through: see `failure`.

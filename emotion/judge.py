@@ -21,7 +21,7 @@ from emotion.errors import CheckpointError, SoundError
 from emotion.features import frontends, sound
 from emotion.midi import notes as midi_notes
 from emotion.midi.notes import Notes
-from emotion.values import MEDIA, EmotionReport, Hearing
+from emotion.values import MEDIA, EmotionReport, Prediction
 
 AUDIO, MIDI, BOTH = MEDIA
 WINDOW_S, HOP_S = 8.0, 4.0
@@ -46,7 +46,7 @@ _NOTHING = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
 
 
 @dataclass(frozen=True, eq=False)
-class Stretch:
+class Segment:
     """Music that lasts duration_s: `mel` (T, 96) rows of emotion.features.sound, `notes` that start at 0, or None for either.
 
     `rows` are beside `mel` by the name of their front end (emotion.features.frontends), for listeners that ask for them.
@@ -57,14 +57,14 @@ class Stretch:
     duration_s: float
     rows: Mapping[str, frontends.Rows] = field(default_factory=dict)
 
-    def cut(self, start_s: float, end_s: float) -> "Stretch":
+    def cut(self, start_s: float, end_s: float) -> "Segment":
         """What sounds between two times; None in place of rows that are silent and of MIDI without pitched notes."""
         mel = None if self.mel is None else self.mel[_place(start_s) : _place(end_s) + 1]
         notes = _pitched(self.notes.within(start_s, end_s, held_s=HELD_S), end_s - start_s) if self.notes else None
         if not _sounds(mel):
-            return Stretch(None, notes, end_s - start_s)
+            return Segment(None, notes, end_s - start_s)
         rows = {name: frontends.cut(name, rows, start_s, end_s) for name, rows in self.rows.items()}
-        return Stretch(mel, notes, end_s - start_s, rows)
+        return Segment(mel, notes, end_s - start_s, rows)
 
     @property
     def silent(self) -> bool:
@@ -77,14 +77,14 @@ class Stretch:
         return BOTH if self.mel is not None and self.notes is not None else MIDI if self.mel is None else AUDIO
 
 
-class Listener(Protocol):
+class EmotionModel(Protocol):
     """What a model brings.
 
     name        for reports
     sha256      of its weights
     hears       which of "audio" and "MIDI" it can use
     longest_s   the longest stretch it takes at once, at least WINDOW_S
-    fronts      names of the front ends (emotion.features.frontends) whose rows it needs beside log-mel; may be left out
+    frontends      names of the front ends (emotion.features.frontends) whose rows it needs beside log-mel; may be left out
     """
 
     @property
@@ -99,7 +99,7 @@ class Listener(Protocol):
     @property
     def longest_s(self) -> float: ...
 
-    def listen(self, stretches: Sequence[Stretch]) -> NDArray:
+    def predict(self, stretches: Sequence[Segment]) -> NDArray:
         """(S, 6): valence, arousal in [-1, 1] and calibrated probabilities of the quadrants; none is silent."""
         ...
 
@@ -119,59 +119,59 @@ def load(name: str = "poolingvq") -> "Judge":
 class Judge:
     """Hears pieces of any length through a listener."""
 
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
+    def __init__(self, listener: EmotionModel) -> None:
+        self.model = listener
 
-    def hear(self, audio: Path | None = None, midi: Path | None = None) -> EmotionReport:
+    def predict(self, audio: Path | None = None, midi: Path | None = None) -> EmotionReport:
         """Report on a sound file, a .mid, or both of the same piece. Raises SoundError."""
-        return self.hear_all([self.read(audio, midi)])[0]
+        return self.predict_segments([self.read(audio, midi)])[0]
 
-    def hear_notes(self, notes: Notes, duration_s: float) -> EmotionReport:
+    def predict_notes(self, notes: Notes, duration_s: float) -> EmotionReport:
         """Report on notes that are in memory."""
-        return self.hear_all([Stretch(None, notes, duration_s)])[0]
+        return self.predict_segments([Segment(None, notes, duration_s)])[0]
 
-    def hear_many_notes(self, pieces: Iterable[tuple[Notes, float]]) -> tuple[EmotionReport, ...]:
+    def predict_many_notes(self, pieces: Iterable[tuple[Notes, float]]) -> tuple[EmotionReport, ...]:
         """Reports on (notes, duration in s) of several pieces, heard in common batches."""
-        return self.hear_all([Stretch(None, notes, duration_s) for notes, duration_s in pieces])
+        return self.predict_segments([Segment(None, notes, duration_s) for notes, duration_s in pieces])
 
-    def hear_all(self, pieces: Sequence[Stretch]) -> tuple[EmotionReport, ...]:
+    def predict_segments(self, pieces: Sequence[Segment]) -> tuple[EmotionReport, ...]:
         """Reports on whole pieces, heard in common batches."""
         answers = [self._answers(piece) for piece in pieces]
         waiting = [(found, span, cut) for found in answers for span, cut in found.cuts.items() if not cut.silent]
         waiting.sort(key=lambda item: item[2].duration_s)
         for batch in _batches(waiting):
-            rows = np.asarray(self.listener.listen([cut for _, _, cut in batch]), float)
+            rows = np.asarray(self.model.predict([cut for _, _, cut in batch]), float)
             for (found, span, _), row in zip(batch, rows, strict=True):
                 found.rows[span] = row
         return tuple(self._report(piece, found) for piece, found in zip(pieces, answers, strict=True))
 
-    def read(self, audio: Path | None, midi: Path | None) -> Stretch:
+    def read(self, audio: Path | None, midi: Path | None) -> Segment:
         """A piece as its listener can hear it; it lasts as long as the longer of its files. Raises SoundError."""
-        hears = self.listener.hears
+        hears = self.model.hears
         if audio is None and midi is None:
             raise SoundError("there is nothing to hear: give a sound, a MIDI file or both")
         if not ((audio and AUDIO in hears) or (midi and MIDI in hears)):
             only = " and ".join(sorted(hears))
-            raise SoundError(f"the judge {self.listener.name} hears only {only}, not {audio or midi}: give it {only}")
+            raise SoundError(f"the judge {self.model.name} hears only {only}, not {audio or midi}: give it {only}")
         mel = sound.log_mel(_bounded(sound.read(audio), audio)) if audio and AUDIO in hears else None
         rows = self._rows(audio) if audio and mel is not None else {}
         notes = midi_notes.read(midi) if midi and MIDI in hears else None
         lasting = max(_mel_s(mel), notes.duration_s if notes is not None else 0.0)
         if lasting > LONGEST_PIECE_S:
             raise SoundError(_too_long(audio if notes is None else midi))
-        return Stretch(mel, notes, lasting, rows)
+        return Segment(mel, notes, lasting, rows)
 
     def _rows(self, audio: Path) -> dict[str, frontends.Rows]:
         """Rows of every front end that the listener asks for; each decodes the file anew, and none keeps it."""
-        names = getattr(self.listener, "fronts", ())
-        return {name: frontends.FRONTS[name].of(_bounded(sound.read(audio), audio)) for name in names}
+        names = getattr(self.model, "frontends", ())
+        return {name: frontends.FRONTENDS[name].of(_bounded(sound.read(audio), audio)) for name in names}
 
-    def _answers(self, piece: Stretch) -> "_Answers":
-        whole = parts(piece.duration_s, self.listener.longest_s)
+    def _answers(self, piece: Segment) -> "_Answers":
+        whole = parts(piece.duration_s, self.model.longest_s)
         found = windows(piece.duration_s)
         return _Answers(whole, found, {span: piece.cut(*span) for span in (*whole, *found)}, {})
 
-    def _report(self, piece: Stretch, found: "_Answers") -> EmotionReport:
+    def _report(self, piece: Segment, found: "_Answers") -> EmotionReport:
         heard = [found.rows[span] for span in found.whole if span in found.rows]
         whole = np.mean(heard, axis=0) if heard else _NOTHING
         kept = piece.cut(0.0, piece.duration_s)
@@ -179,8 +179,8 @@ class Judge:
             _hearing((0.0, piece.duration_s), whole),
             tuple(_hearing(span, found.rows.get(span, _NOTHING)) for span in found.windows),
             (piece if kept.silent else kept).media,
-            self.listener.name,
-            self.listener.sha256,
+            self.model.name,
+            self.model.sha256,
             tuple(_remarks(piece, kept, found)),
         )
 
@@ -191,7 +191,7 @@ class _Answers:
 
     whole: tuple[Span, ...]
     windows: tuple[Span, ...]
-    cuts: Mapping[Span, Stretch]
+    cuts: Mapping[Span, Segment]
     rows: dict[Span, Row]
 
 
@@ -232,9 +232,9 @@ def tonality(mel: NDArray[np.float32]) -> float:
     return float(np.median((spectra - smooth).std(1)))
 
 
-def _batches(waiting: Sequence[tuple["_Answers", Span, Stretch]]) -> Iterator[list[tuple["_Answers", Span, Stretch]]]:
+def _batches(waiting: Sequence[tuple["_Answers", Span, Segment]]) -> Iterator[list[tuple["_Answers", Span, Segment]]]:
     """Neighbours in order of length, so that little of a batch is padding, and no more than BATCH_S with it."""
-    batch: list[tuple[_Answers, Span, Stretch]] = []
+    batch: list[tuple[_Answers, Span, Segment]] = []
     for item in waiting:
         longest_s = item[2].duration_s
         if batch and (longest_s * (len(batch) + 1) > BATCH_S or longest_s > 2 * batch[0][2].duration_s):
@@ -245,10 +245,10 @@ def _batches(waiting: Sequence[tuple["_Answers", Span, Stretch]]) -> Iterator[li
         yield batch
 
 
-def _hearing(span: Span, row: Row) -> Hearing:
+def _hearing(span: Span, row: Row) -> Prediction:
     valence, arousal = np.clip(row[:2], -1, 1)
     first, second, third, fourth = (row[2:] / row[2:].sum()).tolist()  # models round
-    return Hearing(*span, float(valence), float(arousal), (first, second, third, fourth))
+    return Prediction(*span, float(valence), float(arousal), (first, second, third, fourth))
 
 
 def _place(time_s: float) -> int:
@@ -277,7 +277,7 @@ def _mel_s(mel: NDArray[np.float32] | None) -> float:
     return 0.0 if mel is None else (len(mel) - 1) / sound.ROWS_PER_S
 
 
-def _remarks(piece: Stretch, kept: Stretch, found: _Answers) -> Iterator[str]:
+def _remarks(piece: Segment, kept: Segment, found: _Answers) -> Iterator[str]:
     """What limits a report; `kept` is the piece without a silent sound and without MIDI that has no notes."""
     if piece.mel is not None and kept.mel is None:
         yield "the sound is silent" + (": nothing is known of its feeling" if kept.silent else ": only the MIDI counts")

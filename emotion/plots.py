@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion.errors import OutputError
-from emotion.files import failure, whole_file
+from emotion.files import atomic_write, failure
 from emotion.values import EmotionReport
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw(reports: Sequence[tuple[str, EmotionReport]], path: Path) -> None:
         over_time(time, report, name)
         on_plane(plane, report)
     try:
-        with whole_file(path) as partial, warnings.catch_warnings():
+        with atomic_write(path) as partial, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a name may hold letters that the font has not
             figure.savefig(partial, format=path.suffix[1:].lower())
     except OSError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import OutputError
-from emotion.files import failure, whole_file
+from emotion.files import atomic_write, failure
 
 
 def put_into(path: Path, task: str, text: str) -> None:
@@ -21,7 +21,7 @@ def put_into(path: Path, task: str, text: str) -> None:
     """
     before, after = _around(path, task)
     try:
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
     except OSError as error:
         raise OutputError(failure(error, path)) from None

@@ -97,14 +97,14 @@ def plane() -> Iterator[str]:
     yield f'<text transform="translate(13 {PLANE / 2}) rotate(-90)" text-anchor="middle">arousal →</text>'
 
 
-class Way(NamedTuple):
+class Trajectory(NamedTuple):
     """Places, valence and arousal in order of time; `kind` is picture, for what is wanted, or music."""
 
     places: Sequence[tuple[float, float]]
     kind: str
 
 
-def ways(told: str, found: Iterable[Way]) -> str:
+def trajectories(told: str, found: Iterable[Trajectory]) -> str:
     """The plane with ways through it; a large dot is the mean of a way."""
     parts = list(plane())
     for places, kind in found:

@@ -40,7 +40,7 @@ class AffectCurve:
 
 
 @dataclass(frozen=True)
-class Hearing:
+class Prediction:
     """What a stretch of music feels like: valence and arousal in [-1, 1] and the four quadrants' probabilities.
 
     `quadrants` are in the order of emotion.affect.QUADRANTS and sum to 1, calibrated: of stretches that are heard as
@@ -81,8 +81,8 @@ class EmotionReport:
     remarks  sentences that say what limits the report, such as silence; empty when there is nothing to say
     """
 
-    whole: Hearing
-    windows: tuple[Hearing, ...]
+    whole: Prediction
+    windows: tuple[Prediction, ...]
     heard: str
     judge: str
     sha256: str

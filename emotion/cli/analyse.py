@@ -13,7 +13,7 @@ from emotion.files import is_midi
 
 if TYPE_CHECKING:
     from emotion.judge import Judge
-    from emotion.values import EmotionReport, Hearing
+    from emotion.values import EmotionReport, Prediction
 
 PICTURE_NAMES = (".png", ".pdf", ".svg")
 WORDS = MappingProxyType({  # in the order of emotion.affect.QUADRANTS, which would import numpy
@@ -83,7 +83,7 @@ def _hear_all(
     rows: list[tuple[Path, EmotionReport | str]] = []
     for path in files:
         try:
-            report = judge.hear(midi=path) if is_midi(path) else judge.hear(path, midi)
+            report = judge.predict(midi=path) if is_midi(path) else judge.predict(path, midi)
         except Exception as error:  # one bad file never stops the others
             rows.append((path, sentence(error)))
             typer.echo(f"error: {rows[-1][1]}", err=True)
@@ -107,13 +107,13 @@ def _lines(path: Path, report: "EmotionReport") -> Iterator[str]:
     yield from (f"  note: {remark}" for remark in report.remarks)
 
 
-def _quadrant(hearing: "Hearing") -> str:
+def _quadrant(hearing: "Prediction") -> str:
     if hearing.confidence <= 0.25:
         return "unknown"
     return f"{hearing.quadrant} {WORDS[hearing.quadrant]} ({hearing.confidence:.0%})"
 
 
-def _row(hearing: "Hearing") -> dict[str, Any]:
+def _row(hearing: "Prediction") -> dict[str, Any]:
     """A stretch as one row of numbers; its quadrant is None where nothing is known."""
     numbers = {name: round(getattr(hearing, name), 6) for name in NUMBERS}
     shares = dict(zip(WORDS, (round(share, 6) for share in hearing.quadrants), strict=True))

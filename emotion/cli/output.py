@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from emotion.errors import OutputError, UserError
-from emotion.files import PARTIAL, failure, whole_file
+from emotion.files import PARTIAL, atomic_write, failure
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def write_text(target: str | Path | None, text: str) -> None:
         elif _is_stream(path):
             path.write_text(text, encoding="utf-8", errors="surrogateescape")
         else:
-            with whole_file(path) as partial:
+            with atomic_write(path) as partial:
                 partial.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files need not be text
     except OSError as error:
         raise OutputError(failure(error, path)) from None

@@ -46,7 +46,7 @@ class Grouped(Protocol):
 
 
 @dataclass(frozen=True)
-class Piece:
+class LabelledPiece:
     """A piece by its name and file; pieces of one `group` (a song, a game) must stay on one side of every split.
 
     `quadrant` counts from 0 in the order of emotion.affect.QUADRANTS; `affect` is valence and arousal in [-1, 1].
@@ -89,7 +89,7 @@ def read_folds(path: Path) -> Mapping[str, int]:
         raise DataError(f"the folds of {path} cannot be read ({error}): restore the file") from None
 
 
-def by_fold(pieces: Sequence[Piece], folds: Mapping[str, int]) -> list[list[Piece]]:
+def by_fold(pieces: Sequence[LabelledPiece], folds: Mapping[str, int]) -> list[list[LabelledPiece]]:
     """The pieces of each fold; a piece without a fold, or a group in two folds, is refused with a DataError."""
     missing = [piece.name for piece in pieces if piece.name not in folds]
     if missing:
@@ -120,13 +120,13 @@ def tied(groups: Sequence[Iterable[Hashable]]) -> Iterator[list[int]]:
 SPLITS = ("train", "val", "test")
 
 
-def read_emopia(folder: Path) -> list[Piece]:
+def read_emopia(folder: Path) -> list[LabelledPiece]:
     """Every clip, by name. Raises DataError."""
     paths = cards.find(folder, cards.load("emopia"), "midi")
-    return [Piece(path.stem, path.stem[3:].rsplit("_", 1)[0], path, int(path.stem[1]) - 1) for path in paths]
+    return [LabelledPiece(path.stem, path.stem[3:].rsplit("_", 1)[0], path, int(path.stem[1]) - 1) for path in paths]
 
 
-def read_split(folder: Path) -> dict[str, list[Piece]]:
+def read_split(folder: Path) -> dict[str, list[LabelledPiece]]:
     """The official split by its names, asserted to be disjoint by song. Raises DataError."""
     card, pieces = cards.load("emopia"), {piece.name: piece for piece in read_emopia(folder)}
     names = {side: [row["name"] for row in cards.rows(folder, card, side, needs=("name",))] for side in SPLITS}
@@ -140,7 +140,7 @@ def read_split(folder: Path) -> dict[str, list[Piece]]:
 RATINGS = "derived_piece_va_timeseries.json"  # the card says the same
 
 
-def read_vgmidi(folder: Path) -> list[Piece]:
+def read_vgmidi(folder: Path) -> list[LabelledPiece]:
     """Every rated piece by name; the group is the game. Raises DataError."""
     card = cards.load("vgmidi")
     try:
@@ -172,12 +172,12 @@ def _averaged(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"midi": piece["midi"], **axes}
 
 
-def _vgmidi_piece(path: Path, row: dict[str, Any]) -> Piece:
+def _vgmidi_piece(path: Path, row: dict[str, Any]) -> LabelledPiece:
     valence, arousal = float(np.mean(row["valence"])), float(np.mean(row["arousal"]))
     if not (abs(valence) <= 1 and abs(arousal) <= 1):
         raise ValueError(f"{path.stem} is rated {valence:g} and {arousal:g}, not between -1 and 1")
     label = QUADRANTS.index(quadrant(valence, arousal))
-    return Piece(path.stem, path.stem.split("_")[2], path, label, (valence, arousal))
+    return LabelledPiece(path.stem, path.stem.split("_")[2], path, label, (valence, arousal))
 
 
 LABELS = "emotion_annotation/verified_annotation.csv"  # the card says the same of both

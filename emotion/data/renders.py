@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from emotion.errors import SoundError
 from emotion.features import sound
 from emotion.features.sound import Samples
-from emotion.files import whole_file
+from emotion.files import atomic_write
 from emotion.midi import synthesis
 from emotion.midi.performance import Event, Performance
 from emotion.midi.soundfont import installed
@@ -256,6 +256,6 @@ class Renders:
             return np.load(path, allow_pickle=False)
         rows = mel_of(midi, variation(piece, version), longest_s=self.longest_s)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial, partial.open("wb") as file:
+        with atomic_write(path) as partial, partial.open("wb") as file:
             np.save(file, rows)
         return rows

@@ -29,7 +29,7 @@ from emotion.data.pieces import assert_disjoint, read_folds
 from emotion.errors import DataError
 from emotion.features import harmony, sound
 from emotion.features.sound import SAMPLE_RATE, Samples
-from emotion.files import whole_file
+from emotion.files import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _kept(path: Path, cache: Path) -> Floats:
     place = cache / f"{content[:32]}.npz"
     if not place.is_file():
         described = describe(np.concatenate(list(sound.read(path))))
-        with whole_file(place) as partial, partial.open("wb") as file:
+        with atomic_write(place) as partial, partial.open("wb") as file:
             np.savez(file, features=described)
     with np.load(place, allow_pickle=False) as kept:
         return kept["features"]

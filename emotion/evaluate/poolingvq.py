@@ -24,10 +24,10 @@ from emotion.models.poolingvq import experts
 from emotion.models.poolingvq import recipe as judge
 from emotion.models.poolingvq.experts import SHARPNESS, WEIGHTS, Experts
 from emotion.models.poolingvq.quantizer import RULES
-from emotion.models.poolingvq.recipe import Library, Sources
+from emotion.models.poolingvq.recipe import EncodedPieces, Sources
 from emotion.models.poolingvq.training import RECIPE, Crops, Item
 from emotion.report import from_summaries
-from emotion.train.loop import Recipe
+from emotion.train.loop import LoopConfig
 
 FOLDS = 5
 POOLINGS = ("none", *RULES)
@@ -77,7 +77,7 @@ class Study:
 
 
 def study(
-    sources: Sources, *, runs: Path, seeds: Sequence[int], weights: Path = WEIGHTS, recipe: Recipe = RECIPE
+    sources: Sources, *, runs: Path, seeds: Sequence[int], weights: Path = WEIGHTS, recipe: LoopConfig = RECIPE
 ) -> Study:
     """Every row of the tables. Raises DataError and CheckpointError."""
     model = experts.load(weights).model
@@ -100,11 +100,11 @@ def study(
 class Trained:
     """Networks that are trained here, on the shipped judge's encoders, and kept in `runs`."""
 
-    data: Library
+    data: EncodedPieces
     model: Experts
     seeds: Sequence[int]
     runs: Path
-    recipe: Recipe
+    recipe: LoopConfig
 
     def alone(self, place: int) -> Experts:
         """The shipped judge with one of its networks."""
@@ -169,7 +169,7 @@ def _kernel_told(model: Experts, items: Sequence[Item]) -> Told:
     return Told(items, scores.softmax(-1).numpy(), model.by_affect(described).clamp(-1, 1).numpy())
 
 
-def _trees(data: Library, names: set[str], items: Sequence[Item], seed: int) -> Told:
+def _trees(data: EncodedPieces, names: set[str], items: Sequence[Item], seed: int) -> Told:
     """Extra trees on the same descriptors: what a good afternoon with scikit-learn gives."""
     from sklearn.ensemble import ExtraTreesClassifier
 

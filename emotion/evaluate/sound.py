@@ -28,13 +28,13 @@ from emotion.data.pieces import read_split
 from emotion.errors import DataError
 from emotion.evaluate import classical
 from emotion.features.sound import SAMPLE_RATE
-from emotion.files import whole_file
+from emotion.files import atomic_write
 from emotion.models import adff as adff_model
 from emotion.models.kernel import KernelRidge
 from emotion.report import from_summaries, table
 from emotion.train import adff, unified
 from emotion.train import dataset as heard_of
-from emotion.train.dataset import Library, Piece, apart
+from emotion.train.dataset import SourceCache, TrainingPiece, apart
 
 log = logging.getLogger(__name__)
 
@@ -70,15 +70,15 @@ class Row:
     def settings(self) -> tuple[Any, Any]:
         """Config and recipe of its model; what the model has none of is None."""
         if self.model == "adff":
-            return replace(adff_model.Config(), **self.config), replace(adff.Recipe(), **self.recipe)
-        return None, replace(unified.Recipe(), **self.recipe)
+            return replace(adff_model.ADFFConfig(), **self.config), replace(adff.ADFFTrainConfig(), **self.recipe)
+        return None, replace(unified.UnifiedTrainConfig(), **self.recipe)
 
 
 @dataclass(frozen=True, eq=False)
 class Told:
     """What a row said of pieces that it did not know."""
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[TrainingPiece]
     quadrants: NDArray
     affect: NDArray
 
@@ -141,7 +141,7 @@ def study(data: Path, *, runs: Path, rows: Sequence[Row] = ROWS, seeds: int = 1)
     return Study(report, predictions)
 
 
-def agreement(emopia_folder: Path, library: Library) -> dict[str, dict[str, Any]]:
+def agreement(emopia_folder: Path, library: SourceCache) -> dict[str, dict[str, Any]]:
     """By pair of shipped judges: how alike they hear renders of EMOPIA's test clips, on which no weights were fitted.
 
     Share of the same quadrant and what chance would give (Cohen's kappa compares the two), correlation of valence and
@@ -151,7 +151,7 @@ def agreement(emopia_folder: Path, library: Library) -> dict[str, dict[str, Any]
     heard = [each.versions[0] for each in library.heard("emopia", emopia_folder, names)]
     told = {}
     for name in judge.LISTENERS:
-        reports = judge.load(name).hear_all(heard)
+        reports = judge.load(name).predict_segments(heard)
         told[name] = np.array([[each.whole.valence, each.whole.arousal, *each.whole.quadrants] for each in reports])
     return {
         f"{one} and {other}": metrics.summaries(metrics.of_two_judges, [told[one]], told[other])
@@ -168,8 +168,8 @@ def seconds(duration_s: float = 60.0, repeats: int = 3) -> dict[str, float]:
         _write_tones(path, duration_s)
         for name in judge.LISTENERS:
             listening = judge.load(name)
-            listening.hear(path)
-            taken[name] = min(_timed(partial(listening.hear, path)) for _ in range(repeats))
+            listening.predict(path)
+            taken[name] = min(_timed(partial(listening.predict, path)) for _ in range(repeats))
     return taken
 
 
@@ -219,7 +219,7 @@ def _classical(folder: Path, runs: Path) -> dict[str, Any]:
 
 def _keep(path: Path, answers: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.savez(file, **answers)
 
 
@@ -253,7 +253,7 @@ class Trial:
 
     def __init__(self, data: Path, runs: Path) -> None:
         self.data, self.runs = data, runs
-        self.library = Library(runs / "library")
+        self.library = SourceCache(runs / "library")
         self.taken_s: dict[Row, list[float]] = defaultdict(list)
         self._kept: dict[tuple[str, str], Sequence[Any]] = {}
 
@@ -311,7 +311,7 @@ class Trial:
                 self._kept[kind, name] = load(name, self.data / name)
         return [each for name in row.sets for each in self._kept[kind, name]]
 
-    def _lessons(self, name: str, folder: Path) -> list[adff.Lesson]:
+    def _lessons(self, name: str, folder: Path) -> list[adff.ADFFTrainingSet]:
         return [adff.lesson(each) for each in self.library.heard(name, folder)]
 
 
@@ -329,7 +329,9 @@ def _slug(row: Row, seed: int) -> str:
     return "-".join([row.model, *row.sets, hashlib.sha256(told.encode()).hexdigest()[:10], str(seed)])
 
 
-def _adff(row: Row, known: Sequence[adff.Lesson], held: Sequence[adff.Lesson], seed: int) -> dict[str, Any]:
+def _adff(
+    row: Row, known: Sequence[adff.ADFFTrainingSet], held: Sequence[adff.ADFFTrainingSet], seed: int
+) -> dict[str, Any]:
     config, recipe = row.settings()
     model = adff.trained(known, config, recipe, seed=seed)
     quadrants, affect = adff.ask(model, held)
@@ -338,7 +340,9 @@ def _adff(row: Row, known: Sequence[adff.Lesson], held: Sequence[adff.Lesson], s
     return {"quadrants": quadrants, "affect": affect}
 
 
-def _unified(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item], seed: int) -> dict[str, Any]:
+def _unified(
+    row: Row, known: Sequence[unified.UnifiedItem], held: Sequence[unified.UnifiedItem], seed: int
+) -> dict[str, Any]:
     _, recipe = row.settings()
     model = unified.trained(known, recipe, seed=seed)
     quadrants, affect = unified.ask(model, held, use=recipe.use)
@@ -349,7 +353,9 @@ def _unified(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Ite
     return found
 
 
-def _kernel(row: Row, known: Sequence[unified.Item], held: Sequence[unified.Item], seed: int) -> dict[str, Any]:
+def _kernel(
+    row: Row, known: Sequence[unified.UnifiedItem], held: Sequence[unified.UnifiedItem], seed: int
+) -> dict[str, Any]:
     """The teachers by themselves: kernel ridge on whole pieces of one set, without networks and so without chance."""
     recipe, found = row.settings()[1], dict[str, Any]()
     inputs = np.stack([each.values[0] for each in known])

@@ -24,7 +24,7 @@ PATCH_EVERY_S = 6  # a tagger's row; three of the ten patches of 30 s told a qua
 
 
 @dataclass(frozen=True)
-class Front:
+class Frontend:
     """Rows of mono samples at 24 kHz: how many s lie between one and the next, and how many s of sound one is of."""
 
     every_s: float
@@ -34,7 +34,7 @@ class Front:
 
 def cut(name: str, rows: Rows, start_s: float, end_s: float) -> Rows:
     """The rows of a front end that lie between two times, or, where none does, the one nearest to their middle."""
-    every_s, lasts_s = FRONTS[name].every_s, FRONTS[name].lasts_s
+    every_s, lasts_s = FRONTENDS[name].every_s, FRONTENDS[name].lasts_s
     first, last = math.ceil(start_s / every_s - 1e-6), math.floor((end_s - lasts_s) / every_s + 1e-6) + 1
     if first < min(last, len(rows)):
         return rows[first:last]
@@ -60,9 +60,9 @@ def _chroma(blocks: Iterable[Samples]) -> Rows:
     return harmony.chroma(blocks)
 
 
-FRONTS = MappingProxyType({
-    "mert": Front(1 / 75, 1 / 75, _mert),
-    "musicnn": Front(PATCH_EVERY_S, PATCH_S, partial(_tagger, "musicnn")),
-    "vgg": Front(PATCH_EVERY_S, PATCH_S, partial(_tagger, "vgg")),
-    "chroma": Front(0.1, 0.1, _chroma),
+FRONTENDS = MappingProxyType({
+    "mert": Frontend(1 / 75, 1 / 75, _mert),
+    "musicnn": Frontend(PATCH_EVERY_S, PATCH_S, partial(_tagger, "musicnn")),
+    "vgg": Frontend(PATCH_EVERY_S, PATCH_S, partial(_tagger, "vgg")),
+    "chroma": Frontend(0.1, 0.1, _chroma),
 })  # fmt: skip

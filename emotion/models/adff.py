@@ -25,7 +25,7 @@ from emotion import checkpoint
 from emotion.affect import QUADRANTS
 from emotion.features import acoustics
 from emotion.features.taggers import LEVEL_ROWS, LEVEL_WIDTH, LEVELS
-from emotion.judge import AUDIO, Stretch
+from emotion.judge import AUDIO, Segment
 
 KIND = NAME = "adff"
 WEIGHTS = Path(__file__).parent.parent / "weights" / "adff"
@@ -38,7 +38,7 @@ RECURRENT = MappingProxyType({"lstm": nn.LSTM, "gru": nn.GRU})
 
 
 @dataclass(frozen=True)
-class Config:
+class ADFFConfig:
     """cuts      into how many stretches the rows are cut, stacked as channels; 0: the published blocks
     widths    channels of our own blocks
     levels    which blocks' output is listened to, counted from 1
@@ -64,7 +64,7 @@ class Config:
 class Level(nn.Module):
     """The temporal module of one level: (B, 2H) of rows (B, T, C), those of mask (B, T)."""
 
-    def __init__(self, width: int, config: Config) -> None:
+    def __init__(self, width: int, config: ADFFConfig) -> None:
         super().__init__()
         self.normal = nn.LayerNorm(width)
         self.squeeze = _squeeze(width, config.squeeze) if config.squeeze else None
@@ -97,7 +97,7 @@ def _squeeze(width: int, by: int) -> nn.Module:
 class Blocks(nn.Module):
     """Blocks of our own: the levels (B, T, C) of log-mel rows (B, T, 96), each the mean over bands."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: ADFFConfig) -> None:
         super().__init__()
         self.config = config
         given = (config.cuts, *config.widths)
@@ -118,7 +118,7 @@ class Blocks(nn.Module):
 class ADFF(nn.Module):
     """Logits of the quadrants and a place on the plane."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: ADFFConfig) -> None:
         super().__init__()
         self.config = config
         self.blocks = Blocks(config) if config.cuts else None
@@ -151,7 +151,7 @@ class ADFF(nn.Module):
         return self.quadrants(fused), self.affect(fused).tanh()
 
 
-def _describe(config: Config) -> nn.Module:
+def _describe(config: ADFFConfig) -> nn.Module:
     return nn.Sequential(nn.Dropout(config.dropout / 2), nn.Linear(config.numbers, config.width), nn.ReLU())
 
 
@@ -185,7 +185,7 @@ class Ensemble(nn.Module):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: ADFFConfig) -> None:
         super().__init__()
         self.config = config
         self.networks = nn.ModuleList(ADFF(config) for _ in range(config.members))
@@ -205,25 +205,25 @@ class Ensemble(nn.Module):
 
 
 @dataclass(frozen=True)
-class Listener:
-    """An Ensemble as a judge asks it (emotion.judge.Listener)."""
+class ADFFModel:
+    """An Ensemble as a judge asks it (emotion.judge.EmotionModel)."""
 
     model: Ensemble
     sha256: str
     name: str = NAME
     hears: frozenset[str] = frozenset({AUDIO})
     longest_s: float = LONGEST_S
-    fronts: tuple[str, ...] = ("vgg",)
+    frontends: tuple[str, ...] = ("vgg",)
 
     @torch.inference_mode()
-    def listen(self, stretches: Sequence[Stretch]) -> NDArray[np.float32]:
+    def predict(self, stretches: Sequence[Segment]) -> NDArray[np.float32]:
         """(S, 6): valence, arousal, probabilities of the quadrants."""
         numbers = torch.from_numpy(np.stack([acoustics.describe(_mel(stretch)) for stretch in stretches]))
         logits, affect = self.model(*padded([stretch.rows["vgg"] for stretch in stretches]), numbers)
         return torch.cat([affect, logits.softmax(1)], 1).numpy()
 
 
-def _mel(stretch: Stretch) -> NDArray[np.float32]:
+def _mel(stretch: Segment) -> NDArray[np.float32]:
     if stretch.mel is None:
         raise ValueError("ADFF was given a stretch without sound, which the judge should have kept back")
     return stretch.mel
@@ -239,13 +239,13 @@ def padded(rows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     return batch, mask
 
 
-def load(folder: Path = WEIGHTS) -> Listener:
+def load(folder: Path = WEIGHTS) -> ADFFModel:
     """The trained judge. Raises CheckpointError."""
     found = checkpoint.load(folder, kind=KIND)
     model = Ensemble(checkpoint.dimensions(found, _config))
     checkpoint.fill(model, found)
-    return Listener(model, found.sha256)
+    return ADFFModel(model, found.sha256)
 
 
-def _config(widths: Sequence[int], levels: Sequence[int], **others: Any) -> Config:
-    return Config(widths=tuple(widths), levels=tuple(levels), **others)
+def _config(widths: Sequence[int], levels: Sequence[int], **others: Any) -> ADFFConfig:
+    return ADFFConfig(widths=tuple(widths), levels=tuple(levels), **others)

@@ -25,7 +25,7 @@ from torch.nn import functional
 from emotion import checkpoint
 from emotion.affect import QUADRANTS
 from emotion.features import acoustics, descriptors, harmony
-from emotion.judge import AUDIO, MIDI, Stretch
+from emotion.judge import AUDIO, MIDI, Segment
 
 KIND = NAME = "unified"
 WEIGHTS = Path(__file__).parent.parent / "weights" / "unified"
@@ -36,7 +36,7 @@ CLIP = 4.0  # standard deviations beyond which a number is no further away
 
 
 @dataclass(frozen=True)
-class Config:
+class UnifiedConfig:
     """sizes     how many numbers each group has
     kinds     of music, each of which has its own means and deviations
     frontend  "mel" (MusiCNN, a learned log-mel front end that ships) or "mert"
@@ -84,7 +84,7 @@ class Unified(nn.Module):
     temperature: Tensor
     group: Tensor
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: UnifiedConfig) -> None:
         super().__init__()
         self.config = config
         given = sum(config.sizes)
@@ -133,7 +133,7 @@ class Unified(nn.Module):
         return (logits.mean(0) / self.temperature).softmax(-1), affect.mean(0)
 
 
-def describe(stretch: Stretch, frontend: str = "mel") -> Numbers:
+def describe(stretch: Segment, frontend: str = "mel") -> Numbers:
     """What is known of a stretch that is not silent."""
     told, known = [], []
     sizes = sizes_of(frontend)
@@ -150,7 +150,7 @@ def sizes_of(frontend: str) -> tuple[int, ...]:
     return heard, embedded, len(harmony.NAMES), len(descriptors.NAMES)
 
 
-def _parts(stretch: Stretch, frontend: str) -> tuple[NDArray | None, ...]:
+def _parts(stretch: Segment, frontend: str) -> tuple[NDArray | None, ...]:
     """The numbers of each of GROUPS."""
     return (
         None if stretch.mel is None else acoustics.describe(stretch.mel),
@@ -160,15 +160,15 @@ def _parts(stretch: Stretch, frontend: str) -> tuple[NDArray | None, ...]:
     )
 
 
-def _chroma(stretch: Stretch) -> NDArray[np.float32]:
+def _chroma(stretch: Segment) -> NDArray[np.float32]:
     if stretch.notes is not None:
         return harmony.chroma_of_notes(stretch.notes, stretch.duration_s)
     return stretch.rows["chroma"]
 
 
 @dataclass(frozen=True)
-class Listener:
-    """Unified as a judge asks it (emotion.judge.Listener)."""
+class UnifiedModel:
+    """Unified as a judge asks it (emotion.judge.EmotionModel)."""
 
     model: Unified
     sha256: str
@@ -177,12 +177,12 @@ class Listener:
     longest_s: float = LONGEST_S
 
     @property
-    def fronts(self) -> tuple[str, ...]:
+    def frontends(self) -> tuple[str, ...]:
         """Rows that the judge is to bring beside log-mel."""
         return (FRONT_OF[self.model.config.frontend], "chroma")
 
     @torch.inference_mode()
-    def listen(self, stretches: Sequence[Stretch]) -> NDArray[np.float32]:
+    def predict(self, stretches: Sequence[Segment]) -> NDArray[np.float32]:
         """(S, 6): valence, arousal, probabilities of the quadrants."""
         told = [describe(stretch, self.model.config.frontend) for stretch in stretches]
         values, known = (np.stack([getattr(each, name) for each in told]) for name in ("values", "known"))
@@ -190,14 +190,14 @@ class Listener:
         return torch.cat([affect, quadrants], 1).numpy()
 
 
-def load(folder: Path = WEIGHTS) -> Listener:
+def load(folder: Path = WEIGHTS) -> UnifiedModel:
     """The trained judge. Raises CheckpointError."""
     found = checkpoint.load(folder, kind=KIND)
     config = checkpoint.dimensions(found, _config)
     model = Unified(config)
     checkpoint.fill(model, found)
-    return Listener(model, found.sha256)
+    return UnifiedModel(model, found.sha256)
 
 
-def _config(sizes: Sequence[int], **others) -> Config:
-    return Config(tuple(sizes), **others)
+def _config(sizes: Sequence[int], **others) -> UnifiedConfig:
+    return UnifiedConfig(tuple(sizes), **others)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from emotion.affect import PLACES, QUADRANTS
+from emotion.affect import QUADRANTS, VA_ANCHORS
 from emotion.errors import DataError
 from emotion.features import acoustics
-from emotion.judge import Stretch
-from emotion.models.adff import ADFF, Config, Ensemble, padded
-from emotion.train.dataset import Heard, Piece, part
+from emotion.judge import Segment
+from emotion.models.adff import ADFF, ADFFConfig, Ensemble, padded
+from emotion.train.dataset import SourceRows, TrainingPiece, part
 
 BOTH = ("quadrants", "affect")
 MOST_ROWS = 5  # of a stretch that is learnt: 30 s of the published levels
@@ -27,7 +27,7 @@ CROP = 1200  # log-mel rows of a stretch where the blocks are our own
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ADFFTrainConfig:
     """steps of `batch` stretches; AdamW at `rate` with one cycle; `mix` is mixup's alpha.
 
     `smooth` goes to all quadrants. `tasks` are what is learnt of BOTH: who was not rated is at the quadrant's place.
@@ -43,23 +43,23 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class ADFFTrainingSet:
     """What is learnt of a piece: every version and a part of each, the first one first, and numbers (K, D) of all."""
 
-    piece: Piece
-    stretches: Sequence[Stretch]
+    piece: TrainingPiece
+    stretches: Sequence[Segment]
     numbers: NDArray[np.float32]
 
 
-def lesson(heard: Heard) -> Lesson:
+def lesson(heard: SourceRows) -> ADFFTrainingSet:
     """A piece as it is learnt and asked about."""
     rng = np.random.default_rng(heard.piece.number)
     stretches = [cut for each in heard.versions for cut in (each, part(each, PART_S, rng))]
     described = [acoustics.describe(each.mel) for each in stretches if each.mel is not None]
-    return Lesson(heard.piece, stretches, np.stack(described))
+    return ADFFTrainingSet(heard.piece, stretches, np.stack(described))
 
 
-def trained(lessons: Sequence[Lesson], config: Config, recipe: Recipe, *, seed: int) -> Ensemble:
+def trained(lessons: Sequence[ADFFTrainingSet], config: ADFFConfig, recipe: ADFFTrainConfig, *, seed: int) -> Ensemble:
     """Networks of these pieces. Raises DataError."""
     if not lessons:
         raise DataError("there is nothing to train on: give at least one of the sets")
@@ -75,7 +75,7 @@ def trained(lessons: Sequence[Lesson], config: Config, recipe: Recipe, *, seed: 
 
 
 @torch.inference_mode()
-def ask(model: Ensemble, lessons: Sequence[Lesson]) -> tuple[NDArray, NDArray]:
+def ask(model: Ensemble, lessons: Sequence[ADFFTrainingSet]) -> tuple[NDArray, NDArray]:
     """Probabilities (N, 4) and places (N, 2) of every piece's first version."""
     found = []
     for each in lessons:
@@ -85,7 +85,7 @@ def ask(model: Ensemble, lessons: Sequence[Lesson]) -> tuple[NDArray, NDArray]:
     return logits.softmax(1).numpy(), affect.numpy()
 
 
-def _of(stretch: Stretch, config: Config) -> NDArray[np.float32]:
+def _of(stretch: Segment, config: ADFFConfig) -> NDArray[np.float32]:
     """The rows that the config's networks look at."""
     if not config.cuts:
         return stretch.rows["vgg"]
@@ -93,16 +93,18 @@ def _of(stretch: Stretch, config: Config) -> NDArray[np.float32]:
     return stretch.mel
 
 
-def _label(piece: Piece, smooth: float) -> NDArray[np.float32]:
+def _label(piece: TrainingPiece, smooth: float) -> NDArray[np.float32]:
     label = np.eye(len(QUADRANTS), dtype=np.float32)[piece.quadrant or 0]
     return label * (1 - smooth) + smooth / len(QUADRANTS)
 
 
-def _place(piece: Piece) -> NDArray[np.float32]:
-    return np.array(piece.affect or PLACES[QUADRANTS[piece.quadrant or 0]], np.float32)
+def _place(piece: TrainingPiece) -> NDArray[np.float32]:
+    return np.array(piece.affect or VA_ANCHORS[QUADRANTS[piece.quadrant or 0]], np.float32)
 
 
-def _fit(model: Ensemble, number: int, lessons: Sequence[Lesson], recipe: Recipe, rng: np.random.Generator) -> None:
+def _fit(
+    model: Ensemble, number: int, lessons: Sequence[ADFFTrainingSet], recipe: ADFFTrainConfig, rng: np.random.Generator
+) -> None:
     network = model.networks[number]
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.steps, pct_start=0.2)
@@ -118,7 +120,7 @@ def _fit(model: Ensemble, number: int, lessons: Sequence[Lesson], recipe: Recipe
         schedule.step()
 
 
-def _chances(lessons: Sequence[Lesson]) -> NDArray[np.float64]:
+def _chances(lessons: Sequence[ADFFTrainingSet]) -> NDArray[np.float64]:
     """How likely each is drawn: every set as likely; of a set a quadrant by the square root of its size."""
     kinds = np.array([f"{each.piece.source} {each.piece.quadrant}" for each in lessons])
     sets = np.array([each.piece.source for each in lessons])
@@ -131,7 +133,11 @@ def _chances(lessons: Sequence[Lesson]) -> NDArray[np.float64]:
 
 
 def _loss(
-    model: Ensemble, network: torch.nn.Module, lessons: Sequence[Lesson], recipe: Recipe, rng: np.random.Generator
+    model: Ensemble,
+    network: torch.nn.Module,
+    lessons: Sequence[ADFFTrainingSet],
+    recipe: ADFFTrainConfig,
+    rng: np.random.Generator,
 ) -> Tensor:
     chosen = [(each, int(rng.integers(len(each.stretches)))) for each in lessons]
     rows = _rows([_of(each.stretches[index], model.config) for each, index in chosen], rng)

@@ -19,10 +19,10 @@ from emotion.data.pieces import read_emopia, read_folds, read_vgmidi, read_ym241
 from emotion.data.renders import rendered, variation
 from emotion.errors import DataError
 from emotion.features import sound
-from emotion.features.frontends import FRONTS, Rows
+from emotion.features.frontends import FRONTENDS, Rows
 from emotion.features.sound import Samples
-from emotion.files import whole_file
-from emotion.judge import Stretch
+from emotion.files import atomic_write
+from emotion.judge import Segment
 from emotion.midi import notes, performance, synthesis
 from emotion.midi.notes import Notes
 
@@ -35,7 +35,7 @@ TAIL_S = 0.5
 
 
 @dataclass(frozen=True)
-class Piece:
+class TrainingPiece:
     """A labelled piece and how to hear it.
 
     source    its data set; `groups` are what must stay on one side of a split (artist, game, song, tune)
@@ -54,20 +54,20 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class SourceRows:
     """A piece and its versions, the first as it was played or written, with its notes where it is MIDI."""
 
-    piece: Piece
-    versions: Sequence[Stretch]
+    piece: TrainingPiece
+    versions: Sequence[Segment]
 
 
-def pieces(source: str, folder: Path) -> list[Piece]:
+def pieces(source: str, folder: Path) -> list[TrainingPiece]:
     """All pieces of one of the four sets. Raises DataError."""
     folds = read_folds(cards.folder(source) / "splits" / "folds.csv")
     return [_with_fold(each, folds) for each in _READERS[source](folder)]
 
 
-def _with_fold(piece: Piece, folds: Any) -> Piece:
+def _with_fold(piece: TrainingPiece, folds: Any) -> TrainingPiece:
     """The piece with its fold; music of games that nobody knows has none, and is only trained on."""
     if piece.name in folds:
         return replace(piece, fold=folds[piece.name])
@@ -76,31 +76,31 @@ def _with_fold(piece: Piece, folds: Any) -> Piece:
     raise DataError(f"{piece.name} has no fold: the data are of another edition than the split")
 
 
-def _fourq(folder: Path) -> Iterator[Piece]:
+def _fourq(folder: Path) -> Iterator[TrainingPiece]:
     for number, each in enumerate(recordings.load_fourq(folder)):
         groups = frozenset({f"artist {each.artist}"} if each.artist else {f"song {each.name}"})
-        yield Piece("fourq", each.name, groups, None, each.quadrant, None, each.path, number)
+        yield TrainingPiece("fourq", each.name, groups, None, each.quadrant, None, each.path, number)
 
 
-def _ym2413(folder: Path) -> Iterator[Piece]:
-    for number, each in enumerate(load(folder)):
+def _ym2413(folder: Path) -> Iterator[TrainingPiece]:
+    for number, each in enumerate(read_ym2413(folder)):
         groups = frozenset({f"tune {each.title}", *([f"game {each.game}"] if each.game else [])})
-        yield Piece("ym2413", each.name, groups, None, each.quadrant, None, each.path, number)
+        yield TrainingPiece("ym2413", each.name, groups, None, each.quadrant, None, each.path, number)
 
 
-def _emopia(folder: Path) -> Iterator[Piece]:
+def _emopia(folder: Path) -> Iterator[TrainingPiece]:
     for number, each in enumerate(read_emopia(folder)):
         groups = frozenset({f"song {each.group}"})
-        yield Piece("emopia", each.name, groups, None, each.quadrant, None, each.midi, number)
+        yield TrainingPiece("emopia", each.name, groups, None, each.quadrant, None, each.midi, number)
 
 
-def _vgmidi(folder: Path) -> Iterator[Piece]:
+def _vgmidi(folder: Path) -> Iterator[TrainingPiece]:
     for number, each in enumerate(read_vgmidi(folder)):
         groups = frozenset({f"game {each.group}"})
-        yield Piece("vgmidi", each.name, groups, None, each.quadrant, each.affect, each.midi, number)
+        yield TrainingPiece("vgmidi", each.name, groups, None, each.quadrant, each.affect, each.midi, number)
 
 
-_READERS: dict[str, Callable[[Path], Iterator[Piece]]] = {
+_READERS: dict[str, Callable[[Path], Iterator[TrainingPiece]]] = {
     "fourq": _fourq,
     "ym2413": _ym2413,
     "emopia": _emopia,
@@ -108,7 +108,7 @@ _READERS: dict[str, Callable[[Path], Iterator[Piece]]] = {
 }
 
 
-def samples(piece: Piece, version: int) -> Iterator[Samples]:
+def samples(piece: TrainingPiece, version: int) -> Iterator[Samples]:
     """Mono samples of a piece's version at 24 kHz. Raises SoundError."""
     longest_s = LONGEST_S[piece.source]
     if piece.source == "fourq":
@@ -145,43 +145,43 @@ def played(path: Path, number: int, version: int, longest_s: float) -> Iterator[
 
 
 @dataclass(frozen=True)
-class Library:
+class SourceCache:
     """Rows of pieces, kept below `folder` in `<set>/<piece>.<version>.<front>.npy`."""
 
     folder: Path
-    fronts: tuple[str, ...] = ("musicnn", "vgg", "chroma")
+    frontends: tuple[str, ...] = ("musicnn", "vgg", "chroma")
 
-    def heard(self, source: str, folder: Path, names: Container[str] | None = None) -> list[Heard]:
+    def heard(self, source: str, folder: Path, names: Container[str] | None = None) -> list[SourceRows]:
         """Every piece of a set, or those of some names, in its versions. Raises DataError and SoundError."""
         wanted = [piece for piece in pieces(source, folder) if names is None or piece.name in names]
-        found: list[Heard] = []
+        found: list[SourceRows] = []
         for piece in wanted:
             found.append(self._heard(piece))
             if len(found) % 100 == 0:
                 log.info("%d of %d pieces of %s heard", len(found), len(wanted), source)
         return found
 
-    def _heard(self, piece: Piece) -> Heard:
+    def _heard(self, piece: TrainingPiece) -> SourceRows:
         first, *others = (self.stretch(piece, version) for version in range(VERSIONS[piece.source]))
         if piece.path.suffix == ".mid":
             first = replace(first, notes=_notes(piece, first.duration_s))
-        return Heard(piece, (first, *others))
+        return SourceRows(piece, (first, *others))
 
-    def stretch(self, piece: Piece, version: int) -> Stretch:
+    def stretch(self, piece: TrainingPiece, version: int) -> Segment:
         """A version with rows of every front end, made where they are not there yet."""
-        folder, names = self.folder / piece.source, (MEL, *self.fronts)
+        folder, names = self.folder / piece.source, (MEL, *self.frontends)
         paths = {name: folder / f"{piece.name}.{version}.{name}.npy" for name in names}
         missing = [name for name, path in paths.items() if not path.is_file()]
         if missing:
             blocks = list(samples(piece, version))
             for name in missing:
-                _keep(paths[name], sound.log_mel(blocks) if name == MEL else FRONTS[name].of(blocks))
+                _keep(paths[name], sound.log_mel(blocks) if name == MEL else FRONTENDS[name].of(blocks))
         rows = {name: np.load(path, allow_pickle=False).astype(np.float32) for name, path in paths.items()}
         mel = rows.pop(MEL)
-        return Stretch(mel, None, (len(mel) - 1) / sound.ROWS_PER_S, rows)
+        return Segment(mel, None, (len(mel) - 1) / sound.ROWS_PER_S, rows)
 
 
-def _notes(piece: Piece, duration_s: float) -> Notes:
+def _notes(piece: TrainingPiece, duration_s: float) -> Notes:
     """The notes of a piece's first version, which begins with the first one where it is game music."""
     found = notes.read(piece.path)
     start_s = float(found.start_s.min()) if piece.source == "ym2413" and len(found) else 0.0
@@ -190,11 +190,11 @@ def _notes(piece: Piece, duration_s: float) -> Notes:
 
 def _keep(path: Path, rows: Rows) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, rows.astype(np.float16))
 
 
-def part(whole: Stretch, seconds: float, rng: np.random.Generator) -> Stretch:
+def part(whole: Segment, seconds: float, rng: np.random.Generator) -> Segment:
     """So many seconds from anywhere in a stretch; the whole where those would be silent."""
     start_s = float(rng.uniform(0, max(whole.duration_s - seconds, 0)))
     found = whole.cut(start_s, min(start_s + seconds, whole.duration_s))

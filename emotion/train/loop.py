@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from emotion.errors import DataError
-from emotion.files import whole_file
+from emotion.files import atomic_write
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class LoopConfig:
     """How to train: epochs, songs a batch, peak learning rate, steps of warm-up, weight decay, patience in epochs.
 
     The rate falls to the share `last_rate` of its peak. Weight decay spares biases, norms and other vectors.
@@ -46,7 +46,7 @@ def fit(
     loss: Callable[[Any, torch.Generator], Tensor],
     validate: Callable[[], float],
     *,
-    recipe: Recipe,
+    recipe: LoopConfig,
     n_batches: int,
     folder: Path,
     dimensions: Mapping[str, Any],
@@ -97,7 +97,7 @@ def _update(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, l
     return loss.item()
 
 
-def _warmup_cosine(recipe: Recipe, steps: int) -> Callable[[int], float]:
+def _warmup_cosine(recipe: LoopConfig, steps: int) -> Callable[[int], float]:
     def factor(step: int) -> float:
         if step < recipe.warmup_steps:
             return (step + 1) / recipe.warmup_steps
@@ -116,7 +116,7 @@ def _save(path: Path, run: str, model, optimizer, schedule, generator, history, 
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
     random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         torch.save({**state, **random, "history": history, "best": best, "run": run}, partial)
 
 

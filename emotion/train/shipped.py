@@ -15,8 +15,8 @@ from emotion import checkpoint
 from emotion.data import pieces
 from emotion.evaluate import sound
 from emotion.evaluate.sound import Row, Told, Trial
-from emotion.files import whole_file
-from emotion.models.adff import Config as AdffConfig
+from emotion.files import atomic_write
+from emotion.models.adff import ADFFConfig as AdffConfig
 from emotion.report import from_summaries, table
 from emotion.train import adff, unified
 
@@ -51,11 +51,13 @@ def _kept_back(name: str, data: Path) -> set[str]:
     return {piece.name for piece in pieces.read_split(data / "emopia")["test"]} if name == "unified" else set()
 
 
-def _train_adff(material: Sequence[Any], config: AdffConfig, recipe: adff.Recipe) -> tuple[Any, dict[str, Any]]:
+def _train_adff(
+    material: Sequence[Any], config: AdffConfig, recipe: adff.ADFFTrainConfig
+) -> tuple[Any, dict[str, Any]]:
     return adff.trained(material, config, recipe, seed=0), asdict(recipe)
 
 
-def _train_unified(material: Sequence[Any], _: None, recipe: unified.Recipe) -> tuple[Any, dict[str, Any]]:
+def _train_unified(material: Sequence[Any], _: None, recipe: unified.UnifiedTrainConfig) -> tuple[Any, dict[str, Any]]:
     return unified.trained(material, recipe, seed=0), asdict(recipe)
 
 
@@ -99,7 +101,7 @@ def _write_card(name: str, out: Path, report: Mapping[str, Any], training: Mappi
         "frontend": frontend,
         "embedding": _EMBEDDINGS[frontend],
     }
-    with whole_file(out / "README.md") as partial:
+    with atomic_write(out / "README.md") as partial:
         partial.write_text(_CARDS[name].format(**told), encoding="utf-8")
 
 

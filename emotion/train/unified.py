@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from emotion.data.pieces import tied
 from emotion.errors import DataError
-from emotion.files import whole_file
+from emotion.files import atomic_write
 from emotion.models.kernel import KernelRidge
-from emotion.models.unified import FRONT_OF, GROUPS, Config, Unified, describe, sizes_of
-from emotion.train.dataset import Heard, Library, Piece, part, pieces
+from emotion.models.unified import FRONT_OF, GROUPS, Unified, UnifiedConfig, describe, sizes_of
+from emotion.train.dataset import SourceCache, SourceRows, TrainingPiece, part, pieces
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ SMALLEST_SD = 0.05  # of a teacher's error on an axis
 
 
 @dataclass(frozen=True)
-class Recipe:
+class UnifiedTrainConfig:
     """steps of `batch` pieces of each set; AdamW at `rate` with one cycle; `mix` is mixup's alpha, `smooth` goes to all
     quadrants, `noise` is added in standard deviations, a group is hidden with the chance `hide`.
 
@@ -68,37 +68,37 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class UnifiedItem:
     """A piece in numbers: rows (K, D) and which groups are known (K, 4).
 
     Row 0 is of the whole as it is played, with its notes where there are some; row 1 of its sound alone; the others of
     other versions and of parts.
     """
 
-    piece: Piece
+    piece: TrainingPiece
     values: NDArray[np.float32]
     known: NDArray[np.bool_]
 
 
-def item(heard: Heard, frontend: str = "mel") -> Item:
+def item(heard: SourceRows, frontend: str = "mel") -> UnifiedItem:
     """A piece as it is learnt and asked about."""
     whole, others = heard.versions[0], heard.versions[1:]
     rng = np.random.default_rng(heard.piece.number)
     stretches = [whole, replace(whole, notes=None), *others, *(part(whole, seconds, rng) for seconds in PARTS_S)]
     told = [describe(stretch, frontend) for stretch in stretches]
-    return Item(heard.piece, np.stack([each.values for each in told]), np.stack([each.known for each in told]))
+    return UnifiedItem(heard.piece, np.stack([each.values for each in told]), np.stack([each.known for each in told]))
 
 
-def items(library: Library, source: str, folder: Path, *, frontend: str = "mel") -> list[Item]:
+def items(library: SourceCache, source: str, folder: Path, *, frontend: str = "mel") -> list[UnifiedItem]:
     """Every piece of a set in numbers, kept beside its rows in the library. Raises DataError and SoundError."""
     path = library.folder / source / f"{NUMBERS}-{frontend}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
             values, known = kept["values"].astype(np.float32), kept["known"]
-        return [Item(*each) for each in zip(pieces(source, folder), values, known, strict=True)]
-    hearing = replace(library, fronts=(FRONT_OF[frontend], "chroma"))
+        return [UnifiedItem(*each) for each in zip(pieces(source, folder), values, known, strict=True)]
+    hearing = replace(library, frontends=(FRONT_OF[frontend], "chroma"))
     found = [item(each, frontend) for each in hearing.heard(source, folder)]
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.savez(file, values=np.stack([each.values for each in found]), known=np.stack([each.known for each in found]))
     return found
 
@@ -117,13 +117,13 @@ class Table:
     whole: NDArray[np.bool_]
 
 
-def trained(items: Sequence[Item], recipe: Recipe, *, seed: int) -> Unified:
+def trained(items: Sequence[UnifiedItem], recipe: UnifiedTrainConfig, *, seed: int) -> Unified:
     """The student of these pieces. Raises DataError."""
     if not items:
         raise DataError("there is nothing to train on: give at least one of the sets")
     torch.manual_seed(seed)
     kinds = {KINDS[each.piece.source] for each in items}
-    config = Config(sizes_of(recipe.frontend), len(kinds), recipe.frontend, recipe.members)
+    config = UnifiedConfig(sizes_of(recipe.frontend), len(kinds), recipe.frontend, recipe.members)
     model = Unified(config)
     table = _table(model, items, recipe)
     told = _taught(table, items, recipe) if recipe.distil else None
@@ -131,7 +131,9 @@ def trained(items: Sequence[Item], recipe: Recipe, *, seed: int) -> Unified:
     return model.eval()
 
 
-def ask(model: Unified, items: Sequence[Item], *, row: int = 0, use: Sequence[str] = GROUPS) -> tuple[NDArray, NDArray]:
+def ask(
+    model: Unified, items: Sequence[UnifiedItem], *, row: int = 0, use: Sequence[str] = GROUPS
+) -> tuple[NDArray, NDArray]:
     """Probabilities (N, 4) and places (N, 2) of a row of every piece."""
     values = torch.from_numpy(np.stack([each.values[row] for each in items]))
     known = torch.from_numpy(np.stack([each.known[row] for each in items]))
@@ -171,7 +173,7 @@ def used(groups: Sequence[str]) -> Tensor:
     return torch.tensor([name in groups for name in GROUPS])
 
 
-def _table(model: Unified, items: Sequence[Item], recipe: Recipe) -> Table:
+def _table(model: Unified, items: Sequence[UnifiedItem], recipe: UnifiedTrainConfig) -> Table:
     values = torch.from_numpy(np.concatenate([each.values for each in items]))
     known = torch.from_numpy(np.concatenate([each.known for each in items]))
     known &= used(recipe.use)
@@ -201,7 +203,7 @@ class Taught:
     deviation: Tensor
 
 
-def _taught(table: Table, items: Sequence[Item], recipe: Recipe) -> Taught:
+def _taught(table: Table, items: Sequence[UnifiedItem], recipe: UnifiedTrainConfig) -> Taught:
     """Every set's teacher of quadrants about its own pieces; the teacher of the rated pieces about all."""
     labels = functional.one_hot(table.quadrants, 4).float()
     quadrants, affect, deviation = torch.zeros_like(labels), table.affect.clone(), torch.ones(2)
@@ -217,7 +219,7 @@ def _taught(table: Table, items: Sequence[Item], recipe: Recipe) -> Taught:
     return Taught(quadrants / quadrants.sum(1, keepdim=True), affect.clamp(-1, 1), deviation)
 
 
-def _inner_folds(items: Sequence[Item]) -> NDArray[np.int64]:
+def _inner_folds(items: Sequence[UnifiedItem]) -> NDArray[np.int64]:
     """(P,) a fold of each piece; pieces that share a group, be it through others, share it."""
     folds = np.zeros(len(items), np.int64)
     for bunch in tied([each.piece.groups for each in items]):
@@ -226,7 +228,7 @@ def _inner_folds(items: Sequence[Item]) -> NDArray[np.int64]:
 
 
 def _unknowing(
-    table: Table, targets: Tensor, own: NDArray[np.bool_], folds: NDArray[np.int64], recipe: Recipe
+    table: Table, targets: Tensor, own: NDArray[np.bool_], folds: NDArray[np.int64], recipe: UnifiedTrainConfig
 ) -> Tensor:
     """What teachers say of the rows `own` of the table whose piece they were not fitted on."""
     told = targets.clone()
@@ -237,7 +239,7 @@ def _unknowing(
     return told[own]
 
 
-def _teacher(table: Table, targets: Tensor, rows: NDArray[np.bool_], recipe: Recipe) -> KernelRidge:
+def _teacher(table: Table, targets: Tensor, rows: NDArray[np.bool_], recipe: UnifiedTrainConfig) -> KernelRidge:
     """Kernel ridge on those of the rows that are of whole pieces."""
     chosen = rows & table.whole
     inputs = table.inputs[chosen]
@@ -246,7 +248,7 @@ def _teacher(table: Table, targets: Tensor, rows: NDArray[np.bool_], recipe: Rec
     return ridge
 
 
-def _fit(model: Unified, table: Table, told: Taught | None, recipe: Recipe, seed: int) -> None:
+def _fit(model: Unified, table: Table, told: Taught | None, recipe: UnifiedTrainConfig, seed: int) -> None:
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.steps)
@@ -262,7 +264,7 @@ def _fit(model: Unified, table: Table, told: Taught | None, recipe: Recipe, seed
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class UnifiedBatch:
     """Mixed rows (M, B): inputs, and quadrants and places as the labels and as the teachers have them."""
 
     inputs: Tensor
@@ -273,8 +275,8 @@ class Batch:
 
 
 def _batch(
-    table: Table, told: Taught | None, rows: NDArray[np.int64], recipe: Recipe, rng: np.random.Generator
-) -> Batch:
+    table: Table, told: Taught | None, rows: NDArray[np.int64], recipe: UnifiedTrainConfig, rng: np.random.Generator
+) -> UnifiedBatch:
     """Rows (M, B) of the table, each mixed with another one of its member."""
     others = rng.permuted(rows, axis=1)
     share = torch.from_numpy(rng.beta(recipe.mix, recipe.mix, (*rows.shape, 1)).astype(np.float32))
@@ -285,17 +287,17 @@ def _batch(
     labels = functional.one_hot(table.quadrants, 4) * (1 - recipe.smooth) + recipe.smooth / 4
     taught = told and Taught(mixed(told.quadrants), mixed(told.affect), told.deviation)
     rated = (table.rated[rows] & table.rated[others]).unsqueeze(2)
-    return Batch(mixed(table.inputs), mixed(labels), mixed(table.affect), rated, taught)
+    return UnifiedBatch(mixed(table.inputs), mixed(labels), mixed(table.affect), rated, taught)
 
 
-def _hidden(inputs: Tensor, group: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
+def _hidden(inputs: Tensor, group: Tensor, recipe: UnifiedTrainConfig, rng: np.random.Generator) -> Tensor:
     """Inputs with noise, some groups of some rows hidden."""
     noisy = inputs + recipe.noise * torch.from_numpy(rng.standard_normal(inputs.shape, np.float32))
     seen = torch.from_numpy(rng.random((*inputs.shape[:2], int(group.max()) + 1)) >= recipe.hide)
     return noisy * seen[:, :, group]
 
 
-def _loss(model: Unified, batch: Batch, recipe: Recipe) -> Tensor:
+def _loss(model: Unified, batch: UnifiedBatch, recipe: UnifiedTrainConfig) -> Tensor:
     logits, affect = model(batch.inputs)
     chances = logits.log_softmax(2)
     deviation = batch.told.deviation if batch.told else torch.full((2,), 0.3)

@@ -6,7 +6,7 @@ from pathlib import Path
 import mido
 import numpy as np
 
-from emotion.judge import Stretch
+from emotion.judge import Segment
 from emotion.midi.notes import Notes
 
 
@@ -19,14 +19,14 @@ class Plain:
     def __init__(self, hears: Iterable[str] = ("audio", "MIDI"), longest_s: float = 60.0) -> None:
         self.hears = frozenset(hears)
         self.longest_s = longest_s
-        self.batches: list[list[Stretch]] = []
+        self.batches: list[list[Segment]] = []
 
-    def listen(self, stretches: Sequence[Stretch]) -> np.ndarray:
+    def predict(self, stretches: Sequence[Segment]) -> np.ndarray:
         self.batches.append(list(stretches))
         return np.stack([answer(stretch) for stretch in stretches])
 
 
-def answer(stretch: Stretch) -> np.ndarray:
+def answer(stretch: Segment) -> np.ndarray:
     """(6,) valence, arousal and the quadrants' probabilities, the softmax of the products with their signs."""
     senses = []
     if stretch.mel is not None:

@@ -19,21 +19,21 @@ def test_emotions_are_probabilities(rows, temperature):
 
 @pytest.mark.parametrize("name", affect.EMOTIONS)
 def test_each_emotion_rules_at_its_own_place(name):
-    assert affect.EMOTIONS[affect.emotions_at([affect.PLACES[name]])[0].argmax()] == name
+    assert affect.EMOTIONS[affect.emotions_at([affect.VA_ANCHORS[name]])[0].argmax()] == name
     one_hot = np.eye(6)[[affect.EMOTIONS.index(name)]]
-    np.testing.assert_allclose(affect.expected_place(one_hot)[0], affect.PLACES[name], atol=1e-6)
+    np.testing.assert_allclose(affect.expected_point(one_hot)[0], affect.VA_ANCHORS[name], atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("name", "where"), [("exciting", "q1"), ("fearful", "q2"), ("tense", "q2"), ("sad", "q3"), ("relaxing", "q4")]
 )
 def test_emotions_lie_in_the_quadrant_one_expects(name, where):
-    assert affect.quadrant(*affect.PLACES[name]) == where
+    assert affect.quadrant(*affect.VA_ANCHORS[name]) == where
 
 
 @pytest.mark.parametrize("name", affect.QUADRANTS)
 def test_quadrants_hold_their_own_places(name):
-    assert affect.quadrant(*affect.PLACES[name]) == name
+    assert affect.quadrant(*affect.VA_ANCHORS[name]) == name
 
 
 @pytest.mark.parametrize(

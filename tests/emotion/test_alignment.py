@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from emotion.alignment import FEWEST, STILL_SD, align, lag, match, over_spans
 from emotion.judge import windows
-from emotion.values import AffectCurve, EmotionReport, Hearing
+from emotion.values import AffectCurve, EmotionReport, Prediction
 
 axis = st.floats(-1, 1, width=32)
 curves = st.lists(st.tuples(axis, axis), min_size=1, max_size=30).map(
@@ -26,7 +26,7 @@ def hearings(draw):
     start = draw(st.integers(0, 300)) / 10
     parts = np.array(draw(st.tuples(*[st.integers(0, 9)] * 4))) + 1
     length = draw(st.integers(0, 120)) / 10
-    return Hearing(start, start + length, draw(axis), draw(axis), tuple((parts / parts.sum()).tolist()))
+    return Prediction(start, start + length, draw(axis), draw(axis), tuple((parts / parts.sum()).tolist()))
 
 
 reports = st.lists(hearings(), min_size=1, max_size=6).map(
@@ -64,13 +64,13 @@ def test_a_match_lies_between_0_and_1(report, curve):
 
 
 def test_music_that_is_heard_as_wanted_matches_fully():
-    report = EmotionReport(*[(one := Hearing(0, 4, 0.5, -0.5, (0, 0, 0, 1))), (one,)], "MIDI", "test", "0")
+    report = EmotionReport(*[(one := Prediction(0, 4, 0.5, -0.5, (0, 0, 0, 1))), (one,)], "MIDI", "test", "0")
     found = match(report, AffectCurve(np.full(4, 0.5), np.full(4, -0.5), "test"))
     assert (found.score, found.quadrant) == (pytest.approx(1, abs=0.01), pytest.approx(1, abs=0.02))
 
 
 def test_opposite_corners_match_not_at_all():
-    report = EmotionReport(*[(one := Hearing(0, 1, 1, 1, (1, 0, 0, 0))), (one,)], "MIDI", "test", "0")
+    report = EmotionReport(*[(one := Prediction(0, 1, 1, 1, (1, 0, 0, 0))), (one,)], "MIDI", "test", "0")
     assert match(report, AffectCurve(np.full(1, -1), np.full(1, -1), "test")).score == pytest.approx(0, abs=1e-6)
 
 
@@ -93,7 +93,7 @@ def report_of(points, spans=None, quadrants=QUARTERS) -> EmotionReport:
     """Windows as the judge cuts them, heard at these places."""
     spans = spans or windows(4.0 * len(points) + 4)
     assert len(spans) == len(points)
-    heard = tuple(Hearing(*span, *map(float, point), quadrants) for span, point in zip(spans, points, strict=True))
+    heard = tuple(Prediction(*span, *map(float, point), quadrants) for span, point in zip(spans, points, strict=True))
     return EmotionReport(heard[0], heard, "audio", "test", "0")
 
 
@@ -242,7 +242,7 @@ def test_a_short_clip_has_no_correlations(seconds):
 def test_quadrants_are_compared_window_by_window_and_silence_is_none():
     curve = AffectCurve(np.full(16, 0.5), np.full(16, 0.5), "test")
     parts = [certain(0), QUARTERS, certain(2)]
-    heard = tuple(Hearing(*span, 0, 0, part) for span, part in zip(windows(16.0), parts, strict=True))
+    heard = tuple(Prediction(*span, 0, 0, part) for span, part in zip(windows(16.0), parts, strict=True))
     found = align(EmotionReport(heard[0], heard, "audio", "test", "0"), curve)
     assert found.wanted == (0, 0, 0) and found.heard == (0, None, 2)
     assert found.quadrant == pytest.approx(1 / 3)

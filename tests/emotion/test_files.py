@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from emotion.files import failure, whole_file
+from emotion.files import atomic_write, failure
 
 TARGET = Path("out/clip.wav")
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(b"whole")
         assert not path.exists() and partial.parent == tmp_path
     assert path.read_bytes() == b"whole"
@@ -24,7 +24,7 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
 def test_what_fails_leaves_what_was_there(error: type[BaseException], tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"older")
-    with pytest.raises(error), whole_file(path) as partial:
+    with pytest.raises(error), atomic_write(path) as partial:
         partial.write_bytes(b"half")
         raise error
     assert path.read_bytes() == b"older"
@@ -32,7 +32,7 @@ def test_what_fails_leaves_what_was_there(error: type[BaseException], tmp_path: 
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
-    with whole_file(tmp_path / "a") as one, whole_file(tmp_path / "a") as other:
+    with atomic_write(tmp_path / "a") as one, atomic_write(tmp_path / "a") as other:
         one.write_text("one")
         other.write_text("other")
     assert (tmp_path / "a").read_text() == "one"
@@ -40,7 +40,7 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
 
 def test_the_longest_name_a_disk_takes_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 255)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("")
     assert list(tmp_path.iterdir()) == [path]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emotion import judge
 from emotion.errors import CheckpointError, SoundError
 from emotion.features import mert, sound
-from emotion.judge import Judge, Stretch
+from emotion.judge import Judge, Segment
 from tests.emotion.listeners import Plain, answer, midi_file, played
 from tests.emotion.waves import wav
 
@@ -33,8 +33,8 @@ def scale(seconds: float, first: int = 48) -> list[tuple[float, float, int]]:
     return [(index / 2, index / 2 + 0.45, first + index % 24) for index in range(round(2 * seconds))]
 
 
-def piece(seconds: float) -> Stretch:
-    return Stretch(sound.log_mel([tones(seconds)]), played(*scale(seconds)), seconds)
+def piece(seconds: float) -> Segment:
+    return Segment(sound.log_mel([tones(seconds)]), played(*scale(seconds)), seconds)
 
 
 @given(st.floats(0, 500))
@@ -63,7 +63,7 @@ def test_parts_are_equal_consecutive_and_short_enough(duration_s, longest_s):
 
 def test_a_window_is_what_the_listener_says_of_its_cut():
     whole = piece(20.0)
-    report = Judge(Plain()).hear_all([whole])[0]
+    report = Judge(Plain()).predict_segments([whole])[0]
     for window in report.windows:
         cut = whole.cut(window.start_s, window.end_s)
         valence, arousal, *quadrants = answer(cut)
@@ -90,8 +90,8 @@ def test_a_listener_gets_mert_s_rows_of_the_same_seconds_if_it_asks_for_them(tmp
     listener = Plain()
     path = wav(tmp_path / "a.wav", np.concatenate([tones(11.5), np.zeros(round(12.5 * RATE))]), RATE)
     assert not Judge(listener).read(path, None).rows
-    listener.fronts = ("mert",)
-    Judge(listener).hear(path)
+    listener.frontends = ("mert",)
+    Judge(listener).predict(path)
     firsts = [stretch.rows["mert"][0, 0] / 75 for batch in listener.batches for stretch in batch]
     assert sorted(firsts) == [0, 0, 4, 8]  # the whole, and the windows that hold sound
     assert all(len(stretch.rows["mert"]) == pytest.approx(len(stretch.mel) * 1.5, abs=2)
@@ -100,15 +100,15 @@ def test_a_listener_gets_mert_s_rows_of_the_same_seconds_if_it_asks_for_them(tmp
 
 def test_a_long_piece_is_the_mean_of_its_parts_that_hold_something():
     notes = played(*scale(25.0), *[(time + 60, end + 60, pitch + 30) for time, end, pitch in scale(30.0)])
-    report = Judge(Plain(longest_s=30.0)).hear_notes(notes, 90.0)
-    heard = [answer(Stretch(None, notes.within(start, start + 30), 30.0)) for start in (0.0, 60.0)]
+    report = Judge(Plain(longest_s=30.0)).predict_notes(notes, 90.0)
+    heard = [answer(Segment(None, notes.within(start, start + 30), 30.0)) for start in (0.0, 60.0)]
     assert (report.whole.valence, report.whole.arousal, *report.whole.quadrants) == pytest.approx(np.mean(heard, 0))
     assert any("mean of 2 stretches of 30 s" in remark for remark in report.remarks)
 
 
 def test_batches_stay_small_and_pad_little():
     listener = Plain()
-    Judge(listener).hear_notes(played(*scale(600.0)), 600.0)
+    Judge(listener).predict_notes(played(*scale(600.0)), 600.0)
     for batch in listener.batches:
         lengths = [stretch.duration_s for stretch in batch]
         assert len(batch) * max(lengths) <= judge.BATCH_S and max(lengths) <= 2 * min(lengths)
@@ -118,14 +118,14 @@ def test_batches_stay_small_and_pad_little():
 def test_pieces_heard_together_are_heard_as_if_alone():
     pieces = [(played(*scale(seconds, first)), seconds) for seconds, first in ((5.0, 40), (70.0, 60), (0.0, 60))]
     hearing = Judge(Plain())
-    together = hearing.hear_many_notes(pieces)
-    assert together == tuple(hearing.hear_notes(*one) for one in pieces)
+    together = hearing.predict_many_notes(pieces)
+    assert together == tuple(hearing.predict_notes(*one) for one in pieces)
     assert len({report.whole for report in together}) == 3
 
 
 def test_a_window_without_sound_knows_nothing_and_does_not_weigh():
     samples = np.concatenate([tones(16.0), np.zeros(16 * RATE, np.float32)])
-    report = Judge(Plain(longest_s=16.0)).hear_all([Stretch(sound.log_mel([samples]), None, 32.0)])[0]
+    report = Judge(Plain(longest_s=16.0)).predict_segments([Segment(sound.log_mel([samples]), None, 32.0)])[0]
     unknown = [window.start_s for window in report.windows if window.quadrants == UNKNOWN]
     assert unknown == [20.0, 24.0]  # the one from 16 s still holds the tone's end
     assert any("2 of 7 windows hold no sound" in remark for remark in report.remarks)
@@ -133,44 +133,44 @@ def test_a_window_without_sound_knows_nothing_and_does_not_weigh():
 
 
 def test_a_note_held_into_a_window_sounds_there():
-    report = Judge(Plain()).hear_notes(played((0, 30, 60)), 30.0)
+    report = Judge(Plain()).predict_notes(played((0, 30, 60)), 30.0)
     assert all(window.quadrants != UNKNOWN for window in report.windows)
-    silent = Judge(Plain()).hear_notes(played((0, 8.3, 60), (29, 30, 60)), 30.0)
+    silent = Judge(Plain()).predict_notes(played((0, 8.3, 60), (29, 30, 60)), 30.0)
     assert [window.quadrants == UNKNOWN for window in silent.windows] == [False, False, True, True, True, True, False]
 
 
 def test_silence_is_reported_as_knowing_nothing():
-    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([np.zeros(20 * RATE)]), None, 20.0)])[0]
+    report = Judge(Plain()).predict_segments([Segment(sound.log_mel([np.zeros(20 * RATE)]), None, 20.0)])[0]
     assert report.whole.quadrants == UNKNOWN and (report.whole.valence, report.whole.arousal) == (0, 0)
     assert report.heard == "audio" and report.remarks == ("the sound is silent: nothing is known of its feeling",)
 
 
 def test_a_faint_hiss_counts_as_silence():
     hiss = np.random.default_rng(0).normal(0, 1e-4, 10 * RATE)
-    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([hiss]), None, 10.0)])[0]
+    report = Judge(Plain()).predict_segments([Segment(sound.log_mel([hiss]), None, 10.0)])[0]
     assert report.whole.quadrants == UNKNOWN
 
 
 def test_quiet_music_is_no_silence():
-    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([tones(10.0, level=0.01)]), None, 10.0)])[0]
+    report = Judge(Plain()).predict_segments([Segment(sound.log_mel([tones(10.0, level=0.01)]), None, 10.0)])[0]
     assert report.whole.quadrants != UNKNOWN and report.remarks == ()
 
 
 def test_notes_that_are_none_are_reported_as_knowing_nothing():
-    report = Judge(Plain()).hear_notes(played(), 0.0)
+    report = Judge(Plain()).predict_notes(played(), 0.0)
     assert report.whole.quadrants == UNKNOWN and report.heard == "MIDI" and len(report.windows) == 1
     assert report.remarks == ("the MIDI has no notes: nothing is known of its feeling",)
 
 
 def test_a_silent_sound_with_notes_is_heard_by_its_notes():
-    silent = Stretch(sound.log_mel([np.zeros(20 * RATE)]), played(*scale(20.0)), 20.0)
-    report = Judge(Plain()).hear_all([silent])[0]
+    silent = Segment(sound.log_mel([np.zeros(20 * RATE)]), played(*scale(20.0)), 20.0)
+    report = Judge(Plain()).predict_segments([silent])[0]
     assert report.heard == "MIDI" and report.remarks == ("the sound is silent: only the MIDI counts",)
-    assert report.whole.valence == pytest.approx(answer(Stretch(None, silent.notes, 20.0))[0])
+    assert report.whole.valence == pytest.approx(answer(Segment(None, silent.notes, 20.0))[0])
 
 
 def test_a_short_piece_says_that_it_says_little():
-    report = Judge(Plain()).hear_notes(played(*scale(1.0)), 1.0)
+    report = Judge(Plain()).predict_notes(played(*scale(1.0)), 1.0)
     assert report.remarks == ("it lasts 1.0 s: less than 5 s says little",) and len(report.windows) == 1
 
 
@@ -185,13 +185,13 @@ def colored(exponent: float, seconds: float = 12.0) -> np.ndarray:
 
 @pytest.mark.parametrize("exponent", [-1, 0, 1, 2])
 def test_noise_of_any_colour_is_told(exponent):
-    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([colored(exponent)]), None, 12.0)])[0]
+    report = Judge(Plain()).predict_segments([Segment(sound.log_mel([colored(exponent)]), None, 12.0)])[0]
     assert [remark for remark in report.remarks if "sounds like noise" in remark]
 
 
 def test_tones_in_noise_are_no_noise():
     samples = colored(1) / 4 + tones(12.0)
-    report = Judge(Plain()).hear_all([Stretch(sound.log_mel([samples]), None, 12.0)])[0]
+    report = Judge(Plain()).predict_segments([Segment(sound.log_mel([samples]), None, 12.0)])[0]
     assert report.remarks == ()
 
 
@@ -203,32 +203,32 @@ def test_real_songs_are_no_noise(shared):
 
 
 def test_lengths_that_differ_are_told(tmp_path):
-    differing = Stretch(sound.log_mel([tones(30.0)]), played(*scale(19.5), (19.5, 20.0, 60)), 30.0)
-    (remark,) = [one for one in Judge(Plain()).hear_all([differing])[0].remarks if "same piece" in one]
+    differing = Segment(sound.log_mel([tones(30.0)]), played(*scale(19.5), (19.5, 20.0, 60)), 30.0)
+    (remark,) = [one for one in Judge(Plain()).predict_segments([differing])[0].remarks if "same piece" in one]
     assert remark == "the sound lasts 30.0 s and the MIDI 20.0 s: they may not be of the same piece"
-    close = Stretch(sound.log_mel([tones(30.0)]), played(*scale(28.5)), 30.0)
-    assert not [one for one in Judge(Plain()).hear_all([close])[0].remarks if "same piece" in one]
+    close = Segment(sound.log_mel([tones(30.0)]), played(*scale(28.5)), 30.0)
+    assert not [one for one in Judge(Plain()).predict_segments([close])[0].remarks if "same piece" in one]
 
 
 def test_a_listener_without_ears_for_it_refuses(tmp_path):
     midi = midi_file(tmp_path / "a.mid", *scale(2.0))
     with pytest.raises(SoundError, match="hears only audio"):
-        Judge(Plain(["audio"])).hear(midi=midi)
+        Judge(Plain(["audio"])).predict(midi=midi)
     with pytest.raises(SoundError, match="nothing to hear"):
-        Judge(Plain()).hear()
+        Judge(Plain()).predict()
 
 
 def test_of_two_files_the_one_that_the_listener_hears_counts(tmp_path):
     midi = midi_file(tmp_path / "a.mid", *scale(10.0))
-    report = Judge(Plain(["MIDI"])).hear(tmp_path / "never-opened.wav", midi)
+    report = Judge(Plain(["MIDI"])).predict(tmp_path / "never-opened.wav", midi)
     assert report.heard == "MIDI"
-    assert report.whole.valence == Judge(Plain()).hear(midi=midi).whole.valence
+    assert report.whole.valence == Judge(Plain()).predict(midi=midi).whole.valence
 
 
 def test_three_hours_with_a_note_at_the_end_take_no_time(tmp_path):
     midi = midi_file(tmp_path / "late.mid", (3 * 3600 - 1, 3 * 3600, 60))
     listener, start = Plain(), time.perf_counter()
-    report = Judge(listener).hear(midi=midi)
+    report = Judge(listener).predict(midi=midi)
     assert time.perf_counter() - start < 3
     assert len(report.windows) == 2699 and sum(map(len, listener.batches)) == 2  # a window and a part
     assert report.windows[-1].quadrants != UNKNOWN and report.whole.quadrants != UNKNOWN
@@ -237,23 +237,23 @@ def test_three_hours_with_a_note_at_the_end_take_no_time(tmp_path):
 def test_a_piece_of_days_is_refused(tmp_path):
     midi = midi_file(tmp_path / "days.mid", (200_000, 200_001, 60))
     with pytest.raises(SoundError, match="more than 12 hours: cut it"):
-        Judge(Plain()).hear(midi=midi)
+        Judge(Plain()).predict(midi=midi)
 
 
 def test_a_sound_of_days_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(sound, "read", lambda path: itertools.repeat(np.zeros(RATE * 3600, np.float32)))
     monkeypatch.setattr(sound, "log_mel", lambda blocks: sum(len(block) for block in blocks))
     with pytest.raises(SoundError, match=r"long\.wav lasts more than 12 hours"):
-        Judge(Plain()).hear(tmp_path / "long.wav")
+        Judge(Plain()).predict(tmp_path / "long.wav")
 
 
 def test_a_listener_that_answers_nonsense_is_not_believed():
     class Broken(Plain):
-        def listen(self, stretches):
+        def predict(self, stretches):
             return np.full((len(stretches), 6), np.nan)
 
     with pytest.raises(Exception, match="not a hearing"):
-        Judge(Broken()).hear_notes(played(*scale(3.0)), 3.0)
+        Judge(Broken()).predict_notes(played(*scale(3.0)), 3.0)
 
 
 def test_a_judge_is_loaded_once(monkeypatch):
@@ -281,9 +281,9 @@ def shipped() -> Judge:
 def test_the_judge_that_ships_hears_a_minute_of_both_within_two_seconds(shipped, tmp_path):
     audio = wav(tmp_path / "a.wav", tones(60.0), RATE)
     midi = midi_file(tmp_path / "a.mid", *[(n / 8, n / 8 + 0.3, 40 + n * 7 % 40) for n in range(480)])
-    shipped.hear(audio, midi)  # what is loaded once
+    shipped.predict(audio, midi)  # what is loaded once
     start = time.process_time()
-    report = shipped.hear(audio, midi)
+    report = shipped.predict(audio, midi)
     assert time.process_time() - start < 2
     assert report.heard == "audio and MIDI" and report.judge == "poolingvq" and len(report.sha256) == 64
     assert report.whole.quadrants != UNKNOWN and len(report.windows) == 15
@@ -292,12 +292,12 @@ def test_the_judge_that_ships_hears_a_minute_of_both_within_two_seconds(shipped,
 def test_the_judge_that_ships_tells_fast_and_loud_from_slow_and_low(shipped):
     slow = played(*[(n * 2.0, n * 2.0 + 1.9, 40 + (0, 3, 7)[n % 3]) for n in range(15)])
     fast = played(*[(n / 8, n / 8 + 0.1, 64 + (0, 4, 7, 12)[n % 4]) for n in range(240)])
-    calm, excited = shipped.hear_many_notes([(slow, 30.0), (fast, 30.0)])
+    calm, excited = shipped.predict_many_notes([(slow, 30.0), (fast, 30.0)])
     assert excited.whole.arousal > calm.whole.arousal + 0.1
 
 
 def test_the_judge_that_ships_knows_nothing_of_silence(shipped):
-    report = shipped.hear_all([Stretch(sound.log_mel([np.zeros(20 * RATE)]), played(), 20.0)])[0]
+    report = shipped.predict_segments([Segment(sound.log_mel([np.zeros(20 * RATE)]), played(), 20.0)])[0]
     assert report.whole.quadrants == UNKNOWN and len(report.remarks) == 2
 
 
@@ -305,17 +305,17 @@ def test_a_drone_is_no_longer_than_its_stretch():
     seen = []
 
     class Watching(Plain):
-        def listen(self, stretches):
+        def predict(self, stretches):
             seen.extend(stretches)
-            return super().listen(stretches)
+            return super().predict(stretches)
 
     notes = played((0, 3600, 36), *scale(16.0))
-    Judge(Watching()).hear_notes(notes, 16.0)
+    Judge(Watching()).predict_notes(notes, 16.0)
     assert all(stretch.notes.end_s.max() <= stretch.duration_s + 2.0 for stretch in seen)
 
 
 def test_drums_alone_say_nothing():
     drums = replace(played(*scale(12.0)), drums=np.ones(len(played(*scale(12.0))), bool))
-    report = Judge(Plain()).hear_notes(drums, 12.0)
+    report = Judge(Plain()).predict_notes(drums, 12.0)
     assert report.whole.confidence == 0.25 and report.whole.valence == report.whole.arousal == 0
     assert any("drums alone" in remark for remark in report.remarks)

@@ -10,12 +10,12 @@ from PIL import Image
 
 from emotion import plots
 from emotion.errors import OutputError
-from emotion.values import EmotionReport, Hearing
+from emotion.values import EmotionReport, Prediction
 
 
 def report(*places: tuple[float, float]) -> EmotionReport:
-    windows = [Hearing(4.0 * n, 4.0 * n + 8, *place, (0.25,) * 4) for n, place in enumerate(places)]
-    whole = Hearing(0, windows[-1].end_s, *np.mean(places, axis=0).tolist(), (0.25,) * 4)
+    windows = [Prediction(4.0 * n, 4.0 * n + 8, *place, (0.25,) * 4) for n, place in enumerate(places)]
+    whole = Prediction(0, windows[-1].end_s, *np.mean(places, axis=0).tolist(), (0.25,) * 4)
     return EmotionReport(whole, tuple(windows), "audio", "test", "0")
 
 

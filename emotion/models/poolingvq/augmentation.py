@@ -8,19 +8,19 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.data.pieces import Piece
+from emotion.data.pieces import LabelledPiece
 from emotion.data.renders import Renders, Variation, to_decibels, variation
 from emotion.features import descriptors, sound
 from emotion.midi import notes, tokens
 from emotion.midi.notes import Notes
-from emotion.models.poolingvq.segments import Rows
+from emotion.models.poolingvq.segments import SegmentRows
 
 CROP_SHARE = 0.7  # of the takes are crops, the others as long as the model can take
 CROPS_S = (8.0, 30.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Take:
+class AugmentedPiece:
     """One version of a piece: its log-mel as bytes, its notes, its words and their times."""
 
     mel: NDArray[np.uint8] | None
@@ -34,35 +34,37 @@ class Take:
         rendered_s = len(self.mel) / sound.ROWS_PER_S if self.mel is not None else math.inf
         return min(self.notes.duration_s, rendered_s)
 
-    def rows(self, start_s: float, end_s: float, *, most_words: int) -> Rows:
+    def rows(self, start_s: float, end_s: float, *, most_words: int) -> SegmentRows:
         """What sounds between two times."""
         first, last = np.searchsorted(self.times_s, (start_s, end_s))
         last = min(last, first + most_words)
         place = slice(round(start_s * sound.ROWS_PER_S), round(end_s * sound.ROWS_PER_S))
         mel = None if self.mel is None else to_decibels(self.mel[place])
         described = descriptors.describe(self.notes.within(start_s, end_s))
-        return Rows(mel, self.words[first:last], self.times_s[first:last] - np.float32(start_s), described)
+        return SegmentRows(mel, self.words[first:last], self.times_s[first:last] - np.float32(start_s), described)
 
 
-class Takes:
+class AugmentedPieces:
     """The takes of pieces, made when they are asked for first and then kept."""
 
-    def __init__(self, pieces: Sequence[Piece], renders: Renders | None) -> None:
+    def __init__(self, pieces: Sequence[LabelledPiece], renders: Renders | None) -> None:
         self.pieces, self.renders = pieces, renders
         self.take = lru_cache(maxsize=None)(self._take)
 
-    def _take(self, index: int, version: int) -> Take:
+    def _take(self, index: int, version: int) -> AugmentedPiece:
         piece = self.pieces[index]
         played = varied(notes.read(piece.midi), variation(piece.name, version))
         words, times_s = tokens.tokenize(played)
         mel = self.renders.mel(piece.midi, piece.name, version) if self.renders else None
-        return Take(mel, played, words, times_s)
+        return AugmentedPiece(mel, played, words, times_s)
 
-    def whole(self, index: int, *, longest_s: float, most_words: int, version: int = 0) -> Rows:
+    def whole(self, index: int, *, longest_s: float, most_words: int, version: int = 0) -> SegmentRows:
         """The first `longest_s` seconds of a version."""
         return self.take(index, version).rows(0.0, longest_s, most_words=most_words)
 
-    def crop(self, index: int, version: int, rng: np.random.Generator, *, longest_s: float, most_words: int) -> Rows:
+    def crop(
+        self, index: int, version: int, rng: np.random.Generator, *, longest_s: float, most_words: int
+    ) -> SegmentRows:
         """A random crop."""
         take = self.take(index, version)
         length_s = float(rng.uniform(*CROPS_S)) if rng.random() < CROP_SHARE else longest_s

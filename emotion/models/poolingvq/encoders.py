@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion.features import descriptors, sound
-from emotion.models.poolingvq.segments import Batch
+from emotion.models.poolingvq.segments import SegmentBatch
 from emotion.runtime import make_torchvision_importable
 
 CHUNK = 192  # words that the BERT sees at once
@@ -26,7 +26,7 @@ CLIP_DB = 60.0  # below the loudest rows of a stretch
 
 
 @dataclass(frozen=True)
-class Config:
+class EncodersConfig:
     """Width of rows, layers and heads of the BERT, channels of the convolutions, codes, and how rows are pooled.
 
     `frontend` is `mel` or `mert` (768 numbers a row, made by emotion.features.mert). `sizes` are the vocabulary's.
@@ -46,10 +46,10 @@ class Config:
     sizes: tuple[int, ...] = ()
 
 
-class WordEncoder(nn.Module):
+class TokenEncoder(nn.Module):
     """Compound words to rows: each column's embedding, concatenated and mixed, then BERT."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
         each = config.width // 4
         self.tables = nn.ModuleList(nn.Embedding(size, each) for size in config.sizes)
@@ -75,7 +75,7 @@ class WordEncoder(nn.Module):
         return hidden.last_hidden_state
 
 
-def _bert(config: Config) -> nn.Module:
+def _bert(config: EncodersConfig) -> nn.Module:
     """transformers' BertModel at the config's size; words come in as embeddings."""
     make_torchvision_importable()
     from transformers import BertConfig, BertModel
@@ -93,14 +93,14 @@ def _bert(config: Config) -> nn.Module:
     return BertModel(shape, add_pooling_layer=False)
 
 
-class SoundEncoder(nn.Module):
+class AudioEncoder(nn.Module):
     """Log-mel (B, T, 96) to rows (B, T/16, d), three a second: convolutions that also halve the bands four times."""
 
     STRIDES = ((4, 2), (2, 2), (2, 2), (1, 2))  # in time and in bands
     EACH = 16
     ROWS_PER_S = sound.ROWS_PER_S / EACH
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         before = 1
@@ -130,7 +130,7 @@ class MertRows(nn.Module):
     WIDTH, EACH = 768, 8
     ROWS_PER_S = 75 / EACH
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
         self.out = nn.Sequential(nn.Linear(self.WIDTH, config.width), nn.LayerNorm(config.width))
 
@@ -147,8 +147,8 @@ def _eights(rows: Tensor, each: int) -> Tensor:
     return padded.unflatten(1, (-1, each)).sum(2)
 
 
-FRONTENDS: Mapping[str, type[SoundEncoder] | type[MertRows]] = MappingProxyType({
-    "mel": SoundEncoder,
+FRONTENDS: Mapping[str, type[AudioEncoder] | type[MertRows]] = MappingProxyType({
+    "mel": AudioEncoder,
     "mert": MertRows,
 })  # fmt: skip
 
@@ -172,15 +172,15 @@ class Encoders(nn.Module):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
-        self.words, self.sound = WordEncoder(config), FRONTENDS[config.frontend](config)
+        self.words, self.sound = TokenEncoder(config), FRONTENDS[config.frontend](config)
         self.sound_rows_per_s = FRONTENDS[config.frontend].ROWS_PER_S
         self.tell = nn.Linear(2 * config.width, config.n_descriptors)
         self.register_buffer("centre", torch.zeros(config.n_descriptors))
         self.register_buffer("scale", torch.ones(config.n_descriptors))
 
-    def forward(self, batch: Batch) -> Encoded:
+    def forward(self, batch: SegmentBatch) -> Encoded:
         words = self.words(batch.words, batch.times_s, batch.words_mask)
         sound_rows, sound_mask = self.sound(batch.sound, batch.sound_mask)
         measured = self.standard(batch.descriptors)

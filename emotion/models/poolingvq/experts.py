@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emotion import checkpoint
-from emotion.judge import Stretch
+from emotion.judge import Segment
 from emotion.models.kernel import KernelRidge
-from emotion.models.poolingvq.encoders import Config, Encoded, Encoders
+from emotion.models.poolingvq.encoders import Encoded, Encoders, EncodersConfig
 from emotion.models.poolingvq.network import PoolingVQ
-from emotion.models.poolingvq.segments import Batch, collate, rows_of
+from emotion.models.poolingvq.segments import SegmentBatch, collate, rows_of
 from emotion.values import MEDIA
 
 KIND, NAME = "poolingvq", "poolingvq"
@@ -46,7 +46,7 @@ class Experts(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, config: Config, experts: ExpertsConfig) -> None:
+    def __init__(self, config: EncodersConfig, experts: ExpertsConfig) -> None:
         super().__init__()
         self.config, self.experts = config, experts
         self.encoders = Encoders(config)
@@ -56,7 +56,7 @@ class Experts(nn.Module):
         self.by_affect = KernelRidge(experts.affect_points, inputs, 2, gamma=experts.affect_gamma)
         self.register_buffer("temperature", torch.ones(len(MEDIA)))
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: SegmentBatch) -> tuple[Tensor, Tensor]:
         """Probabilities of the quadrants (B, 4); valence and arousal (B, 2) in [-1, 1]."""
         seen = self.encoders(batch)
         logits, affect = self.judge(seen)
@@ -80,8 +80,8 @@ class Experts(nn.Module):
 
 
 @dataclass(frozen=True)
-class Listener:
-    """Experts as a judge asks them (emotion.judge.Listener)."""
+class ExpertsModel:
+    """Experts as a judge asks them (emotion.judge.EmotionModel)."""
 
     model: Experts
     sha256: str
@@ -93,17 +93,17 @@ class Listener:
         return self.model.config.longest_s
 
     @property
-    def fronts(self) -> tuple[str, ...]:
+    def frontends(self) -> tuple[str, ...]:
         """`mert` where it is the front end: rows of sound that the judge is to bring beside log-mel."""
         frontend = self.model.config.frontend
         return () if frontend == "mel" else (frontend,)
 
     @torch.inference_mode()
-    def listen(self, stretches: Sequence[Stretch]) -> NDArray[np.float32]:
+    def predict(self, stretches: Sequence[Segment]) -> NDArray[np.float32]:
         """(S, 6): valence, arousal, probabilities of the quadrants."""
         most = self.model.config.most_words
         heard = [
-            stretch.rows[self.fronts[0]] if self.fronts and stretch.mel is not None else stretch.mel
+            stretch.rows[self.frontends[0]] if self.frontends and stretch.mel is not None else stretch.mel
             for stretch in stretches
         ]
         rows = [rows_of(own, stretch.notes, most_words=most) for own, stretch in zip(heard, stretches, strict=True)]
@@ -111,16 +111,16 @@ class Listener:
         return torch.cat([affect, quadrants], dim=1).numpy()
 
 
-def load(folder: Path = WEIGHTS) -> Listener:
+def load(folder: Path = WEIGHTS) -> ExpertsModel:
     """The trained judge. Raises CheckpointError."""
     found = checkpoint.load(folder, kind=KIND)
     config = checkpoint.dimensions(found, _config)
     experts = checkpoint.dimensions(found, ExpertsConfig, part="experts")
     model = Experts(config, experts)
     checkpoint.fill(model, found)
-    return Listener(model, found.sha256)
+    return ExpertsModel(model, found.sha256)
 
 
-def _config(**found: Any) -> Config:
+def _config(**found: Any) -> EncodersConfig:
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-    return Config(**values)
+    return EncodersConfig(**values)

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from emotion.models.poolingvq.encoders import Config, Encoded, pooled
+from emotion.models.poolingvq.encoders import Encoded, EncodersConfig, pooled
 from emotion.models.poolingvq.quantizer import VQPooling
 
 
-class Heard(NamedTuple):
+class PoolingVQOutput(NamedTuple):
     """Logits of the quadrants (B, 4), valence and arousal (B, 2) in [-1, 1], VQ loss."""
 
     quadrants: Tensor
@@ -24,7 +24,7 @@ class Heard(NamedTuple):
 class CoAttention(nn.Module):
     """Rows that ask others: attention, residual, norm, feed-forward."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
         width = config.width
         self.attention = nn.MultiheadAttention(width, config.heads, dropout=config.dropout, batch_first=True)
@@ -42,7 +42,7 @@ class CoAttention(nn.Module):
 class PoolingVQ(nn.Module):
     """The trained part: pooling, co-attention, heads."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
         width = config.width
         self.pool_words = VQPooling(width, n_codes=config.n_codes, pooling=config.pooling)
@@ -57,7 +57,7 @@ class PoolingVQ(nn.Module):
         )
         self.quadrants, self.affect = nn.Linear(width, 4), nn.Linear(width, 2)
 
-    def forward(self, seen: Encoded) -> Heard:
+    def forward(self, seen: Encoded) -> PoolingVQOutput:
         words, words_mask, words_loss = self.pool_words(seen.words, seen.words_mask)
         rows, rows_mask, rows_loss = self.pool_sound(seen.sound, seen.sound_mask)
         words, words_mask = _or_absent(words, words_mask, self.absent[0])
@@ -66,7 +66,7 @@ class PoolingVQ(nn.Module):
         answered = self.words_ask(words, fused, rows_mask)
         parts = [pooled(fused, rows_mask), pooled(answered, words_mask), self.described(seen.described)]
         joined = self.joined(torch.cat(parts, dim=1))
-        return Heard(self.quadrants(joined), torch.tanh(self.affect(joined)), words_loss + rows_loss)
+        return PoolingVQOutput(self.quadrants(joined), torch.tanh(self.affect(joined)), words_loss + rows_loss)
 
 
 def _or_absent(rows: Tensor, mask: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,31 +10,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emotion.features import sound
-from emotion.models.poolingvq.augmentation import Takes
-from emotion.models.poolingvq.encoders import Config, SoundEncoder, pooled
-from emotion.models.poolingvq.segments import Batch, collate
-from emotion.train.loop import Recipe, fit
+from emotion.models.poolingvq.augmentation import AugmentedPieces
+from emotion.models.poolingvq.encoders import AudioEncoder, EncodersConfig, pooled
+from emotion.models.poolingvq.segments import SegmentBatch, collate
+from emotion.train.loop import LoopConfig, fit
 
 EQ_DB = 9.0  # sd of a smooth random change of the bands' levels
 BANDS_HIDDEN, ROWS_HIDDEN = 12, 50  # at most, in each of two stripes
 
-RECIPE = Recipe(epochs=22, batch=16, rate=2e-3, warmup_steps=100, patience=22)
+RECIPE = LoopConfig(epochs=22, batch=16, rate=2e-3, warmup_steps=100, patience=22)
 
 
-class Telling(nn.Module):
+class DescriptorHead(nn.Module):
     """A sound encoder and a head that tells z-scored descriptors (B, D) from the mean and spread of its rows."""
 
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, config: Config, described: np.ndarray) -> None:
+    def __init__(self, config: EncodersConfig, described: np.ndarray) -> None:
         super().__init__()
-        self.encoder = SoundEncoder(config)
+        self.encoder = AudioEncoder(config)
         self.tell = nn.Linear(2 * config.width, config.n_descriptors)
         self.register_buffer("centre", torch.from_numpy(described.mean(0)).float())
         self.register_buffer("scale", torch.from_numpy(described.std(0) + 1e-3).float())
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: SegmentBatch) -> Tensor:
         """Mean Huber loss of what is told."""
         told = self.tell(pooled(*self.encoder(batch.sound, batch.sound_mask)))
         truth = ((batch.descriptors - self.centre) / self.scale).clamp(-4, 4)
@@ -60,16 +60,18 @@ def _stripes(size: int, length: int, widest: int, generator: torch.Generator) ->
     return (places >= start) & (places < start + width)
 
 
-def pretrain(takes: Takes, config: Config, *, folder: Path, recipe: Recipe = RECIPE, version: int = 1) -> Telling:
+def pretrain(
+    takes: AugmentedPieces, config: EncodersConfig, *, folder: Path, recipe: LoopConfig = RECIPE, version: int = 1
+) -> DescriptorHead:
     """The sound encoder and its telling head after training on one version of the pieces; one in twenty validates."""
     indices = np.arange(len(takes.pieces))
     held, used = indices[::20], np.delete(indices, np.s_[::20])
     limits: dict[str, Any] = {"longest_s": config.longest_s, "most_words": config.most_words}
     described = np.stack([takes.whole(int(index), version=version, **limits).descriptors for index in used])
     torch.manual_seed(recipe.seed)
-    model = Telling(config, described)
+    model = DescriptorHead(config, described)
 
-    def batches(generator: torch.Generator) -> Iterator[Batch]:
+    def batches(generator: torch.Generator) -> Iterator[SegmentBatch]:
         rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
         order = rng.permutation(used)
         for start in range(0, len(order) - recipe.batch + 1, recipe.batch):

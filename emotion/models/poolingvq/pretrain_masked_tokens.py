@@ -10,21 +10,21 @@ from torch.nn import functional
 
 from emotion.errors import SoundError
 from emotion.midi import notes, tokens
-from emotion.models.poolingvq.encoders import CHUNK, Config, WordEncoder
-from emotion.train.loop import Recipe, fit
+from emotion.models.poolingvq.encoders import CHUNK, EncodersConfig, TokenEncoder
+from emotion.train.loop import LoopConfig, fit
 
 SHARE, SPAN = 0.15, 3  # of the words are masked, in spans of this mean length
 MOST_SEMITONES = 6
 
-RECIPE = Recipe(epochs=2, batch=32, rate=1e-3, warmup_steps=50, patience=4)
+RECIPE = LoopConfig(epochs=2, batch=32, rate=1e-3, warmup_steps=50, patience=4)
 
 
-class MaskedWords(nn.Module):
+class MaskedTokens(nn.Module):
     """A word encoder and a head a column that tells masked words."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
-        self.encoder = WordEncoder(config)
+        self.encoder = TokenEncoder(config)
         self.heads = nn.ModuleList(nn.Linear(config.width, size) for size in config.sizes)
 
     def loss(self, words: Tensor, times_s: Tensor, mask: Tensor, hidden: Tensor) -> Tensor:
@@ -77,12 +77,14 @@ def batches(pieces, size: int, generator: torch.Generator) -> Iterator[tuple[Ten
         yield batch_of(pieces, [crops[place] for place in order[start : start + size]], generator)
 
 
-def pretrain(folders: Sequence[Path], config: Config, *, folder: Path, recipe: Recipe = RECIPE) -> WordEncoder:
+def pretrain(
+    folders: Sequence[Path], config: EncodersConfig, *, folder: Path, recipe: LoopConfig = RECIPE
+) -> TokenEncoder:
     """The encoder after masked training on all .mid files below the folders; one in fifty pieces validates."""
     pieces = sequences(folders)
     held, used = pieces[::50], [piece for index, piece in enumerate(pieces) if index % 50]
     torch.manual_seed(recipe.seed)
-    model = MaskedWords(config)
+    model = MaskedTokens(config)
 
     @torch.inference_mode()
     def validate() -> float:

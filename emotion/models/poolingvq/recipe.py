@@ -18,20 +18,20 @@ from torch import Tensor
 
 from emotion import checkpoint
 from emotion.data import cards, pieces
-from emotion.data.pieces import Piece, assert_disjoint, by_fold, read_folds
+from emotion.data.pieces import LabelledPiece, assert_disjoint, by_fold, read_folds
 from emotion.data.renders import Renders
 from emotion.errors import DataError
 from emotion.features import descriptors
 from emotion.midi import tokens
 from emotion.models.kernel import KernelRidge
 from emotion.models.poolingvq import pretrain_audio_encoder, pretrain_masked_tokens
-from emotion.models.poolingvq.augmentation import Takes
-from emotion.models.poolingvq.encoders import Config, Encoders
+from emotion.models.poolingvq.augmentation import AugmentedPieces
+from emotion.models.poolingvq.encoders import Encoders, EncodersConfig
 from emotion.models.poolingvq.experts import KIND, Experts, ExpertsConfig
 from emotion.models.poolingvq.network import PoolingVQ
 from emotion.models.poolingvq.training import RECIPE, Crops, Item, encode, train
 from emotion.report import markers
-from emotion.train.loop import Recipe
+from emotion.train.loop import LoopConfig
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ MEDIA_HEARD = ("audio", "MIDI", "both")
 class Recipes:
     """How each part is trained, and in how many versions the labelled pieces are."""
 
-    masked_tokens: Recipe = pretrain_masked_tokens.RECIPE
-    audio_encoder: Recipe = pretrain_audio_encoder.RECIPE
-    networks: Recipe = RECIPE
+    masked_tokens: LoopConfig = pretrain_masked_tokens.RECIPE
+    audio_encoder: LoopConfig = pretrain_audio_encoder.RECIPE
+    networks: LoopConfig = RECIPE
     versions: int = VERSIONS
 
 
@@ -69,7 +69,7 @@ class Sources:
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
+class EncodedPieces:
     """Every labelled piece as rows, by version: EMOPIA's and VGMIDI's in the order of their names."""
 
     emopia: Sequence[Sequence[Item]]
@@ -83,7 +83,7 @@ class Library:
         ]
 
 
-def pretrained(sources: Sources, config: Config, *, folder: Path, recipes: Recipes) -> Encoders:
+def pretrained(sources: Sources, config: EncodersConfig, *, folder: Path, recipes: Recipes) -> Encoders:
     """The encoders after both self-supervised trainings; what is trained already is not trained again.
 
     Raises DataError when there are no MIDI files to train on.
@@ -105,7 +105,7 @@ def pretrained(sources: Sources, config: Config, *, folder: Path, recipes: Recip
     encoders.words = pretrain_masked_tokens.pretrain(
         sources.unlabelled, config, folder=folder / "words", recipe=recipes.masked_tokens
     )
-    takes = Takes(_unlabelled(sources.unlabelled), Renders(sources.renders / "unlabelled", UNLABELLED_S))
+    takes = AugmentedPieces(_unlabelled(sources.unlabelled), Renders(sources.renders / "unlabelled", UNLABELLED_S))
     telling = pretrain_audio_encoder.pretrain(takes, config, folder=folder / "listening", recipe=recipes.audio_encoder)
     encoders.sound, encoders.tell = telling.encoder, telling.tell
     encoders.centre.copy_(telling.centre)
@@ -120,23 +120,23 @@ def _check_run(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]
             raise DataError(f"{folder.parent} holds another run (its {name} differs): give another -o, or remove it")
 
 
-def _unlabelled(folders: Sequence[Path]) -> list[Piece]:
+def _unlabelled(folders: Sequence[Path]) -> list[LabelledPiece]:
     """Every second .mid below the folders: as many as are needed, half as long to render."""
     paths = sorted(path for folder in folders for path in folder.rglob("*.mid"))
-    return [Piece(path.stem, path.stem, path, 0) for path in paths[::2]]
+    return [LabelledPiece(path.stem, path.stem, path, 0) for path in paths[::2]]
 
 
-def encoded(sources: Sources, encoders: Encoders, config: Config, *, versions: int) -> Library:
+def encoded(sources: Sources, encoders: Encoders, config: EncodersConfig, *, versions: int) -> EncodedPieces:
     """All labelled pieces in so many versions."""
-    ours = Takes(pieces.read_emopia(sources.data / "emopia"), Renders(sources.renders / "emopia", EMOPIA_S))
-    theirs = Takes(pieces.read_vgmidi(sources.data / "vgmidi"), Renders(sources.renders / "vgmidi", VGMIDI_S))
+    ours = AugmentedPieces(pieces.read_emopia(sources.data / "emopia"), Renders(sources.renders / "emopia", EMOPIA_S))
+    theirs = AugmentedPieces(pieces.read_vgmidi(sources.data / "vgmidi"), Renders(sources.renders / "vgmidi", VGMIDI_S))
     both = [
         [encode(encoders, takes, version, config=config) for version in range(versions)] for takes in (ours, theirs)
     ]
-    return Library(*both)
+    return EncodedPieces(*both)
 
 
-def official(sources: Sources) -> dict[str, list[Piece]]:
+def official(sources: Sources) -> dict[str, list[LabelledPiece]]:
     """train, val and test: EMOPIA's split, and VGMIDI's folds on the sides of train and val; asserted disjoint."""
     sides = pieces.read_split(sources.data / "emopia")
     games = by_fold(
@@ -149,8 +149,8 @@ def official(sources: Sources) -> dict[str, list[Piece]]:
 
 
 def experts(
-    data: Library, names: set[str], encoders: Encoders, config: Config, *, seeds: Sequence[int], folder: Path,
-    recipe: Recipe = RECIPE,
+    data: EncodedPieces, names: set[str], encoders: Encoders, config: EncodersConfig, *, seeds: Sequence[int], folder: Path,
+    recipe: LoopConfig = RECIPE,
 ) -> Experts:  # fmt: skip
     """Networks of these seeds and kernel ridges, trained on the pieces of these names."""
     versions = data.chosen(names)
@@ -263,11 +263,11 @@ def run(
     folder: Path,
     *,
     seeds: Sequence[int],
-    config: Config | None = None,
+    config: EncodersConfig | None = None,
     recipes: Recipes | None = None,
 ) -> Experts:
     """The whole training; the judge lies in `folder`, what is taken up again after a stop in its PARTS."""
-    config, recipes = config or Config(sizes=tokens.sizes()), recipes or Recipes()
+    config, recipes = config or EncodersConfig(sizes=tokens.sizes()), recipes or Recipes()
     sides = official(sources)
     encoders = pretrained(sources, config, folder=folder / PARTS, recipes=recipes)
     data = encoded(sources, encoders, config, versions=recipes.versions)

@@ -13,7 +13,7 @@ from emotion.midi import tokens
 from emotion.midi.notes import Notes
 
 
-class Rows(NamedTuple):
+class SegmentRows(NamedTuple):
     """One stretch: sound (T, 96) decibels, words (N, 6), their times in s (N,), descriptors (D,).
 
     What was not given has no rows, or None.
@@ -25,7 +25,7 @@ class Rows(NamedTuple):
     descriptors: NDArray[np.float32]
 
 
-class Batch(NamedTuple):
+class SegmentBatch(NamedTuple):
     """Stretches of music, padded; a stretch without sound or notes has no row that is there.
 
     sound        (B, T, 96) decibels, or (B, T, 768) of MERT; sound_mask (B, T)
@@ -41,16 +41,16 @@ class Batch(NamedTuple):
     descriptors: Tensor
 
 
-def rows_of(mel: NDArray[np.float32] | None, notes: Notes | None, *, most_words: int) -> Rows:
+def rows_of(mel: NDArray[np.float32] | None, notes: Notes | None, *, most_words: int) -> SegmentRows:
     """A stretch from its log-mel, its notes or both; of too many notes the first are kept."""
     if notes is None:
         words, times_s = np.zeros((0, len(tokens.COLUMNS)), np.int64), np.zeros(0, np.float32)
-        return Rows(mel, words, times_s, np.zeros(len(descriptors.NAMES), np.float32))
+        return SegmentRows(mel, words, times_s, np.zeros(len(descriptors.NAMES), np.float32))
     words, times_s = tokens.tokenize(notes)
-    return Rows(mel, words[:most_words], times_s[:most_words], descriptors.describe(notes))
+    return SegmentRows(mel, words[:most_words], times_s[:most_words], descriptors.describe(notes))
 
 
-def collate(stretches: Sequence[Rows]) -> Batch:
+def collate(stretches: Sequence[SegmentRows]) -> SegmentBatch:
     """Pad stretches to the longest of each kind."""
     longest = max(1, *(len(rows.sound) if rows.sound is not None else 0 for rows in stretches))
     width = next((rows.sound.shape[1] for rows in stretches if rows.sound is not None), sound.BANDS)
@@ -69,4 +69,4 @@ def collate(stretches: Sequence[Rows]) -> Batch:
         times_s[index, : len(rows.words)] = torch.from_numpy(rows.times_s)
         words_mask[index, : len(rows.words)] = True
     described = torch.from_numpy(np.stack([rows.descriptors for rows in stretches])).float()
-    return Batch(heard, sound_mask, words, times_s, words_mask, described)
+    return SegmentBatch(heard, sound_mask, words, times_s, words_mask, described)

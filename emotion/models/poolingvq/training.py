@@ -12,19 +12,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from emotion.affect import quadrants_at
-from emotion.data.pieces import Piece
+from emotion.data.pieces import LabelledPiece
 from emotion.features import descriptors
-from emotion.models.poolingvq.augmentation import CROP_SHARE, CROPS_S, Takes
-from emotion.models.poolingvq.encoders import Config, Encoded, Encoders
+from emotion.models.poolingvq.augmentation import CROP_SHARE, CROPS_S, AugmentedPieces
+from emotion.models.poolingvq.encoders import Encoded, Encoders, EncodersConfig
 from emotion.models.poolingvq.network import PoolingVQ
 from emotion.models.poolingvq.segments import collate
-from emotion.train.loop import Recipe, fit
+from emotion.train.loop import LoopConfig, fit
 
 ONLY_NOTES, ONLY_SOUND = 0.25, 0.2  # of the crops have but one of the two: users may, too
 CUTS = 6  # of each version of a piece
 SMOOTHING = 0.1
 AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1
-RECIPE = Recipe(epochs=8, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=8)
+RECIPE = LoopConfig(epochs=8, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Cut:
 class Item:
     """An encoded version of a piece: rows of words (N, d) at their times, of sound (T, d); cuts, the whole first."""
 
-    piece: Piece
+    piece: LabelledPiece
     words: Tensor
     times_s: Tensor
     sound: Tensor
@@ -60,12 +60,12 @@ class Item:
 
 
 @torch.inference_mode()
-def encode(encoders: Encoders, takes: Takes, version: int, *, config: Config) -> list[Item]:
+def encode(encoders: Encoders, takes: AugmentedPieces, version: int, *, config: EncodersConfig) -> list[Item]:
     """Every piece of the takes in one version, with cuts that its name and version decide."""
     return [_encoded(encoders, takes, index, version, config) for index in range(len(takes.pieces))]
 
 
-def _encoded(encoders: Encoders, takes: Takes, index: int, version: int, config: Config) -> Item:
+def _encoded(encoders: Encoders, takes: AugmentedPieces, index: int, version: int, config: EncodersConfig) -> Item:
     take, piece = takes.take(index, version), takes.pieces[index]
     rows = take.rows(0.0, config.longest_s, most_words=config.most_words)
     seen = encoders(collate([rows]))
@@ -86,7 +86,7 @@ def _span(duration_s: float, rng: np.random.Generator) -> tuple[float, float]:
 class Crops:
     """Batches of rows for training and for validation, made of items."""
 
-    def __init__(self, encoders: Encoders, config: Config) -> None:
+    def __init__(self, encoders: Encoders, config: EncodersConfig) -> None:
         self.encoders, self.config = encoders, config
         self.rows_per_s = encoders.sound_rows_per_s
 
@@ -132,7 +132,7 @@ def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def train(
-    model: PoolingVQ, versions: Sequence[Sequence[Item]], crops: Crops, *, folder: Path, recipe: Recipe = RECIPE
+    model: PoolingVQ, versions: Sequence[Sequence[Item]], crops: Crops, *, folder: Path, recipe: LoopConfig = RECIPE
 ) -> None:
     """Train on items, `versions` of the same pieces in the same order; the last epoch's weights stay."""
     count = len(versions[0])

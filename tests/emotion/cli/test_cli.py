@@ -18,7 +18,7 @@ from emotion.cli import app
 from emotion.judge import Judge
 from tests.emotion.listeners import Plain, midi_file
 from tests.emotion.waves import encoded, float_wav, sine, wav
-from tests.video2music.films import film
+from tests.video2music.video_files import film
 
 TUNE = [(index / 2, index / 2 + 0.45, 48 + 5 * (index % 5)) for index in range(40)]
 
@@ -67,7 +67,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
 def test_a_report_reads_like_one(tune):
     done = run(tune)
     first, whole, shares, heading, *windows = done.stdout.splitlines()
-    found = Judge(Plain()).hear(midi=tune)
+    found = Judge(Plain()).predict(midi=tune)
     assert first == f"{tune}: 19.9 s, heard as MIDI by plain" or first == f"{tune}: 20.0 s, heard as MIDI by plain"
     assert f"valence {found.whole.valence:+.2f}" in whole and f"arousal {found.whole.arousal:+.2f}" in whole
     assert found.whole.quadrant in whole and f"({found.whole.confidence:.0%})" in whole
@@ -81,7 +81,7 @@ def test_a_report_reads_like_one(tune):
 def test_json_on_stdout_is_all_there_is_on_it(tune, song):
     done = run(song, tune, "--json", "-")
     first, second = json.loads(done.stdout)["files"]
-    found = Judge(Plain()).hear(song)
+    found = Judge(Plain()).predict(song)
     assert first["file"] == str(song) and first["heard"] == "audio" and second["heard"] == "MIDI"
     assert first["judge"] == "plain" and first["sha256"] == "0" * 64 and first["remarks"] == []
     assert first["whole"]["valence"] == pytest.approx(found.whole.valence, abs=1e-6)
@@ -93,7 +93,7 @@ def test_json_on_stdout_is_all_there_is_on_it(tune, song):
 
 def test_a_sound_is_heard_together_with_its_midi(song, tune):
     (row,) = json.loads(run(song, "--midi", tune, "--json", "-").stdout)["files"]
-    found = Judge(Plain()).hear(song, tune)
+    found = Judge(Plain()).predict(song, tune)
     assert row["heard"] == "audio and MIDI" and row["midi"] == str(tune)
     assert row["whole"]["arousal"] == pytest.approx(found.whole.arousal, abs=1e-6)
 
@@ -109,7 +109,7 @@ def test_csv_has_a_row_for_each_window(song, tune, tmp_path):
     with (tmp_path / "new" / "rows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     hearing = Judge(Plain())
-    windows = [(str(path), one) for path, found in ((song, hearing.hear(song)), (tune, hearing.hear(midi=tune)))
+    windows = [(str(path), one) for path, found in ((song, hearing.predict(song)), (tune, hearing.predict(midi=tune)))
                for one in found.windows]  # fmt: skip
     assert [row["file"] for row in rows] == [name for name, _ in windows]
     for row, (_, window) in zip(rows, windows, strict=True):
@@ -130,7 +130,7 @@ def test_a_picture_needs_a_picture_s_name(tune, tmp_path):
 
 @pytest.mark.parametrize("option", ["--json", "--csv", "--plot"])
 def test_a_place_that_cannot_be_written_is_told_before_the_work(option, tune, monkeypatch):
-    monkeypatch.setattr(Judge, "hear", lambda *_, **__: pytest.fail("began to work"))
+    monkeypatch.setattr(Judge, "predict", lambda *_, **__: pytest.fail("began to work"))
     done = run(tune, option, "/proc/nowhere/a.png")
     assert done.exit_code == 1 and "/proc/nowhere" in done.stderr and done.stderr.count("error: ") == 1
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.data.pieces import GamePiece, Piece, assert_disjoint
+from emotion.data.pieces import GamePiece, LabelledPiece, assert_disjoint
 from emotion.data.recordings import Recording, even_folds, on_plane
 from emotion.errors import DataError
 
@@ -98,7 +98,7 @@ def test_the_third_side_is_compared_with_the_first():
 
 
 def test_pieces_are_kept_apart_by_group_and_game_beside_recordings():
-    piece, other = (Piece(name, "Zelda", Path("x.mid"), 0) for name in ("one", "two"))
+    piece, other = (LabelledPiece(name, "Zelda", Path("x.mid"), 0) for name in ("one", "two"))
     assert_disjoint([piece, recording("three", "Zelda", "Zelda")], [recording("four", "d")])
     with pytest.raises(DataError, match="group Zelda"):
         assert_disjoint([piece], [other, recording("three", "a")])

@@ -17,12 +17,12 @@ from emotion.affect import quadrant_index
 from emotion.errors import DataError
 from emotion.evaluate import sound
 from emotion.evaluate.sound import Row, Told, Trial
-from emotion.judge import Stretch
+from emotion.judge import Segment
 from emotion.models import adff as adff_model
 from emotion.models.unified import sizes_of
 from emotion.train import adff, dataset, unified
-from emotion.train.dataset import Heard, Library, Piece
-from emotion.train.unified import Item
+from emotion.train.dataset import SourceCache, SourceRows, TrainingPiece
+from emotion.train.unified import UnifiedItem
 from tests.emotion.listeners import Plain
 from tests.emotion.train import four_sets
 
@@ -38,13 +38,13 @@ def few_draws(monkeypatch):
 
 def piece(number, fold, quadrant=0, *, source="fourq", groups=None, affect=None):
     own = frozenset({f"artist {number}"} if groups is None else groups)
-    return Piece(source, f"p{number}", own, fold, quadrant, affect, Path("p"), number)
+    return TrainingPiece(source, f"p{number}", own, fold, quadrant, affect, Path("p"), number)
 
 
 def item(found, like=None):
     """A piece in chance numbers that depend on `like` alone, the second row another one."""
     values = np.random.default_rng(found.number if like is None else like).normal(size=(2, sum(SIZES)))
-    return Item(found, values.astype(np.float32), np.ones((2, 4), bool))
+    return UnifiedItem(found, values.astype(np.float32), np.ones((2, 4), bool))
 
 
 def trial(tmp_path, **material):
@@ -66,8 +66,8 @@ def said(tmp_path, extra, name="p100"):
 @pytest.fixture
 def sharp(monkeypatch):
     """Kernel ridge that knows by heart what it was fitted on."""
-    own = unified.Recipe
-    monkeypatch.setattr(unified, "Recipe", lambda: own(width=6.0, ridge=0.01))
+    own = unified.UnifiedTrainConfig
+    monkeypatch.setattr(unified, "UnifiedTrainConfig", lambda: own(width=6.0, ridge=0.01))
 
 
 def test_a_twin_in_another_fold_teaches_its_quadrant(tmp_path, sharp):
@@ -132,8 +132,8 @@ def test_kept_answers_are_not_computed_again_and_those_of_other_data_are_refused
 
 def test_answers_are_kept_by_all_settings_also_those_that_are_nobody_s_wish(monkeypatch):
     before = sound._slug(KERNEL, 0)
-    own = unified.Recipe
-    monkeypatch.setattr(unified, "Recipe", lambda: own(ridge=2.0))
+    own = unified.UnifiedTrainConfig
+    monkeypatch.setattr(unified, "UnifiedTrainConfig", lambda: own(ridge=2.0))
     assert sound._slug(KERNEL, 0) != before
     monkeypatch.undo()
     assert sound._slug(KERNEL, 0) == before
@@ -193,11 +193,11 @@ def test_fewer_folds_are_tried_where_a_row_says_so(tmp_path, sharp):
 
 def lesson(number, fold):
     rng = np.random.default_rng(number)
-    stretch = Stretch(
+    stretch = Segment(
         rng.normal(-40, 8, (400, 96)).astype(np.float32), None, 8.0,
         {"vgg": rng.normal(size=(2, 36, 128)).astype(np.float32)},
     )  # fmt: skip
-    return adff.lesson(Heard(piece(number, fold, number % 4), (stretch,)))
+    return adff.lesson(SourceRows(piece(number, fold, number % 4), (stretch,)))
 
 
 @pytest.mark.parametrize("tasks", [("affect",), ("quadrants", "affect")])
@@ -237,8 +237,8 @@ class Opposite(Plain):
 
     name = "opposite"
 
-    def listen(self, stretches):
-        found = super().listen(stretches)
+    def predict(self, stretches):
+        found = super().predict(stretches)
         return np.hstack([-found[:, :2], found[:, [4, 5, 2, 3]]])
 
 
@@ -261,7 +261,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # two clips: judges that say the same have no kappa
 def test_judges_are_compared_in_pairs_on_the_test_clips_of_emopia(data, tmp_path, listeners):
-    library = Library(tmp_path, fronts=())
+    library = SourceCache(tmp_path, frontends=())
     with four_sets.with_folds(data):
         found = sound.agreement(data / "emopia", library)
     assert list(found) == ["plain and same", "plain and opposite", "same and opposite"]
@@ -281,7 +281,7 @@ def test_the_time_of_every_judge_is_taken(listeners):
 def test_a_study_has_a_table_a_set_and_a_line_for_each_prediction(data, tmp_path, listeners, monkeypatch, sharp):
     rated = [piece(200 + n, n % 5, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n))) for n in range(10)]
     filled = trial(tmp_path, fourq=crowd(), vgmidi=[item(each) for each in rated])
-    filled.library = Library(tmp_path / "library", fronts=())
+    filled.library = SourceCache(tmp_path / "library", frontends=())
     monkeypatch.setattr(sound, "Trial", lambda *_: filled)
     monkeypatch.setattr(sound, "seconds", partial(sound.seconds, 2.0, 1))
     chances = np.random.default_rng(0).dirichlet(np.ones(4), 8)

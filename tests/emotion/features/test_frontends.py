@@ -11,13 +11,13 @@ from tests.emotion.waves import sine
 
 
 @given(
-    st.sampled_from(sorted(frontends.FRONTS)),
+    st.sampled_from(sorted(frontends.FRONTENDS)),
     st.integers(1, 60),
     st.floats(0, 1),
     st.floats(0.001, 1),
 )
 def test_the_rows_of_a_span_are_those_that_lie_in_it_or_one_that_is_near(name, seconds, start, length):
-    every_s, lasts_s = frontends.FRONTS[name].every_s, frontends.FRONTS[name].lasts_s
+    every_s, lasts_s = frontends.FRONTENDS[name].every_s, frontends.FRONTENDS[name].lasts_s
     rows = np.arange(max(1, round(seconds / every_s)))[:, None].astype(np.float32)
     start_s, end_s = start * seconds, start * seconds + length * seconds
     kept = frontends.cut(name, rows, start_s, end_s)[:, 0]
@@ -51,17 +51,17 @@ def blocks(seconds):
 @pytest.mark.parametrize("name", ["musicnn", "vgg"])
 def test_a_tagger_s_row_is_of_the_seconds_from_its_own_time_on(name):
     noise = np.random.default_rng(0).normal(0, 0.1, 10 * SAMPLE_RATE).astype(np.float32)
-    front = frontends.FRONTS[name]
+    front = frontends.FRONTENDS[name]
     start, length = round(front.every_s * SAMPLE_RATE), 186 * 384 + 768  # 187 windows
     alone = taggers.load(name).rows([noise[start : start + length]], frontends.PATCH_EVERY_S)
     np.testing.assert_allclose(front.of(np.array_split(noise, 3))[1], alone[0], atol=1e-4)
 
 
 def test_chroma_has_ten_rows_a_second_and_an_a_where_one_sounds():
-    found = frontends.FRONTS["chroma"].of(blocks(4.0))
-    assert len(found) == pytest.approx(4.0 / frontends.FRONTS["chroma"].every_s, abs=2)
+    found = frontends.FRONTENDS["chroma"].of(blocks(4.0))
+    assert len(found) == pytest.approx(4.0 / frontends.FRONTENDS["chroma"].every_s, abs=2)
     assert found.mean(0).argmax() == 9
-    assert frontends.FRONTS["chroma"].every_s == pytest.approx(1 / harmony.CHROMA_PER_S)
+    assert frontends.FRONTENDS["chroma"].every_s == pytest.approx(1 / harmony.CHROMA_PER_S)
 
 
 def test_mert_is_loaded_when_it_is_asked_for(monkeypatch):
@@ -70,5 +70,5 @@ def test_mert_is_loaded_when_it_is_asked_for(monkeypatch):
             return np.full((round(75 * sum(map(len, given)) / SAMPLE_RATE), 768), 0.5, np.float32)
 
     monkeypatch.setattr(mert, "load", Model)
-    front = frontends.FRONTS["mert"]
+    front = frontends.FRONTENDS["mert"]
     assert front.of(blocks(2.0)).shape == (150, 768) and front.every_s == pytest.approx(1 / mert.ROWS_PER_S)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from emotion.errors import SoundError
 from emotion.features import sound
 from tests.emotion.waves import encoded, float_wav, sine, wav
-from tests.video2music.films import film
+from tests.video2music.video_files import film
 
 RATE = 24_000
 

@@ -12,13 +12,13 @@ from emotion import checkpoint, judge
 from emotion.data import renders
 from emotion.errors import CheckpointError, SoundError
 from emotion.features import acoustics
-from emotion.judge import Judge, Stretch
+from emotion.judge import Judge, Segment
 from emotion.models import adff
-from emotion.models.adff import ADFF, KIND, Config, Ensemble, Listener
+from emotion.models.adff import ADFF, KIND, ADFFConfig, ADFFModel, Ensemble
 from tests.emotion.listeners import midi_file
 from tests.emotion.waves import sine, wav
 
-SMALL = Config(hidden=6, width=12, members=2)
+SMALL = ADFFConfig(hidden=6, width=12, members=2)
 NUMBERS = max(part.stop for part in acoustics.groups().values())
 OWN = replace(SMALL, widths=(4, 4, 6, 6, 8))
 
@@ -33,7 +33,7 @@ def mel(count, seed=0, level=-40.0):
 
 
 def stretch(count, seed=0):
-    return Stretch(mel(300 * count, seed), None, 6.0 * count, {"vgg": rows(count, seed)})
+    return Segment(mel(300 * count, seed), None, 6.0 * count, {"vgg": rows(count, seed)})
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def listener():
     torch.manual_seed(3)
     model = Ensemble(SMALL).eval()
     model.temperature.fill_(0.7)
-    return Listener(model, "1" * 64)
+    return ADFFModel(model, "1" * 64)
 
 
 @settings(max_examples=12, deadline=None)
@@ -132,7 +132,7 @@ def test_every_ablation_learns_with_all_of_its_weights(name):
 
 
 def test_there_are_as_many_numbers_as_the_description_has():
-    assert Config().numbers == NUMBERS
+    assert ADFFConfig().numbers == NUMBERS
 
 
 @torch.inference_mode()
@@ -175,22 +175,22 @@ def test_an_ensemble_answers_with_the_mean_of_its_networks_over_the_temperature(
 
 def test_an_answer_does_not_depend_on_what_else_is_asked(listener):
     asked = [stretch(count, count) for count in (1, 5, 2, 3)]
-    together = listener.listen(asked)
+    together = listener.predict(asked)
     for row, one in zip(together, asked, strict=True):
-        np.testing.assert_allclose(row, listener.listen([one])[0], atol=1e-5)
+        np.testing.assert_allclose(row, listener.predict([one])[0], atol=1e-5)
 
 
 def test_answers_are_places_and_probabilities(listener):
-    for row in listener.listen([stretch(2, seed) for seed in range(6)]):
+    for row in listener.predict([stretch(2, seed) for seed in range(6)]):
         assert np.abs(row[:2]).max() <= 1 and row[2:].min() >= 0 and row[2:].sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_notes_tell_it_nothing_and_a_judge_brings_it_the_rows(listener, tmp_path):
     path = wav(tmp_path / "a.wav", sine(9.0, 24_000), 24_000)
-    report = Judge(listener).hear(path)
+    report = Judge(listener).predict(path)
     assert report.heard == "audio" and report.judge == "adff" and len(report.windows) == 2
     with pytest.raises(SoundError, match="hears only audio"):
-        Judge(listener).hear(midi=tmp_path / "a.mid")
+        Judge(listener).predict(midi=tmp_path / "a.mid")
 
 
 def test_weights_come_back_as_they_were_saved(listener, tmp_path):
@@ -199,7 +199,7 @@ def test_weights_come_back_as_they_were_saved(listener, tmp_path):
     assert again.sha256 == checkpoint.file_sha256(tmp_path / checkpoint.WEIGHTS)
     assert again.model.config == SMALL and float(again.model.temperature) == pytest.approx(0.7, abs=1e-3)
     asked = [stretch(2), stretch(3, 1)]
-    np.testing.assert_allclose(again.listen(asked), listener.listen(asked), atol=5e-3)  # weights are halves there
+    np.testing.assert_allclose(again.predict(asked), listener.predict(asked), atol=5e-3)  # weights are halves there
 
 
 @pytest.mark.parametrize("change", [{"hidden": 7}, {"members": 3}, {"squeeze": 0}, {"recurrent": "gru"}])
@@ -218,7 +218,7 @@ def test_the_weights_that_ship_hear_a_render_otherwise_than_noise(name, tmp_path
     render = np.concatenate(list(renders.rendered(tune, renders.PLAIN, longest_s=8.0))).clip(-1, 1)
     noise = np.random.default_rng(0).normal(0, 0.2, 24_000 * 8).clip(-1, 1)
     paths = [wav(tmp_path / f"{number}.wav", each, 24_000) for number, each in enumerate((render, noise))]
-    found = [judge.load(name).hear(path).whole for path in paths]
+    found = [judge.load(name).predict(path).whole for path in paths]
     for each in found:
         assert np.isfinite([each.valence, each.arousal, *each.quadrants]).all()
         assert sum(each.quadrants) == pytest.approx(1, abs=1e-5)

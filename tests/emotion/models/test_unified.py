@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from emotion import checkpoint, judge
 from emotion.errors import CheckpointError
 from emotion.features import acoustics, descriptors, harmony
-from emotion.judge import Judge, Stretch
+from emotion.judge import Judge, Segment
 from emotion.models import unified
-from emotion.models.unified import GROUPS, KIND, Config, Listener, Unified, describe, sizes_of
+from emotion.models.unified import GROUPS, KIND, Unified, UnifiedConfig, UnifiedModel, describe, sizes_of
 from tests.emotion.listeners import midi_file, played
 from tests.emotion.waves import sine, wav
 
 SIZES = sizes_of("mel")
-SMALL = Config(SIZES, members=2, width=8)
+SMALL = UnifiedConfig(SIZES, members=2, width=8)
 MAJOR = tuple((beat / 2, beat / 2 + 0.45, pitch) for beat in range(16) for pitch in (60, 64, 67))
 MINOR = tuple((beat / 2, beat / 2 + 0.45, pitch) for beat in range(16) for pitch in (57, 60, 64))
 
@@ -30,7 +30,7 @@ def sounding(seconds=8, seed=0):
     chroma[:, [5, 8, 0]] = 1 / 3
     mel = rng.normal(-40, 8, (50 * seconds + 1, 96)).astype(np.float32)
     rows = {"musicnn": rng.normal(size=(2, 200)).astype(np.float32), "chroma": chroma}
-    return Stretch(mel, None, float(seconds), rows)
+    return Segment(mel, None, float(seconds), rows)
 
 
 def slices():
@@ -45,7 +45,7 @@ def listener():
     model.centre.normal_()
     model.scale.uniform_(0.5, 2)
     model.temperature.fill_(0.6)
-    return Listener(model, "2" * 64)
+    return UnifiedModel(model, "2" * 64)
 
 
 def test_there_are_as_many_numbers_as_the_descriptions_have_names():
@@ -65,12 +65,12 @@ def test_harmony_is_that_of_the_notes_where_there_are_notes_and_of_the_sound_whe
     assert np.abs(of_notes - of_sound).max() > 0.1
     np.testing.assert_allclose(describe(both).values[place], of_notes, atol=1e-6)
     np.testing.assert_allclose(describe(sound_alone).values[place], of_sound, atol=1e-6)
-    np.testing.assert_allclose(describe(Stretch(None, notes, 8.0)).values[place], of_notes, atol=1e-6)
+    np.testing.assert_allclose(describe(Segment(None, notes, 8.0)).values[place], of_notes, atol=1e-6)
 
 
 def test_key_and_mode_are_those_of_the_music_and_never_always_major():
     place = slices()["harmony"]
-    major, minor = (describe(Stretch(None, played(*notes), 8.0)).values[place] for notes in (MAJOR, MINOR))
+    major, minor = (describe(Segment(None, played(*notes), 8.0)).values[place] for notes in (MAJOR, MINOR))
     assert np.abs(major - minor).max() > 0.2
 
 
@@ -80,7 +80,7 @@ def test_key_and_mode_are_those_of_the_music_and_never_always_major():
 )
 def test_groups_are_known_that_the_stretch_has_and_the_others_are_zeros(has_sound, has_notes, known):
     whole = replace(sounding(), notes=played(*MAJOR))
-    given_stretch = Stretch(
+    given_stretch = Segment(
         whole.mel if has_sound else None,
         whole.notes if has_notes else None,
         8.0,
@@ -166,10 +166,10 @@ def test_probabilities_are_the_softmax_of_the_mean_over_the_temperature(listener
 
 
 def test_an_answer_does_not_depend_on_what_else_is_asked(listener):
-    asked = [sounding(8), replace(sounding(4, 1), notes=played(*MAJOR)), Stretch(None, played(*MINOR), 8.0)]
-    together = listener.listen(asked)
+    asked = [sounding(8), replace(sounding(4, 1), notes=played(*MAJOR)), Segment(None, played(*MINOR), 8.0)]
+    together = listener.predict(asked)
     for row, one in zip(together, asked, strict=True):
-        np.testing.assert_allclose(row, listener.listen([one])[0], atol=1e-5)
+        np.testing.assert_allclose(row, listener.predict([one])[0], atol=1e-5)
         assert np.abs(row[:2]).max() <= 1 and row[2:].sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -177,10 +177,10 @@ def test_a_judge_hears_sound_midi_and_both_with_it(listener, tmp_path):
     sound_path = wav(tmp_path / "a.wav", sine(8.0, 24_000), 24_000)
     midi_path = midi_file(tmp_path / "a.mid", *MAJOR)
     judging = Judge(listener)
-    found = [judging.hear(sound_path), judging.hear(midi=midi_path), judging.hear(sound_path, midi_path)]
+    found = [judging.predict(sound_path), judging.predict(midi=midi_path), judging.predict(sound_path, midi_path)]
     assert [each.heard for each in found] == ["audio", "MIDI", "audio and MIDI"]
     assert len({each.whole.valence for each in found}) == 3
-    assert listener.fronts == ("musicnn", "chroma")
+    assert listener.frontends == ("musicnn", "chroma")
 
 
 def test_weights_come_back_as_they_were_saved(listener, tmp_path):
@@ -188,8 +188,8 @@ def test_weights_come_back_as_they_were_saved(listener, tmp_path):
     again = unified.load(tmp_path)
     assert again.sha256 == checkpoint.file_sha256(tmp_path / checkpoint.WEIGHTS)
     assert again.model.config == SMALL
-    asked = [sounding(), Stretch(None, played(*MINOR), 8.0)]
-    np.testing.assert_allclose(again.listen(asked), listener.listen(asked), atol=0.01)  # weights are halves there
+    asked = [sounding(), Segment(None, played(*MINOR), 8.0)]
+    np.testing.assert_allclose(again.predict(asked), listener.predict(asked), atol=0.01)  # weights are halves there
 
 
 @pytest.mark.parametrize("change", [{"members": 3}, {"width": 6}, {"sizes": sizes_of("mert")}])
@@ -204,6 +204,6 @@ def test_weights_of_another_shape_are_refused(listener, change, tmp_path):
 def test_the_weights_that_ship_hear_slow_low_notes_as_calmer_than_fast_high_ones(tmp_path):
     slow = midi_file(tmp_path / "slow.mid", *((beat * 2.0, beat * 2 + 1.9, 40 + 3 * (beat % 3)) for beat in range(8)))
     fast = midi_file(tmp_path / "fast.mid", *((beat / 8, beat / 8 + 0.1, 64 + 4 * (beat % 5)) for beat in range(128)))
-    calm, busy = (judge.load("unified").hear(midi=path).whole for path in (slow, fast))
+    calm, busy = (judge.load("unified").predict(midi=path).whole for path in (slow, fast))
     assert np.isfinite([calm.valence, calm.arousal, *calm.quadrants]).all()
     assert calm.arousal < busy.arousal

@@ -9,25 +9,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.affect import PLACES
+from emotion.affect import VA_ANCHORS
 from emotion.errors import DataError
 from emotion.features import acoustics
-from emotion.judge import Stretch
-from emotion.models.adff import Config, padded
+from emotion.judge import Segment
+from emotion.models.adff import ADFFConfig, padded
 from emotion.train import adff
-from emotion.train.adff import Lesson, Recipe
-from emotion.train.dataset import Heard, Piece
+from emotion.train.adff import ADFFTrainConfig, ADFFTrainingSet
+from emotion.train.dataset import SourceRows, TrainingPiece
 
-SMALL = Config(hidden=4, width=8, members=1, dropout=0.1)
+SMALL = ADFFConfig(hidden=4, width=8, members=1, dropout=0.1)
 OWN = replace(SMALL, cuts=3, numbers=0, widths=(4, 4, 4, 6, 6))
-QUICK = Recipe(steps=3, batch=6)
+QUICK = ADFFTrainConfig(steps=3, batch=6)
 
 
 def taught(number, quadrant=None, *, source="fourq", rows=3, versions=1, affect=None, strength=0.0):
     """A piece whose rows by chance are stronger in some columns by its quadrant."""
     quadrant = number % 4 if quadrant is None else quadrant
     rng = np.random.default_rng(number)
-    piece = Piece(
+    piece = TrainingPiece(
         source, f"p{number}", frozenset({f"artist {number}"}), number % 10, quadrant, affect, Path("p"), number
     )
     made = []
@@ -35,8 +35,8 @@ def taught(number, quadrant=None, *, source="fourq", rows=3, versions=1, affect=
         levels = rng.normal(size=(rows, 36, 128)).astype(np.float32)
         levels[:, :, 32 * quadrant : 32 * quadrant + 32] += strength
         mel = rng.normal(-40, 8, (300 * rows, 96)).astype(np.float32)
-        made.append(Stretch(mel, None, 6.0 * rows, {"vgg": levels}))
-    return adff.lesson(Heard(piece, tuple(made)))
+        made.append(Segment(mel, None, 6.0 * rows, {"vgg": levels}))
+    return adff.lesson(SourceRows(piece, tuple(made)))
 
 
 CROWD = [taught(number, versions=1 + number % 2, rows=1 + number % 4) for number in range(12)]
@@ -47,13 +47,13 @@ def weights(model):
 
 
 def piece(source, quadrant, affect=None):
-    return Piece(source, "p", frozenset(), 0, quadrant, affect, Path("p"), 0)
+    return TrainingPiece(source, "p", frozenset(), 0, quadrant, affect, Path("p"), 0)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["fourq", "ym2413", "emopia"]), st.integers(0, 3)), min_size=1, max_size=60))
 def test_sets_are_as_likely_as_each_other_and_of_a_set_a_quadrant_by_the_root_of_its_size(kinds):
-    chances = adff._chances([Lesson(piece(*kind), (), np.zeros((0, 176), np.float32)) for kind in kinds])
+    chances = adff._chances([ADFFTrainingSet(piece(*kind), (), np.zeros((0, 176), np.float32)) for kind in kinds])
     assert chances.sum() == pytest.approx(1) and (chances > 0).all()
     sources = {source for source, _ in kinds}
     for source in sources:
@@ -69,7 +69,7 @@ def test_sets_are_as_likely_as_each_other_and_of_a_set_a_quadrant_by_the_root_of
 @given(st.floats(0.05, 2), st.floats(0, 0.9), st.integers(0, 10**6))
 def test_mixed_labels_are_still_shares_of_one(mix, smooth, seed):
     """A network that says nothing loses log 4 whatever the labels, if only they sum to 1."""
-    recipe = Recipe(mix=mix, smooth=smooth, tasks=("quadrants",))
+    recipe = ADFFTrainConfig(mix=mix, smooth=smooth, tasks=("quadrants",))
     seen = []
 
     def silent(rows, mask, numbers):
@@ -102,7 +102,7 @@ def test_both_tasks_lose_what_each_loses():
 
 def test_a_piece_is_at_its_raters_place_or_that_of_its_quadrant_and_its_label_is_smoothed():
     assert adff._place(piece("vgmidi", 1, (-0.3, 0.9))).tolist() == pytest.approx([-0.3, 0.9])
-    assert adff._place(piece("fourq", 3)).tolist() == pytest.approx(PLACES["q4"])
+    assert adff._place(piece("fourq", 3)).tolist() == pytest.approx(VA_ANCHORS["q4"])
     assert adff._label(piece("fourq", 2), 0.2).tolist() == pytest.approx([0.05, 0.05, 0.85, 0.05])
     assert adff._label(piece("fourq", 3), 0.0).tolist() == [0, 0, 0, 1]
 
@@ -137,7 +137,7 @@ def test_a_run_of_rows_has_none_left_out_and_a_short_sound_is_repeated(count, se
 def test_it_learns_what_tells_quadrants_and_places_apart():
     known = [taught(number, strength=1.5, rows=1) for number in range(24)]
     held = [taught(100 + number, strength=1.5, rows=1) for number in range(12)]
-    model = adff.trained(known, SMALL, Recipe(steps=40, batch=16, rate=1e-2), seed=0)
+    model = adff.trained(known, SMALL, ADFFTrainConfig(steps=40, batch=16, rate=1e-2), seed=0)
     chances, places = adff.ask(model, held)
     truth = np.array([each.piece.quadrant for each in held])
     assert (chances.argmax(1) == truth).mean() > 0.9
@@ -164,7 +164,7 @@ CHANGES = {
 
 
 def test_every_option_of_the_recipe_is_tried():
-    assert set(CHANGES) == set(vars(Recipe()))
+    assert set(CHANGES) == set(vars(ADFFTrainConfig()))
 
 
 @pytest.mark.parametrize("option", CHANGES)
@@ -204,7 +204,7 @@ def test_numbers_are_scored_by_the_pieces_that_are_learnt():
 @pytest.mark.parametrize("cuts", [1, 3])
 def test_blocks_of_our_own_are_trained_and_asked_on_log_mel(cuts):
     config = replace(OWN, cuts=cuts)
-    model = adff.trained(CROWD[:4], config, Recipe(steps=2, batch=2), seed=0)
+    model = adff.trained(CROWD[:4], config, ADFFTrainConfig(steps=2, batch=2), seed=0)
     chances, places = adff.ask(model, CROWD[:4])
     assert np.isfinite(chances).all() and np.isfinite(places).all()
     assert np.abs(chances - chances[0]).max() > 0

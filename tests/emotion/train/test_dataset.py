@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from emotion.data import renders
 from emotion.errors import DataError
 from emotion.features import sound
-from emotion.features.frontends import FRONTS
-from emotion.judge import Stretch
+from emotion.features.frontends import FRONTENDS
+from emotion.judge import Segment
 from emotion.train import dataset
-from emotion.train.dataset import Library, Piece, apart
+from emotion.train.dataset import SourceCache, TrainingPiece, apart
 from tests.emotion.data.samples import table
 from tests.emotion.listeners import midi_file
 from tests.emotion.train import four_sets
@@ -80,7 +80,7 @@ names = st.frozensets(st.sampled_from("abcdefgh"), max_size=3)
 @given(st.lists(names, max_size=12), st.lists(names, max_size=4))
 def test_those_apart_share_no_group_with_any_held_and_no_other_is_left_out(known, held):
     def one(groups):
-        return dataset.Heard(Piece("fourq", "p", groups, None, 0, None, Path("p"), 0), ())
+        return dataset.SourceRows(TrainingPiece("fourq", "p", groups, None, 0, None, Path("p"), 0), ())
 
     pool = [one(groups) for groups in known]
     kept = apart(pool, [one(groups) for groups in held])
@@ -91,7 +91,7 @@ def test_those_apart_share_no_group_with_any_held_and_no_other_is_left_out(known
 def test_rows_are_kept_and_no_sound_is_read_again(data, tmp_path):
     copy = tmp_path / "sets"
     four_sets.write(copy)
-    library = Library(tmp_path / "library", fronts=("vgg",))
+    library = SourceCache(tmp_path / "library", frontends=("vgg",))
     with four_sets.with_folds(copy):
         first = library.heard("fourq", copy / "fourq")
         for path in (copy / "fourq/audio").iterdir():
@@ -108,25 +108,25 @@ def test_only_the_front_ends_that_are_missing_are_made(data, tmp_path, monkeypat
     made = []
 
     def front(name):
-        return type(FRONTS["vgg"])(6.0, 3.0, lambda blocks: made.append(name) or np.full((2, 3), 7, np.float32))
+        return type(FRONTENDS["vgg"])(6.0, 3.0, lambda blocks: made.append(name) or np.full((2, 3), 7, np.float32))
 
-    monkeypatch.setattr(dataset, "FRONTS", {name: front(name) for name in ("vgg", "musicnn")})
+    monkeypatch.setattr(dataset, "FRONTENDS", {name: front(name) for name in ("vgg", "musicnn")})
     piece = of(data, "fourq")["MT0000"]
-    for fronts in (("vgg",), ("vgg", "musicnn"), ("vgg", "musicnn")):
-        stretch = Library(tmp_path, fronts).stretch(piece, 0)
-        assert set(stretch.rows) == set(fronts) and (stretch.rows["vgg"] == 7).all()
+    for frontends in (("vgg",), ("vgg", "musicnn"), ("vgg", "musicnn")):
+        stretch = SourceCache(tmp_path, frontends).stretch(piece, 0)
+        assert set(stretch.rows) == set(frontends) and (stretch.rows["vgg"] == 7).all()
     assert made == ["vgg", "musicnn"]
 
 
 def test_what_is_heard_of_a_recording_is_its_log_mel(data, tmp_path):
     piece = of(data, "fourq")["MT0002"]
-    stretch = Library(tmp_path, ()).stretch(piece, 0)
+    stretch = SourceCache(tmp_path, ()).stretch(piece, 0)
     np.testing.assert_allclose(stretch.mel, sound.log_mel(sound.read(piece.path)), atol=0.05)  # kept as halves
     assert stretch.duration_s == pytest.approx(3.0, abs=0.03) and stretch.notes is None
 
 
 def test_a_piece_of_midi_has_notes_in_its_first_version_that_begin_with_its_sound(data, tmp_path):
-    library = Library(tmp_path, ())
+    library = SourceCache(tmp_path, ())
     (found,) = library.heard("ym2413", data / "ym2413", {NAMES["ym2413"][1]})
     whole, other = found.versions
     assert whole.notes.start_s.min() == 0 and len(whole.notes) == 8  # the file begins a second later
@@ -138,7 +138,7 @@ def test_a_piece_of_midi_has_notes_in_its_first_version_that_begin_with_its_soun
 
 def test_long_music_is_heard_no_longer_than_its_set_allows(tmp_path):
     path = midi_file(tmp_path / "long.mid", *((second, second + 0.9, 60) for second in range(60)))
-    piece = Piece("emopia", "long", frozenset(), None, 0, None, path, 0)
+    piece = TrainingPiece("emopia", "long", frozenset(), None, 0, None, path, 0)
     blocks = list(dataset.samples(piece, 0))
     assert sum(map(len, blocks)) / sound.SAMPLE_RATE == pytest.approx(dataset.LONGEST_S["emopia"], abs=0.05)
 
@@ -162,7 +162,7 @@ def test_game_music_without_notes_is_refused_in_a_sentence(tmp_path):
 @given(st.floats(0.5, 30), st.integers(0, 100))
 def test_a_part_is_as_long_as_wanted_or_the_whole(seconds, seed):
     mel = np.full((20 * 50 + 1, 96), -20, np.float32)
-    whole = Stretch(mel, None, 20.0)
+    whole = Segment(mel, None, 20.0)
     found = dataset.part(whole, seconds, np.random.default_rng(seed))
     assert found.duration_s == pytest.approx(min(seconds, 20.0))
     assert len(found.mel) == pytest.approx(50 * found.duration_s + 1, abs=1)
@@ -171,5 +171,5 @@ def test_a_part_is_as_long_as_wanted_or_the_whole(seconds, seed):
 def test_a_part_that_would_be_silent_is_the_whole():
     mel = np.full((20 * 50 + 1, 96), -79, np.float32)
     mel[0] = -10
-    whole = Stretch(mel, None, 20.0)
+    whole = Segment(mel, None, 20.0)
     assert dataset.part(whole, 4.0, np.random.default_rng(1)) is whole

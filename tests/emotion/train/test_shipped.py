@@ -17,7 +17,7 @@ from emotion.evaluate.sound import Told
 from emotion.models import adff as adff_model
 from emotion.models import unified as unified_model
 from emotion.train import adff, shipped, unified
-from emotion.train.dataset import Piece
+from emotion.train.dataset import TrainingPiece
 from tests.emotion.listeners import midi_file
 from tests.emotion.train import four_sets
 from tests.emotion.train.four_sets import NAMES
@@ -31,7 +31,9 @@ def answers(count, true_temperature, *, source="fourq", seed=0):
     logits = rng.normal(0, 1.5, (count, 4))
     chances = softmax(logits / true_temperature)
     truth = [int(rng.choice(4, p=row)) for row in chances]
-    pieces = [Piece(source, f"p{n}", frozenset(), 0, label, None, Path("p"), n) for n, label in enumerate(truth)]
+    pieces = [
+        TrainingPiece(source, f"p{n}", frozenset(), 0, label, None, Path("p"), n) for n, label in enumerate(truth)
+    ]
     return Told(pieces, softmax(logits), np.zeros((count, 2)))
 
 
@@ -84,8 +86,8 @@ def data(tmp_path_factory):
     with four_sets.with_folds(root), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sound, "FOLDS", dict.fromkeys(NAMES, 2))
         patch.setattr(metrics, "RESAMPLES", 50)
-        patch.setattr(adff, "Recipe", partial(adff.Recipe, steps=2, batch=4))
-        patch.setattr(unified, "Recipe", partial(unified.Recipe, steps=2, batch=4))
+        patch.setattr(adff, "ADFFTrainConfig", partial(adff.ADFFTrainConfig, steps=2, batch=4))
+        patch.setattr(unified, "UnifiedTrainConfig", partial(unified.UnifiedTrainConfig, steps=2, batch=4))
         yield root
 
 
@@ -109,7 +111,7 @@ def test_the_command_writes_weights_and_a_card_and_a_second_run_hears_nothing_ag
     tune = midi_file(tmp_path / "a.mid", *((n / 2, n / 2 + 0.4, 60 + n) for n in range(12)))
     sound_path = next((data / "fourq/audio").glob("*.wav"))
     for given in [sound_path] if name == "adff" else [sound_path, None]:
-        heard = judge.Judge(first).hear(given, None if given else tune).whole
+        heard = judge.Judge(first).predict(given, None if given else tune).whole
         assert np.isfinite([heard.valence, heard.arousal, *heard.quadrants]).all()
 
     def deaf(*_):

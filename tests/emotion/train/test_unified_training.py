@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from emotion.errors import DataError
-from emotion.judge import Stretch
-from emotion.models.unified import GROUPS, Listener, Unified, describe, sizes_of
+from emotion.judge import Segment
+from emotion.models.unified import GROUPS, Unified, UnifiedModel, describe, sizes_of
 from emotion.train import unified
-from emotion.train.dataset import Heard, Piece
-from emotion.train.unified import Item, Recipe, Table, Taught
+from emotion.train.dataset import SourceRows, TrainingPiece
+from emotion.train.unified import Table, Taught, UnifiedItem, UnifiedTrainConfig
 from tests.emotion.listeners import played
 
 SIZES = sizes_of("mel")
-QUICK = Recipe(steps=3, batch=4, members=2, distil=0.3)
-SHARP = Recipe(width=6.0, ridge=0.01, members=2)
+QUICK = UnifiedTrainConfig(steps=3, batch=4, members=2, distil=0.3)
+SHARP = UnifiedTrainConfig(width=6.0, ridge=0.01, members=2)
 PIECES = st.integers(0, 10**6)
 
 
@@ -29,14 +29,14 @@ def made(number, quadrant=None, *, source="fourq", groups=None, affect=None, lik
     """A piece in chance numbers that depend on `like` alone; notes are known in row 0 of MIDI."""
     quadrant = number % 4 if quadrant is None else quadrant
     groups = frozenset({f"artist {number}"} if groups is None else groups)
-    piece = Piece(source, f"p{number}", groups, number % 5, quadrant, affect, Path("p"), number)
+    piece = TrainingPiece(source, f"p{number}", groups, number % 5, quadrant, affect, Path("p"), number)
     rng = np.random.default_rng(number if like is None else like)
     known = np.ones((rows, 4), bool)
     known[1:, 3] = False
     if source == "fourq":
         known[:, 3] = False
     values = rng.normal(size=(rows, sum(SIZES))).astype(np.float32) * np.repeat(known, SIZES, axis=1)
-    return Item(piece, values.astype(np.float32), known)
+    return UnifiedItem(piece, values.astype(np.float32), known)
 
 
 def crowd():
@@ -52,7 +52,9 @@ def weights(model):
 
 def table_of(items, recipe=QUICK):
     kinds = {unified.KINDS[each.piece.source] for each in items}
-    return unified._table(Unified(unified.Config(SIZES, kinds=len(kinds), members=recipe.members)), items, recipe)
+    return unified._table(
+        Unified(unified.UnifiedConfig(SIZES, kinds=len(kinds), members=recipe.members)), items, recipe
+    )
 
 
 shares = st.lists(st.floats(0.01, 0.99), min_size=8, max_size=8)
@@ -119,7 +121,7 @@ def test_every_batch_draws_as_many_of_each_set_for_each_member(monkeypatch):
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0, 1), PIECES)
 def test_a_group_is_hidden_as_a_whole_with_its_flag(hide, seed):
-    group = Unified(unified.Config(SIZES, members=1)).group
+    group = Unified(unified.UnifiedConfig(SIZES, members=1)).group
     inputs = torch.ones(2, 20, sum(SIZES) + 4)
     found = unified._hidden(inputs, group, replace(QUICK, hide=hide, noise=0.0), np.random.default_rng(seed))
     for number in range(4):
@@ -130,7 +132,7 @@ def test_a_group_is_hidden_as_a_whole_with_its_flag(hide, seed):
 
 
 def test_noise_has_the_deviation_that_is_asked_for():
-    group = Unified(unified.Config(SIZES, members=1)).group
+    group = Unified(unified.UnifiedConfig(SIZES, members=1)).group
     inputs = torch.zeros(2, 40, sum(SIZES) + 4)
     found = unified._hidden(inputs, group, replace(QUICK, hide=0.0, noise=0.3), np.random.default_rng(0))
     assert float(found.std()) == pytest.approx(0.3, rel=0.02) and float(found.mean()) == pytest.approx(0, abs=0.01)
@@ -200,8 +202,8 @@ def test_it_learns_quadrants_and_places_that_its_numbers_tell():
         quadrant = [[2, 3], [1, 0]][int(place[1] > 0)][int(place[0] > 0)]
         values = own.values.copy()
         values[:, SIZES[0] : SIZES[0] + 200] += (3 * place @ axes).astype(np.float32)
-        items.append(Item(replace(own.piece, quadrant=quadrant, affect=tuple(place)), values, own.known))
-    model = unified.trained(items[:36], Recipe(steps=60, batch=24, members=2), seed=0)
+        items.append(UnifiedItem(replace(own.piece, quadrant=quadrant, affect=tuple(place)), values, own.known))
+    model = unified.trained(items[:36], UnifiedTrainConfig(steps=60, batch=24, members=2), seed=0)
     chances, places = unified.ask(model, items[36:])
     truth = np.array([each.piece.affect for each in items[36:]])
     assert all(np.corrcoef(places[:, axis], truth[:, axis])[0, 1] > 0.7 for axis in (0, 1))
@@ -226,7 +228,7 @@ CHANGES = {
 
 
 def test_every_option_of_the_recipe_is_tried():
-    assert {*CHANGES, "frontend"} == set(vars(Recipe()))
+    assert {*CHANGES, "frontend"} == set(vars(UnifiedTrainConfig()))
 
 
 def test_it_can_be_trained_on_the_other_front_end(tmp_path):
@@ -235,18 +237,20 @@ def test_it_can_be_trained_on_the_other_front_end(tmp_path):
     mel = rng.normal(-40, 8, (400, 96)).astype(np.float32)
     rows = {"mert": rng.normal(size=(8, 768)).astype(np.float32), "chroma": rng.random((80, 12)).astype(np.float32)}
     items = [
-        unified.item(Heard(made(n).piece, (Stretch(mel + n, None, 8.0, rows | {"mert": rows["mert"] * n}),)), "mert")
+        unified.item(
+            SourceRows(made(n).piece, (Segment(mel + n, None, 8.0, rows | {"mert": rows["mert"] * n}),)), "mert"
+        )
         for n in range(8)
     ]
     model = unified.trained(items, replace(QUICK, frontend="mert"), seed=0)
     assert model.config.frontend == "mert" and model.config.sizes == sizes_of("mert") and sizes_of("mert")[1] == 768
-    assert Listener(model, "0" * 64).fronts == ("mert", "chroma")
+    assert UnifiedModel(model, "0" * 64).frontends == ("mert", "chroma")
     assert np.isfinite(unified.ask(model, items)[0]).all()
 
 
 def test_an_unknown_front_end_is_refused_in_a_sentence():
     with pytest.raises(DataError, match="there is no front end clap: choose from mel, mert"):
-        Recipe(frontend="clap")
+        UnifiedTrainConfig(frontend="clap")
 
 
 @pytest.mark.parametrize("option", CHANGES)
@@ -262,7 +266,7 @@ def test_numbers_of_a_group_that_is_not_used_change_no_answer(left_out):
     ends = np.cumsum(SIZES)
     place = slice(ends[GROUPS.index(left_out)] - SIZES[GROUPS.index(left_out)], ends[GROUPS.index(left_out)])
     model = unified.trained(items, recipe, seed=0)
-    other = [Item(each.piece, each.values.copy(), each.known) for each in items]
+    other = [UnifiedItem(each.piece, each.values.copy(), each.known) for each in items]
     for each in other:
         each.values[:, place] += 5
     for one, two in zip(unified.ask(model, items, use=use), unified.ask(model, other, use=use), strict=True):
@@ -273,9 +277,9 @@ def test_a_piece_is_learnt_whole_with_its_notes_by_sound_alone_and_in_parts():
     rng = np.random.default_rng(0)
     mel = rng.normal(-40, 8, (20 * 50 + 1, 96)).astype(np.float32)
     rows = {"musicnn": rng.normal(size=(4, 200)).astype(np.float32), "chroma": rng.random((200, 12)).astype(np.float32)}
-    whole = Stretch(mel, played(*((n / 2, n / 2 + 0.4, 60 + n % 7) for n in range(40))), 20.0, rows)
+    whole = Segment(mel, played(*((n / 2, n / 2 + 0.4, 60 + n % 7) for n in range(40))), 20.0, rows)
     other = replace(whole, notes=None, mel=mel[::-1].copy())
-    found = unified.item(Heard(made(1).piece, (whole, other)))
+    found = unified.item(SourceRows(made(1).piece, (whole, other)))
     assert found.values.shape == (5, sum(SIZES))
     assert found.known.tolist() == [[True] * 4, [True] * 3 + [False], [True] * 3 + [False], [True] * 4, [True] * 4]
     for row, stretch in ((0, whole), (1, replace(whole, notes=None)), (2, other)):

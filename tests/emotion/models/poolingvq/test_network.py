@@ -7,24 +7,24 @@ import pytest
 import torch
 
 from emotion.errors import CheckpointError
-from emotion.judge import Stretch
+from emotion.judge import Segment
 from emotion.midi import tokens
 from emotion.midi.notes import Notes
 from emotion.models.poolingvq import experts
-from emotion.models.poolingvq.encoders import CHUNK, Config, Encoders
+from emotion.models.poolingvq.encoders import CHUNK, Encoders, EncodersConfig
 from emotion.models.poolingvq.experts import Experts, ExpertsConfig
 from emotion.models.poolingvq.network import PoolingVQ
 from emotion.models.poolingvq.recipe import save
-from emotion.models.poolingvq.segments import Rows, collate, rows_of
+from emotion.models.poolingvq.segments import SegmentRows, collate, rows_of
 from tests.emotion.features.test_descriptors import MAJOR, MINOR, scale
 
 
-def tiny(pooling: str = "adaptive", **more) -> Config:
+def tiny(pooling: str = "adaptive", **more) -> EncodersConfig:
     sizes = {"width": 16, "layers": 1, "heads": 2, "channels": (4, 4, 8, 8), "n_codes": 8}
-    return Config(**{**sizes, "sizes": tokens.sizes(), "pooling": pooling, **more})
+    return EncodersConfig(**{**sizes, "sizes": tokens.sizes(), "pooling": pooling, **more})
 
 
-def rows(seconds: float, notes: Notes | None, *, seed: int = 0) -> Rows:
+def rows(seconds: float, notes: Notes | None, *, seed: int = 0) -> SegmentRows:
     rng = np.random.default_rng(seed)
     mel = rng.uniform(-80, 0, (round(seconds * 50), 96)).astype(np.float32) if seconds else None
     return rows_of(mel, notes, most_words=500)
@@ -90,11 +90,11 @@ def test_words_are_encoded_chunk_by_chunk() -> None:
 def test_what_was_saved_is_loaded_and_hears_the_same(model: Experts, tmp_path: Path) -> None:
     save(model, tmp_path)
     listener = experts.load(tmp_path)
-    stretch = Stretch(rows(8.0, None).sound, scale(MINOR), 8.0)
+    stretch = Segment(rows(8.0, None).sound, scale(MINOR), 8.0)
     again = model.half().float()
     with torch.inference_mode():
         quadrants, affect = again(collate([rows_of(stretch.mel, stretch.notes, most_words=500)]))
-    told = listener.listen([stretch])[0]
+    told = listener.predict([stretch])[0]
     np.testing.assert_allclose(told, torch.cat([affect, quadrants], dim=1)[0], atol=1e-4)
     assert listener.hears == {"audio", "MIDI"} and listener.longest_s == model.config.longest_s
 
@@ -111,8 +111,8 @@ def test_merts_rows_fit_the_same_network() -> None:
     heard = rows_of(np.random.default_rng(0).normal(size=(600, 768)).astype(np.float32), scale(MAJOR), most_words=99)
     assert network(encoders(collate([heard]))).quadrants.shape == (1, 4)
     model = Experts(config, ExpertsConfig(members=1, quadrant_points=1, affect_points=1)).eval()
-    listener = experts.Listener(model, "0")
-    assert listener.fronts == ("mert",)
+    listener = experts.ExpertsModel(model, "0")
+    assert listener.frontends == ("mert",)
     mel = np.zeros((400, 96), np.float32)
-    told = [listener.listen([Stretch(mel, scale(MAJOR), 8.0, {"mert": heard.sound * gain})])[0] for gain in (1, -1)]
+    told = [listener.predict([Segment(mel, scale(MAJOR), 8.0, {"mert": heard.sound * gain})])[0] for gain in (1, -1)]
     assert not np.allclose(*told)

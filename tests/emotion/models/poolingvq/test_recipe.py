@@ -20,14 +20,18 @@ from emotion.evaluate import poolingvq as evaluation
 from emotion.judge import Judge
 from emotion.midi import tokens
 from emotion.models.poolingvq import experts, recipe
-from emotion.models.poolingvq.encoders import Config
+from emotion.models.poolingvq.encoders import EncodersConfig
 from emotion.models.poolingvq.recipe import Recipes, Sources
 from emotion.models.poolingvq.training import Item
-from emotion.train.loop import Recipe
+from emotion.train.loop import LoopConfig
 from tests.emotion.features.test_descriptors import MAJOR, MINOR, scale
 
-TINY = Config(width=16, layers=1, heads=2, channels=(4, 4, 4, 4), n_codes=4, sizes=tokens.sizes(), longest_s=20.0)
-QUICK = Recipes(Recipe(1, batch=2), Recipe(1, batch=2), Recipe(3, batch=8, rate=2e-3, warmup_steps=2), versions=2)
+TINY = EncodersConfig(
+    width=16, layers=1, heads=2, channels=(4, 4, 4, 4), n_codes=4, sizes=tokens.sizes(), longest_s=20.0
+)
+QUICK = Recipes(
+    LoopConfig(1, batch=2), LoopConfig(1, batch=2), LoopConfig(3, batch=8, rate=2e-3, warmup_steps=2), versions=2
+)
 MODES = {1: (MAJOR, 0.12), 2: (MINOR, 0.12), 3: (MINOR, 0.6), 4: (MAJOR, 0.6)}
 
 
@@ -91,7 +95,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory):
 def test_the_trained_judge_tells_fast_from_slow(trained: Path, data: Path) -> None:
     heard = Judge(experts.load(trained))
     fast, slow = (data / "emopia" / "midis" / f"Q{quadrant}_song{quadrant}4_0.mid" for quadrant in (1, 3))
-    arousal = [sum(heard.hear(midi=path).whole.quadrants[:2]) for path in (fast, slow)]
+    arousal = [sum(heard.predict(midi=path).whole.quadrants[:2]) for path in (fast, slow)]
     assert arousal[0] > arousal[1]
 
 
@@ -183,7 +187,7 @@ def test_a_game_on_both_sides_is_refused(data: Path, tmp_path: Path, monkeypatch
 
 def test_a_folder_of_another_run_is_refused(trained: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cards, "PLACES", (data / "cards",))
-    other = replace(QUICK, masked_tokens=Recipe(2, batch=2))
+    other = replace(QUICK, masked_tokens=LoopConfig(2, batch=2))
     with pytest.raises(DataError, match="another run"):
         recipe.run(Sources(data, trained / "renders"), trained, seeds=[0], config=TINY, recipes=other)
     fewer = replace(QUICK, versions=1)
