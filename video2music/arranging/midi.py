@@ -40,7 +40,7 @@ def write(score: Score, path: Path) -> None:
     """
     import mido
 
-    clock = _Clock.of(score)
+    clock = _TickMap.of(score)
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     file.tracks.append(_conductor(score, clock))
     file.tracks += [
@@ -114,13 +114,13 @@ def read(path: Path) -> Score:
 
 
 @dataclass(frozen=True)
-class _Clock:
+class _TickMap:
     """Converts seconds to ticks; the tempo is constant from each anchor (tick, its exact time, microseconds a beat)."""
 
     anchors: tuple[tuple[int, float, int], ...]
 
     @classmethod
-    def of(cls, score: Score) -> "_Clock":
+    def of(cls, score: Score) -> "_TickMap":
         first, *others = score.tempi
         anchors = [(0, 0.0, round(60e6 / first.bpm))]
         for tempo in others:
@@ -145,7 +145,7 @@ def _channels(score: Score) -> list[int]:
     return [DRUM_CHANNEL if track.drums else next(free) for track in score.tracks]
 
 
-def _conductor(score: Score, clock: _Clock) -> "mido.MidiTrack":
+def _conductor(score: Score, clock: _TickMap) -> "mido.MidiTrack":
     """The first track: tempi, metres, key, markers."""
     from mido import MetaMessage as Meta
 
@@ -158,7 +158,7 @@ def _conductor(score: Score, clock: _Clock) -> "mido.MidiTrack":
     return _closed_track(events, clock.tick(score.duration_s))
 
 
-def _instrument_track(track: Track, channel: int, clock: _Clock) -> "mido.MidiTrack":
+def _instrument_track(track: Track, channel: int, clock: _TickMap) -> "mido.MidiTrack":
     from mido import Message, MetaMessage
 
     events = [(0, MetaMessage("track_name", name=track.name))]

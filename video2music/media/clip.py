@@ -119,7 +119,7 @@ def frames(path: Path) -> Iterator[Frame]:
         stream = picture_stream(container, path)
         stream.thread_type, stream.codec_context.thread_count = "AUTO", _decoder_threads
         step = 1 / frame_rate(stream)
-        clock = _Clock(step)
+        clock = _Timeline(step)
         waiting: tuple[float, VideoFrame] | None = None
         for picture in _pictures(container, stream, path):
             time_s = _bounded(clock.time_of(picture.time), path)
@@ -133,7 +133,7 @@ def frames(path: Path) -> Iterator[Frame]:
         yield Frame(time_s, _bounded(time_s + shown_s, path), last)
 
 
-class _Clock:
+class _Timeline:
     """Maps time stamps to one rising timeline that starts at 0."""
 
     def __init__(self, step: float) -> None:

@@ -108,8 +108,15 @@ def _write(
     until_s: float | None,
 ) -> Path:
     path = out.with_name(out.name + target.suffix)
-    with atomic_write(path) as partial, open_clip(video) as source, _create(partial, target, video) as result:
-        pictures = video_packets(source, result, video, first)
+    options = {"movflags": "+faststart"} if target in (MP4, MOV) and video.stat().st_size < FASTSTART_BYTES else {}
+    with (
+        atomic_write(path) as partial,
+        open_clip(video) as source,
+        av.open(
+            url(partial), "w", format=target.muxer, container_options=options, metadata_errors="surrogateescape"
+        ) as result,
+    ):
+        pictures = video_packets(source, result, video, first)  # adds its streams now, reads its packets later
         if until_s is not None:
             pictures = takewhile(lambda packet: _seconds(packet) < until_s, pictures)
         sound = audio.packets(audio.add_stream(result, target))
@@ -117,6 +124,7 @@ def _write(
             result.start_encoding()
         except ValueError as error:
             raise _RefusedError(f"the video stream of {video} does not fit into {target.muxer}: {error}") from None
+        # In order of time: players of a file that is interleaved otherwise must seek, and some muxers buffer all of it.
         for packet in heapq.merge(pictures, sound, key=_seconds):
             result.mux_one(packet)
     return path
@@ -135,11 +143,6 @@ def _own_target(source: InputContainer, path: Path) -> OutputFormat:
         with path.open("rb") as file:
             return WEBM if b"webm" in file.read(64) else MKV  # the DocType, in the first element
     return MKV
-
-
-def _create(partial: Path, target: OutputFormat, video: Path) -> OutputContainer:
-    options = {"movflags": "+faststart"} if target in (MP4, MOV) and video.stat().st_size < FASTSTART_BYTES else {}
-    return av.open(url(partial), "w", format=target.muxer, container_options=options, metadata_errors="surrogateescape")
 
 
 def _copied_video(

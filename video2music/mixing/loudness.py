@@ -153,6 +153,7 @@ def _energy_of(lufs: float) -> float:
 @lru_cache(maxsize=1)
 def _weighting() -> Curve:
     """(2, 6) second-order sections at 44.1 kHz of the shelf and the high-pass, pre-warped to keep their corners."""
+    # Corner, gain and quality are those whose digital filters at 48 kHz have the recommendation's coefficients.
     return np.stack([_shelf(1681.974450955533, 3.999843853973347, 0.7071752369554196), _high_pass(38.13547087602444)])
 
 

@@ -109,7 +109,9 @@ def mix(
         kept = {name: scratch / f"stem{number}" for number, name in enumerate(stems)} if stems_folder else {}
         faded = {name: _faded(_exactly(blocks, frames), frames, FADE_OUT_S) for name, blocks in stems.items()}
         tracks = [_copied(blocks, kept[name]) if name in kept else blocks for name, blocks in faded.items()]
-        music = _recorded(_summed(tracks, frames), scratch / "music")
+        # Without stems there is still a file: silence.
+        together = zip(*tracks or [_exactly([], frames)], strict=True)
+        music = _recorded((np.sum(blocks, axis=0, dtype=np.float32) for blocks in together), scratch / "music")
         gain = limiter.gain_for(music.profile, loudness_lufs)
         alone = _finish(music, gain, out, loudness_lufs)
         report = MixReport(alone, alone, "replace")
@@ -118,7 +120,10 @@ def mix(
         if found and under:
             recording, audio = found
             balanced = balance(music.profile, audio, ducked=mode == "duck", lufs=loudness_lufs)
-            both = _recorded(_blended(music, recording, balanced), scratch / "both")
+            balanced_music = limiter.applied(music.blocks(), balanced.music)
+            balanced_source = limiter.applied(recording.blocks(), balanced.source)
+            pairs = zip(balanced_music, balanced_source, strict=True)
+            both = _recorded((np.add(*pair) for pair in pairs), scratch / "both")
             mixed = _finish(both, limiter.gain_for(both.profile, loudness_lufs), under, loudness_lufs)
             report = _report(alone, mixed, audio, balanced, mode)
             parts.append(("source", recording.path, gain.fixed_db + balanced.source_db - balanced.music_db))
@@ -171,11 +176,6 @@ def _recorded(blocks: Iterable[Samples], path: Path) -> _Recording:
     return _Recording(path, measured(_copied(blocks, path)))
 
 
-def _summed(tracks: Sequence[Iterable[Samples]], frames: int) -> Iterator[Samples]:
-    for blocks in zip(*tracks or [_exactly([], frames)], strict=True):
-        yield np.sum(blocks, axis=0, dtype=np.float32)
-
-
 def _finish(recording: _Recording, gain: limiter.Gain, out: Path, wanted_lufs: float) -> Levels:
     """Write a recording at its gain as a 16-bit WAV and measure the levels of that."""
     meter = Meter()
@@ -226,16 +226,6 @@ def _analysed(source: Soundtrack, frames: int, scratch: Path) -> tuple[_Recordin
         log.warning("%s: its audio is silent, so the music replaces it", source.path)
         return None
     return recording, SourceAudio(recording.profile, speech.speech_segments(recording.blocks(), lufs=lufs))
-
-
-def _blended(music: _Recording, source: _Recording, balanced: Balance) -> Iterator[Samples]:
-    pairs = zip(
-        limiter.applied(music.blocks(), balanced.music),
-        limiter.applied(source.blocks(), balanced.source),
-        strict=True,
-    )
-    for pair in pairs:
-        yield np.add(*pair)
 
 
 def _report(alone: Levels, mixed: Levels, source: SourceAudio, balanced: Balance, mode: str) -> MixReport:

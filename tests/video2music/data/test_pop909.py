@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion.errors import DataError
-from tests.video2music.pianists import BASSES, BEAT_S, write_songs
+from tests.video2music.pop909_files import BASSES, BEAT_S, write_songs
 from video2music.chords import NO_CHORD, Chord
 from video2music.data import pop909
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.video2music.conftest import real_clips
-from tests.video2music.films import brightness, film
+from tests.video2music.video_files import brightness, film
 from video2music.errors import MediaError
-from video2music.media.clip import Clip, _Clock, frames, probe, whole_file
+from video2music.media.clip import Clip, _Timeline, frames, probe, atomic_write
 
 NAMES = [
     "with spaces.mp4",
@@ -84,14 +84,14 @@ def test_a_single_frame_has_a_length(tmp_path: Path) -> None:
     ],
 )
 def test_times_rise_whatever_the_file_says(stamps: list[float | None], placed: list[float]) -> None:
-    clock = _Clock(0.1)
-    assert [clock.place(stamp) for stamp in stamps] == pytest.approx(placed)
+    clock = _Timeline(0.1)
+    assert [clock.time_of(stamp) for stamp in stamps] == pytest.approx(placed)
 
 
 def test_a_jump_of_the_clock_is_not_believed_without_limit(tmp_path: Path) -> None:
     jump_ms = 100_000_000
     path = film(tmp_path / "a.mkv", times_ms=[*range(0, 400, 40), *range(jump_ms, jump_ms + 400, 40)])
-    with pytest.raises(MediaError, match=r"a\.mkv lasts 27\.8 hours.* 6 hours is the most"):
+    with pytest.raises(MediaError, match=r"a\.mkv lasts 27\.8 hours.* the limit is 6 hours"):
         probe(path)
     with pytest.raises(MediaError, match=r"a\.mkv lasts 27\.8 hours"):
         list(frames(path))
@@ -195,11 +195,11 @@ def test_every_real_clip_works_or_is_refused_in_a_sentence(shared: Path) -> None
 
 def test_a_whole_file_appears_only_when_all_went_well(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
-    with pytest.raises(RuntimeError), whole_file(path) as partial:
+    with pytest.raises(RuntimeError), atomic_write(path) as partial:
         partial.write_bytes(b"half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(b"whole")
         assert not path.exists()
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]

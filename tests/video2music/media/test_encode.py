@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.video2music.voices import RATE
+from tests.video2music.speech_audio import RATE
 from video2music.errors import MediaError, OptionError
 from video2music.media import encode
 

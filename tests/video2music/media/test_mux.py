@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.video2music.conftest import real_clips
-from tests.video2music.films import EVEN_MS, clicks, film, packet_hashes, picture_times, sound, subtitled
+from tests.video2music.video_files import EVEN_MS, clicks, film, packet_hashes, picture_times, sound, subtitled
 from video2music.errors import MediaError
 from video2music.media import mux
 from video2music.media.clip import frames, probe

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
 
-from tests.video2music.films import film
-from tests.video2music.voices import RATE
+from tests.video2music.speech_audio import RATE
+from tests.video2music.video_files import film
 from video2music.media.soundtrack import JITTER_S, soundtrack
 
 SOUNDING = ["bbb_480p_30s.mp4", "chaplin.mp4", "mdn_frog.mp4", "sam2_01_dog.mp4", "edge/vfr.mp4"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.video2music.voices import RATE, seconds
+from tests.video2music.speech_audio import RATE, seconds
 from video2music.mixing import balance, limiter, loudness
 from video2music.mixing.balance import SourceAudio
 from video2music.mixing.speech import SpeechSegment

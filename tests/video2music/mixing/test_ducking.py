@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.video2music.voices import RATE
+from tests.video2music.speech_audio import RATE
 from video2music.mixing import balance
 from video2music.mixing.loudness import SPAN
 from video2music.mixing.speech import SpeechSegment

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from tests.video2music.voices import RATE, seconds, stereo
+from tests.video2music.speech_audio import RATE, seconds, stereo
 from video2music.mixing import loudness
 
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
-from tests.video2music.voices import RATE, seconds, stereo, talk, within
+from tests.video2music.speech_audio import RATE, seconds, stereo, talk, within
 from video2music.errors import MediaError, OptionError
 from video2music.mixing import balance, limiter, mix
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion.midi import synthesis
-from tests.video2music.voices import RATE, seconds, stereo, talk, within
+from tests.video2music.speech_audio import RATE, seconds, stereo, talk, within
 from video2music.media.soundtrack import soundtrack
 from video2music.mixing import loudness, speech
 

@@ -1,4 +1,4 @@
-"""Spoken sentences for tests: espeak-ng speaks, so the times of the words are known."""
+"""Synthetic speech for tests, by espeak-ng, so that its times are known."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Small films for the tests of the doors: any codec, container, clock or rotation, drawn with numpy."""
+"""Small video files for tests: any codec, container, clock or rotation, drawn with numpy."""
 
 import hashlib
 import wave
@@ -35,7 +35,7 @@ def film(
     texts: dict[str, str] | None = None,
     chapters: Sequence[tuple[int, int, str]] = (),
 ) -> Path:
-    """Write a film with a picture of one grey at each of times_ms; `rotation` is what players turn it clockwise by."""
+    """Write a video with a frame of one grey at each of times_ms; players rotate it clockwise by `rotation`."""
     with av.open(f"file:{path.absolute()}", "w", format=muxer) as container:
         stream = container.add_stream(codec, rate=25, width=size[0], height=size[1], pix_fmt=pixels, options=options)
         base = stream.codec_context.time_base = Fraction(1, 25 if all(time % 40 == 0 for time in times_ms) else 1000)
@@ -70,7 +70,7 @@ def _chapter(number: int, start_ms: int, end_ms: int, title: str) -> dict[str, o
 
 
 def subtitled(path: Path, picture: Path, lines: Sequence[tuple[int, int, str]]) -> Path:
-    """A Matroska film with the picture of another and subtitles (from, to in milliseconds, text)."""
+    """A Matroska file with the video of another and subtitles (from, to in milliseconds, text)."""
     srt = path.with_suffix(".srt")
     entries = [
         f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n" for number, (start, end, text) in enumerate(lines)

@@ -1,4 +1,4 @@
-"""A small POP909 as it lies on disk: a pianist who breaks chords, a singer who must not be heard."""
+"""A small POP909 on disk: a PIANO track of broken chords, and a MELODY track that must not be read."""
 
 from pathlib import Path
 
