@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from video2music.composing.form import MOST_BEND, plan, strong
+from video2music.composing.form import MOST_BEND, plan, strong_cuts
 from video2music.errors import OptionError
 from video2music.styles import load_style
 from video2music.values import Cut
@@ -19,6 +19,10 @@ durations = st.floats(0.04, 400, allow_nan=False)
 cut_lists = st.lists(st.tuples(st.floats(0, 400), st.floats(0, 300)), max_size=25).map(
     lambda cuts: [Cut(*cut) for cut in sorted(cuts)]
 )
+
+
+def strong_times(duration_s, cuts, hits=()):
+    return tuple(cut.time_s for cut in strong_cuts(duration_s, cuts, hits))
 
 
 @settings(max_examples=150, deadline=None)
@@ -65,7 +69,7 @@ def test_sections_follow_without_gaps_from_the_first_bar_each_on_a_downbeat_in_i
 
 @settings(max_examples=60, deadline=None)
 @given(durations, cut_lists, st.floats(-1, 1))
-def test_each_cut_is_told_how_late_its_nearest_downbeat_is(duration_s, cuts, arousal):
+def test_the_error_of_each_cut_is_how_late_its_nearest_downbeat_is(duration_s, cuts, arousal):
     form = plan(duration_s, cuts, arousal=arousal, style=PIANO)
     assert len(form.cut_errors_ms) == len(cuts)
     for cut, error in zip(cuts, form.cut_errors_ms, strict=True):
@@ -105,18 +109,18 @@ def test_strong_cuts_of_random_lists_are_met_four_times_in_five_where_one_tempo_
         arousal = float(rng.uniform(-1, 1))
         for bend, found in ((MOST_BEND, met), (0.0, steady)):
             bars = plan(duration_s, cuts, arousal=arousal, style=PIANO, bend=bend).bars_s
-            found += [np.abs(bars - time_s).min() <= 0.08 for time_s in strong(duration_s, cuts)]
+            found += [np.abs(bars - time_s).min() <= 0.08 for time_s in strong_times(duration_s, cuts)]
     assert np.mean(met) > 0.8 > 0.65 > np.mean(steady)
 
 
-def test_of_cuts_within_four_seconds_the_stronger_is_strong_and_a_wished_hit_beats_both():
+def test_of_cuts_within_four_seconds_the_stronger_is_strong_and_a_requested_hit_beats_both():
     cuts = [Cut(10.0, 5.0), Cut(12.0, 9.0), Cut(15.9, 7.0), Cut(20.0, 3.0)]
-    assert strong(30.0, cuts) == (12.0, 20.0)
-    assert strong(30.0, cuts, [11.0]) == (11.0, 15.9, 20.0)
+    assert strong_times(30.0, cuts) == (12.0, 20.0)
+    assert strong_times(30.0, cuts, [11.0]) == (11.0, 15.9, 20.0)
 
 
 @pytest.mark.parametrize("arousal", [-1.0, 0.0, 1.0])
-def test_a_wished_range_of_tempi_is_never_left(arousal):
+def test_a_requested_range_of_tempi_is_never_left(arousal):
     cuts = [Cut(float(time_s), 20.0) for time_s in (7.7, 13.1, 21.9, 30.3, 41.0, 47.9)]
     for slowest, fastest in ((96.0, 104.0), (70.0, 70.0), (40.0, 200.0)):
         form = plan(55.0, cuts, arousal=arousal, style=PIANO, tempo=(slowest, fastest))
@@ -158,7 +162,7 @@ def test_of_two_cuts_that_cannot_both_be_met_the_stronger_is():
         assert abs(form.cut_errors_ms[weaker]) > abs(form.cut_errors_ms[stronger])
 
 
-def test_a_wished_hit_draws_a_downbeat_like_a_strong_cut():
+def test_a_requested_hit_draws_a_downbeat_like_a_strong_cut():
     without = plan(40.0, [], arousal=0.1, style=PIANO)
     hit_s = float(without.bars_s[6] + without.bars_s[7]) / 2
     form = plan(40.0, [], arousal=0.1, style=PIANO, hits=[hit_s])
@@ -194,7 +198,7 @@ def test_an_hour_with_many_cuts_is_planned_and_its_steps_do_not_drift():
     assert 2400 < len(form) < 6000 and 3597 < form.end_s < 3599
 
 
-def test_the_same_wishes_give_the_same_form():
+def test_the_same_arguments_give_the_same_form():
     cuts = [Cut(7.0, 5.0), Cut(19.0, 8.0)]
     one, two = (plan(33.0, cuts, arousal=0.4, style=PIANO) for _ in range(2))
     assert one.beats_s.tolist() == two.beats_s.tolist() and one.sections == two.sections
@@ -213,6 +217,6 @@ def test_the_first_steps_of_a_form_are_a_form(duration_s, cuts, arousal, data):
         assert first is form
 
 
-def test_a_wish_may_lead_a_little_out_of_the_styles_tempi():
+def test_arousal_beyond_one_leads_a_little_out_of_the_styles_tempi():
     slow, fast = (plan(120.0, [], arousal=arousal, style=PIANO).sections[0].tempo for arousal in (-1.35, 1.35))
     assert 48 < slow < 62 and 118 < fast < 140
