@@ -6,6 +6,7 @@ end up in another. Nothing is unpickled.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,13 @@ from safetensors.numpy import save as serialize
 
 from emotion.errors import CheckpointError
 from emotion.files import atomic_write
+from emotion.runtime import WEIGHTS_VARIABLE
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SHIPPED = Path(__file__).parent / "weights"  # of this package; video2music has a folder of its own
 Dimensions = TypeVar("Dimensions")
 
 
@@ -33,6 +36,15 @@ class Checkpoint:
     config: Mapping[str, Any]
     tensors: Mapping[str, np.ndarray]
     sha256: str
+
+
+def weights_folder(shipped: Path) -> Path:
+    """The folder of a model: of its name in V2M_WEIGHTS (`--weights`) where there is one, else the shipped one.
+
+    Every loader asks anew at each call, and caches by the answer, so that the setting holds whenever it is made.
+    """
+    own = os.environ.get(WEIGHTS_VARIABLE)
+    return Path(own) / shipped.name if own and (Path(own) / shipped.name).is_dir() else shipped
 
 
 def load(folder: Path, *, kind: str, version: int = 1) -> Checkpoint:

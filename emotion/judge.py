@@ -17,10 +17,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.checkpoint import SHIPPED, weights_folder
 from emotion.errors import CheckpointError, SoundError
 from emotion.features import frontends, sound
 from emotion.midi import notes as midi_notes
 from emotion.midi.notes import Notes
+from emotion.runtime import resolve_device
 from emotion.values import MEDIA, EmotionReport, Prediction
 
 AUDIO, MIDI, BOTH = MEDIA
@@ -33,12 +35,55 @@ BATCH_S = 256.0  # of music that a listener is given at once, 32 windows: what k
 LONGEST_PIECE_S = 12 * 3600.0  # its rows take 830 MB
 NOISE_DB = 1.0  # noise of any colour lies near .6, the least tonal of 100 songs of `fourq` at 1.3: see `tonality`
 
-# Who can be asked for by name. Each module's load() gives a Listener.
-LISTENERS = MappingProxyType({
-    "poolingvq": "emotion.models.poolingvq.experts",
-    "adff": "emotion.models.adff",
-    "unified": "emotion.models.unified",
+
+
+@dataclass(frozen=True)
+class JudgeSpec:
+    """A judge that can be asked for by name: all that lists, tables, the page and the doctor say of it.
+
+    label       for people
+    modalities  what it can use: of "audio" and "MIDI"
+    trained_on  data sets, whose terms the weights share
+    licence     of the weights
+    module      its load(folder, device=...) gives the EmotionModel; a name, so that nothing heavy is imported
+    weights     folder of the weights that ship
+    """
+
+    label: str
+    modalities: tuple[str, ...]
+    trained_on: str
+    licence: str
+    module: str
+    weights: Path
+
+
+JUDGES: Mapping[str, JudgeSpec] = MappingProxyType({
+    "poolingvq": JudgeSpec(
+        "PoolingVQ: piano music as audio, MIDI or both; selects among candidates",
+        (AUDIO, MIDI),
+        "EMOPIA, VGMIDI",
+        "CC BY-NC-SA 4.0",
+        "emotion.models.poolingvq.ensemble",
+        SHIPPED / "poolingvq",
+    ),
+    "adff": JudgeSpec(
+        "ADFF: any audio; reports on finished pieces",
+        (AUDIO,),
+        "4Q, YM2413-MDB",
+        "research use only",
+        "emotion.models.adff",
+        SHIPPED / "adff",
+    ),
+    "unified": JudgeSpec(
+        "Unified: any music as audio, MIDI or both",
+        (AUDIO, MIDI),
+        "4Q, YM2413-MDB, VGMIDI, EMOPIA",
+        "research use only",
+        "emotion.models.unified",
+        SHIPPED / "unified",
+    ),
 })  # fmt: skip
+DEFAULT_JUDGE = "unified"  # meant for any music, and without a part in the selection of candidates
 
 Span = tuple[float, float]  # from, to in s
 Row = NDArray[np.float64]  # (6,): valence, arousal, the four quadrants' probabilities
@@ -104,16 +149,20 @@ class EmotionModel(Protocol):
         ...
 
 
+def load(name: str = DEFAULT_JUDGE, *, device: str | None = None) -> "Judge":
+    """The judge of a name in JUDGES, loaded once a process for each folder of weights and device.
+
+    Raises CheckpointError, and UserError for a device that is not there.
+    """
+    if name not in JUDGES:
+        raise CheckpointError(f"unknown judge {name!r}: choose one of {', '.join(JUDGES)}")
+    spec = JUDGES[name]
+    return _load(spec.module, weights_folder(spec.weights), str(resolve_device(device)))
+
+
 @lru_cache
-def _load(name: str) -> "Judge":
-    return Judge(importlib.import_module(LISTENERS[name]).load())
-
-
-def load(name: str = "poolingvq") -> "Judge":
-    """The judge of a name in LISTENERS with the weights that ship, loaded once a process. Raises CheckpointError."""
-    if name not in LISTENERS:
-        raise CheckpointError(f"unknown judge {name!r}: choose one of {', '.join(LISTENERS)}")
-    return _load(name)
+def _load(module: str, folder: Path, device: str) -> "Judge":
+    return Judge(importlib.import_module(module).load(folder, device=device))
 
 
 class Judge:

@@ -1,18 +1,29 @@
-"""torchvision beside a torch of another build: what makes it importable.
+"""How a process runs: the device that models compute on, whose weights and SoundFont are used, cores and threads.
 
-transformers and open_clip import torchvision. Where it and torch come from different indexes (PyPI's torchvision beside
-PyTorch's own CPU build of torch), its import ends with "operator torchvision::nms does not exist", because its compiled
-operators could not be loaded. Nothing here uses those operators, so declaring them is enough.
-
-How threads behave that share a machine with others.
+`--device`, `--weights` and `--soundfont` of the command lines end up in environment variables, so that worker processes
+and libraries that start their own have them as well. Whatever loads a model asks here (or `checkpoint.weights_folder`).
 """
 
 import importlib.util
 import logging
 import os
 from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICE_VARIABLE, WEIGHTS_VARIABLE, SOUNDFONT_VARIABLE = "V2M_DEVICE", "V2M_WEIGHTS", "V2M_SOUNDFONT"
+
+# transformers and open_clip import torchvision. Where it and torch come from different indexes (PyPI's torchvision beside
+# PyTorch's own CPU build of torch), its import ends with "operator torchvision::nms does not exist", because its
+# compiled operators could not be loaded. Nothing here uses those operators, so declaring them is enough.
 
 SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -57,3 +68,43 @@ def wait_quietly() -> None:
 def available_cores() -> int:
     """Cores that this process may use; fewer than the machine has under taskset or a scheduler."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def configure(*, device: str | None = None, weights: Path | None = None, soundfont: Path | None = None) -> None:
+    """Set what a command line asks for, for this process and those that it starts; None leaves a setting as it is.
+
+    Raises UserError for a device that is unknown or not there, and for files that are not.
+    """
+    if weights is not None and not weights.is_dir():
+        raise UserError(f"there is no folder {weights}: --weights takes a folder that holds one folder a model")
+    if soundfont is not None and not soundfont.is_file():
+        raise UserError(f"there is no file {soundfont}: --soundfont takes a SoundFont such as FluidR3_GM.sf2")
+    if device is not None:
+        if device not in DEVICES:
+            raise UserError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+        if device in ("cuda", "mps"):
+            resolve_device(device)  # "auto" and "cpu" exist everywhere, so that torch need not be imported for them
+        os.environ[DEVICE_VARIABLE] = device
+    for variable, path in ((WEIGHTS_VARIABLE, weights), (SOUNDFONT_VARIABLE, soundfont)):
+        if path is not None:
+            os.environ[variable] = str(path.absolute())
+
+
+def resolve_device(name: "str | torch.device | None" = None) -> "torch.device":
+    """The device of a name in DEVICES; without one that of V2M_DEVICE, or `auto`: CUDA, else MPS, else the CPU.
+
+    Raises UserError for a name that is unknown or a device that this machine has not.
+    """
+    import torch
+
+    if isinstance(name, torch.device):
+        return name
+    name = name or os.environ.get(DEVICE_VARIABLE) or "auto"
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    if name not in available:
+        raise UserError(f"unknown device {name!r}: choose one of {', '.join(DEVICES)}")
+    if not available[name]:
+        raise UserError(f"this machine, or its build of torch, has no {name} device: choose auto or cpu")
+    return torch.device(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotion.cli.output import JsonOption, checked_target, failing_plainly, sentence, write_json, write_table
+from emotion.cli.run_settings import with_run_settings
 from emotion.errors import SoundError, UserError
 from emotion.files import is_midi
 
@@ -34,10 +35,13 @@ def checked_picture(option: typer.CallbackParam, target: str | None) -> str | No
     return checked_target(option, target)
 
 
+@with_run_settings("device", "weights", "soundfont")
 def analyse(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound, video, or MIDI (.mid, .midi).")],
     midi: Annotated[Path | None, typer.Option(metavar="FILE", help="The MIDI of the one sound file.")] = None,
-    judge: Annotated[str, typer.Option(metavar="NAME", help="Who listens: poolingvq, adff or unified.")] = "poolingvq",
+    judge: Annotated[
+        str | None, typer.Option(metavar="NAME", help="poolingvq, adff, or unified (the default, for any music).")
+    ] = None,
     json_file: JsonOption = None,
     csv_file: Annotated[
         str | None,
@@ -57,7 +61,7 @@ def analyse(
         _check_pair(files, midi)
         from emotion import judge as judges
 
-        rows = _hear_all(judges.load(judge), files, midi, quiet="-" in (json_file, csv_file))
+        rows = _hear_all(judges.load(judge or judges.DEFAULT_JUDGE), files, midi, quiet="-" in (json_file, csv_file))
         heard = [(path, found) for path, found in rows if not isinstance(found, str)]
         write_json(json_file, {"files": [_told(path, found, midi) for path, found in rows]})
         write_table(csv_file, _table(heard))

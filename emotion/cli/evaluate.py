@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from emotion.cli.output import JsonOption, failing_plainly, try_file, write_json, write_table
+from emotion.cli.run_settings import with_run_settings
 
 app = typer.Typer(help="Measure the judges on labelled music.", no_args_is_help=True)
 
@@ -18,10 +19,11 @@ IntoOption = Annotated[
 
 
 @app.command("poolingvq")
+@with_run_settings()
 def evaluate_poolingvq(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds emopia and vgmidi.")],
     runs: Annotated[
-        Path, typer.Option("--runs", metavar="DIR", help="Renders and networks that the tables ask for are kept here.")
+        Path, typer.Option("--runs", metavar="DIR", help="RenderCache and networks that the tables ask for are kept here.")
     ] = Path("runs/poolingvq"),
     seeds: Annotated[int, typer.Option(min=1, help="How many networks to average in the tables.")] = 3,
     json_file: JsonOption = None,
@@ -32,7 +34,7 @@ def evaluate_poolingvq(
     with failing_plainly():
         _check("poolingvq", predictions, into or [])
         from emotion.evaluate import poolingvq
-        from emotion.models.poolingvq.recipe import Sources
+        from emotion.models.poolingvq.pipeline import Sources
 
         done = poolingvq.study(Sources(data, runs / "renders"), runs=runs, seeds=range(seeds))
         rows = [poolingvq.COLUMNS, *done.predictions]
@@ -40,6 +42,7 @@ def evaluate_poolingvq(
 
 
 @app.command("sound")
+@with_run_settings()
 def evaluate_sound(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds fourq, ym2413, emopia and vgmidi.")],
     runs: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from emotion.cli.output import failing_plainly
+from emotion.cli.run_settings import with_run_settings
 
 RUNS = Path("runs/sound")
 RunsOption = Annotated[
@@ -19,6 +20,7 @@ app = typer.Typer(
 
 
 @app.command("poolingvq")
+@with_run_settings()
 def train_poolingvq(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds emopia, vgmidi and pop909.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where weights, config and card go.")] = Path(
@@ -28,13 +30,14 @@ def train_poolingvq(
 ) -> None:
     """Train the judge that selects; renders are kept in DIR/renders for `evaluate`."""
     with failing_plainly():
-        from emotion.models.poolingvq.recipe import Sources, run
+        from emotion.models.poolingvq.pipeline import Sources, run
 
         run(Sources(data, out / "renders"), out, seeds=range(seeds))
         typer.echo(out)
 
 
 @app.command("adff")
+@with_run_settings()
 def train_adff(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds fourq and ym2413.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where weights, config and card go.")] = Path(
@@ -48,6 +51,7 @@ def train_adff(
 
 
 @app.command("unified")
+@with_run_settings()
 def train_unified(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds fourq, ym2413, emopia and vgmidi.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where weights, config and card go.")] = Path(

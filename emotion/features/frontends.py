@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.features.sound import Samples
+from emotion.runtime import resolve_device
 
 Rows = NDArray[np.float32]
 
@@ -45,7 +46,7 @@ def cut(name: str, rows: Rows, start_s: float, end_s: float) -> Rows:
 def _mert(blocks: Iterable[Samples]) -> Rows:
     from emotion.features import mert
 
-    return mert.load().rows(blocks)
+    return mert.load(device=str(resolve_device())).rows(blocks)
 
 
 def _tagger(name: str, blocks: Iterable[Samples]) -> Rows:

@@ -20,8 +20,9 @@ from torch.nn import functional
 
 from emotion import checkpoint
 from emotion.features.sound import SAMPLE_RATE, Samples
+from emotion.runtime import resolve_device
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
+WEIGHTS = checkpoint.SHIPPED
 WINDOW, HOP = 768, 384  # samples: 32 and 16 ms
 THEIR_WINDOW = 512  # samples at 16 kHz; power grows with the square of a window
 BANDS, HIGHEST_HZ = 96, 8000.0
@@ -56,7 +57,9 @@ class Tagger(nn.Module):
         Row m is of the three seconds from m * every_s on, or of the last three where there are less. What is shorter
         than three is repeated.
         """
-        return np.concatenate([self(spectra(samples)[None]).numpy() for samples in _patches(blocks, every_s)])
+        device = next(self.parameters()).device
+        patches = _patches(blocks, every_s)
+        return np.concatenate([self(spectra(samples)[None].to(device)).cpu().numpy() for samples in patches])
 
 
 class Filters(nn.Module):
@@ -163,12 +166,16 @@ def spectra(samples: Samples) -> Tensor:
 TAGGERS = MappingProxyType({"musicnn": MusiCNN, "vgg": VGG})
 
 
+def load(name: str, *, device: str | None = None) -> Tagger:
+    """One of TAGGERS with its authors' weights, read once for each folder of weights and device. Raises CheckpointError."""
+    return _load(name, checkpoint.weights_folder(WEIGHTS / name), str(resolve_device(device)))
+
+
 @lru_cache
-def load(name: str) -> Tagger:
-    """One of TAGGERS with its authors' weights. Raises CheckpointError."""
+def _load(name: str, folder: Path, device: str) -> Tagger:
     model = TAGGERS[name]()
-    checkpoint.fill(model, checkpoint.load(WEIGHTS / name, kind=name))
-    return model
+    checkpoint.fill(model, checkpoint.load(folder, kind=name))
+    return model.to(device)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ out in another key. `in_tune` writes the zone's root into a sample header of its
 """
 
 import importlib.util
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import SoundError
+from emotion.runtime import SOUNDFONT_VARIABLE
 
 _INSTALLED = ("/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/soundfonts/FluidR3_GM.sf2")
 
@@ -29,8 +31,12 @@ _LAYOUT = {
 
 
 def find_soundfont() -> Path:
-    """FluidR3 of Debian's fluid-soundfont-gm where it is installed, else TimGM6mb out of pretty_midi."""
-    return installed()[0]
+    """The SoundFont of V2M_SOUNDFONT (`--soundfont`), else FluidR3 where it is installed, else TimGM6mb of pretty_midi.
+
+    Raises SoundError when there is none, or the chosen file is none.
+    """
+    chosen = os.environ.get(SOUNDFONT_VARIABLE)
+    return checked(Path(chosen)) if chosen else installed()[0]
 
 
 def installed() -> list[Path]:

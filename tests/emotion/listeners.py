@@ -1,12 +1,16 @@
 """A small listener for tests: it feels loudness and density as arousal, brightness and pitch as valence."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import mido
 import numpy as np
+import pytest
 
-from emotion.judge import Segment
+from emotion import judge
+from emotion.judge import JudgeSpec, Segment
 from emotion.midi.notes import Notes
 
 
@@ -59,3 +63,14 @@ def midi_file(path: Path, *notes: tuple[float, float, int]) -> Path:
     file.tracks.append(track)
     file.save(path)
     return path
+
+
+def register_judge(monkeypatch: pytest.MonkeyPatch, **models: type) -> None:
+    """Let these be all the judges there are: for each name a class whose instance predicts."""
+    specs = {}
+    for name, model in models.items():
+        module = ModuleType(f"model_of_{name}")
+        module.load = lambda folder, *, device, model=model: model()  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        specs[name] = JudgeSpec(name, ("audio", "MIDI"), "nothing", "none", module.__name__, Path("nowhere"))
+    monkeypatch.setattr(judge, "JUDGES", specs)

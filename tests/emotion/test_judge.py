@@ -1,10 +1,8 @@
 """The judge with a small listener of the tests: what it cuts, batches, averages, and says of what it cannot know."""
 
 import itertools
-import sys
 import time
 from dataclasses import replace
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from emotion import judge
 from emotion.errors import CheckpointError, SoundError
 from emotion.features import mert, sound
 from emotion.judge import Judge, Segment
-from tests.emotion.listeners import Plain, answer, midi_file, played
+from tests.emotion.listeners import Plain, answer, midi_file, played, register_judge
 from tests.emotion.waves import wav
 
 RATE = sound.SAMPLE_RATE
@@ -257,13 +255,10 @@ def test_a_listener_that_answers_nonsense_is_not_believed():
 
 
 def test_a_judge_is_loaded_once(monkeypatch):
-    module = ModuleType("a_model")
-    module.load = Plain
-    monkeypatch.setitem(sys.modules, "a_model", module)
-    monkeypatch.setattr(judge, "LISTENERS", {"poolingvq": "a_model"})
+    register_judge(monkeypatch, unified=Plain)
     judge._load.cache_clear()
     try:
-        assert judge.load() is judge.load("poolingvq")
+        assert judge.load() is judge.load("unified")
     finally:
         judge._load.cache_clear()
 

@@ -7,6 +7,7 @@ import typer
 import video2music
 from emotion.cli.output import log_to_stderr, print_any_name
 from emotion.runtime import wait_quietly
+from video2music.cli import app as page
 from video2music.cli import batch, doctor, evaluate, features, generate, train
 from video2music.cli.option_parameters import OptionsCommand
 
@@ -21,6 +22,7 @@ app.command("generate", cls=OptionsCommand)(generate.generate)
 app.command("batch", cls=OptionsCommand)(batch.batch)
 app.command("features")(features.features)
 app.command("download")(doctor.download)
+app.command("app", context_settings=page.CONTEXT_SETTINGS)(page.app)
 app.command("demo")(generate.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotion.cli.output import JsonOption, failing_plainly, write_json, write_table, write_text
+from emotion.cli.run_settings import with_run_settings
 from video2music.batch import TIMEOUT_S
 from video2music.cli.jobs_table import read_table
 from video2music.cli.option_parameters import absolute_paths, check, given_options, parsed, with_options
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
 
+@with_run_settings()
 @with_options
 def batch(
     context: typer.Context,

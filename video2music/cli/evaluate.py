@@ -21,6 +21,7 @@ from emotion.cli.output import (
     write_table,
     write_text,
 )
+from emotion.cli.run_settings import with_run_settings
 from video2music.errors import OptionError
 from video2music.options import SPECS
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from video2music.evaluate.tables import Evaluation
 
 
+@with_run_settings()
 def evaluate_alignment(
     paths: Annotated[
         list[Path],
@@ -85,18 +87,20 @@ def evaluate_alignment(
     """
     with failing_plainly():
         from video2music import pipeline
-        from video2music.evaluate.alignment import page, pairs, study
+        from video2music.evaluate.alignment import evaluation, page, pairs
 
-        found = pairs.pairs(paths, music=music)
-        with progress_bar("alignment") as tell:
-            done = study.study(found, judge=judge or pipeline.REPORTING_JUDGE, encoder=encoder, tell=tell)
+        found = pairs.find_pairs(paths, music=music)
+        with progress_bar("alignment") as progress:
+            done = evaluation.evaluate_alignment(
+                found, judge=judge or pipeline.REPORTING_JUDGE, encoder=encoder, progress=progress
+            )
         for failed in done.failed:
-            typer.echo(f"error: {failed.sentence}", err=True)
+            typer.echo(f"error: {failed.error}", err=True)
         write_json(json_file, done.report)
         write_table(csv_file, done.table)
         write_text(html_file, page.page(done.report) if html_file else "")
-        if done.heard and "-" not in (json_file, csv_file, html_file):
-            typer.echo(study.as_text(done.report), nl=False)
+        if done.judged and "-" not in (json_file, csv_file, html_file):
+            typer.echo(evaluation.alignment_tables(done.report), nl=False)
     if done.failed:
         raise typer.Exit(1)
 
@@ -188,6 +192,7 @@ IntoOption = Annotated[
 
 
 @app.command("chords")
+@with_run_settings("device", "weights")
 def evaluate_chords(
     data: DataOption,
     split: SplitOption = "test",
@@ -208,6 +213,7 @@ def evaluate_chords(
 
 
 @app.command("dynamics")
+@with_run_settings("device", "weights")
 def evaluate_dynamics(
     data: DataOption,
     split: SplitOption = "test",
@@ -228,12 +234,13 @@ def evaluate_dynamics(
 
 
 @app.command("guidance")
+@with_run_settings()
 def evaluate_guidance(
     features: Annotated[
         Path, typer.Option("--features", metavar="DIR", help="MuVi-Sync, unpacked: its test videos' rows are scored.")
     ],
     clips: Annotated[Path | None, typer.Option(metavar="DIR", help="Videos to score as well.")] = None,
-    stretches: Annotated[int, typer.Option(min=1, help="How many stretches of 30 to 60 s.")] = 14,
+    excerpts: Annotated[int, typer.Option(min=1, help="How many excerpts of 30 to 60 s.")] = 14,
     seeds: Annotated[int, typer.Option(min=1, help="How many pieces for each request.")] = 2,
     jobs: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
     keep: Annotated[
@@ -249,11 +256,12 @@ def evaluate_guidance(
         _check(predictions, into or [], "guidance")
         from video2music.evaluate.music import guidance
 
-        done = guidance.evaluate_guidance(features, clips=clips, stretches=stretches, seeds=seeds, jobs=jobs, keep=keep)
+        done = guidance.evaluate_guidance(features, clips=clips, excerpts=excerpts, seeds=seeds, jobs=jobs, keep=keep)
         _hand_out(done, guidance.guidance_tables(done.report), json_file, predictions, into or [])
 
 
 @app.command("music")
+@with_run_settings()
 def evaluate_music(
     clips: Annotated[
         Path, typer.Option(metavar="DIR", help="Videos to score, at any depth; other files are reported.")

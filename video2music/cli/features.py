@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from emotion.cli.output import JsonOption, failing_plainly, progress_bar, write_json
+from emotion.cli.run_settings import with_run_settings
 from video2music.errors import OptionError
 from video2music.options import SPECS
 
 
+@with_run_settings("device", "weights")
 def features(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="The video to analyse.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE.npz", help="Save the features.")] = None,
@@ -24,7 +26,7 @@ def features(
         if out is not None and out.suffix != ".npz":
             raise OptionError(f"{out} cannot hold the rows: its name must end in .npz")
         with progress_bar(clip.name) as progress:
-            found = extract(clip, encoder=encoder, progress=lambda fraction: progress("watch", fraction))
+            found = extract(clip, encoder=encoder, progress=lambda fraction: progress("extract", fraction))
         if out is not None:
             save(found, out)
         rows = {

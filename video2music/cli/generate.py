@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotion.cli.output import JsonOption, failing_plainly, plain, progress_bar, sentence, write_json
+from emotion.cli.run_settings import with_run_settings
 from video2music.cli.option_parameters import given_options, options_of_replay, parsed, with_options
 from video2music.errors import OptionError
 from video2music.options import Options
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 REPLAY = "An earlier piece"  # heading in the help
 
 
+@with_run_settings()
 @with_options
 def generate(
     context: typer.Context,
@@ -83,11 +85,11 @@ def _score_all(
     clips: Sequence[Path], out: Path, options: Options, replay: "Replay | None", *, overwrite: bool, quiet: bool
 ) -> list[dict[str, Any]]:
     """A row for each clip: its result as plain data, or the sentence that says why there is none."""
-    from video2music.output import names, stem_of
+    from video2music.output import folder_names, stem_of
     from video2music.pipeline import compose
 
     rows = []
-    for clip, name in zip(clips, names(clips), strict=True):
+    for clip, name in zip(clips, folder_names(clips), strict=True):
         row: dict[str, Any] = {"clip": str(clip)}
         try:
             with progress_bar(clip.name) as progress:
@@ -111,6 +113,7 @@ def _score_all(
     return rows
 
 
+@with_run_settings()
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The result goes to DIR/demo/.")] = Path(
         "out"

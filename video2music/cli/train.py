@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from emotion.cli.output import JsonOption, failing_plainly, write_json
+from emotion.cli.run_settings import with_run_settings
 from video2music.errors import OptionError
 
 app = typer.Typer(help="Train the models. A run that was stopped resumes with the same command.", no_args_is_help=True)
@@ -20,6 +21,7 @@ SeedOption = Annotated[int, typer.Option(help="Of initial weights, batch order a
 
 
 @app.command("amt")
+@with_run_settings("device")
 def train_amt(
     data: MuViSyncOption,
     out: OutOption = Path("runs/amt"),
@@ -39,6 +41,7 @@ def train_amt(
 
 
 @app.command("regressor")
+@with_run_settings("device")
 def train_regressor(
     data: MuViSyncOption,
     out: OutOption = Path("runs/regressor"),
@@ -68,6 +71,7 @@ def train_color(
 
 
 @app.command("accompaniment")
+@with_run_settings("device")
 def train_accompaniment(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="POP909: holds 001.mid or 001/001.mid.")],
     out: OutOption = Path("runs/accompaniment"),

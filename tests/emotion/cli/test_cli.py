@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from types import ModuleType
 
 import mido
 import numpy as np
@@ -16,7 +15,7 @@ from typer.testing import CliRunner
 from emotion import judge
 from emotion.cli import app
 from emotion.judge import Judge
-from tests.emotion.listeners import Plain, midi_file
+from tests.emotion.listeners import Plain, midi_file, register_judge
 from tests.emotion.waves import encoded, float_wav, sine, wav
 from tests.video2music.video_files import film
 
@@ -26,10 +25,7 @@ TUNE = [(index / 2, index / 2 + 0.45, 48 + 5 * (index % 5)) for index in range(4
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
     """The judge of every test here hears with the small listener."""
-    module = ModuleType("plain_model")
-    module.load = lambda: Plain()
-    monkeypatch.setitem(sys.modules, "plain_model", module)
-    monkeypatch.setattr(judge, "LISTENERS", {"poolingvq": "plain_model"})
+    register_judge(monkeypatch, unified=Plain)
     judge._load.cache_clear()
     yield
     judge._load.cache_clear()

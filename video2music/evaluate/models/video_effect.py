@@ -1,4 +1,4 @@
-"""Whether a model watches: another song's video in place of the true one, paired differences, and steering."""
+"""What the video contributes to a model: another song's video in its place, paired differences, effect of guidance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,31 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from emotion.affect import EMOTIONS, PLACES, emotions_at
+from emotion.affect import EMOTIONS, VA_ANCHORS, emotions_at
 from emotion.errors import DataError
 from emotion.report import Songs, by_metric, gain, summaries
 from video2music.chords import N_CHORDS
 from video2music.data.muvi_sync import Song
 from video2music.evaluate.models import metrics
-from video2music.evaluate.models.chords import Logits, targets_of
+from video2music.evaluate.models.scores import Logits, chord_targets
 from video2music.model.conditioning import ALLOWED_MATRIX
-from video2music.model.decode import steering
+from video2music.model.decode import emotion_bias
 from video2music.options import Options
 
-NEIGHBOURS = 8  # songs of like length among which videos change hands
+NEIGHBOURS = 8  # songs of similar length, among which videos are exchanged
 GAINS = MappingProxyType({
     "chords": {"nll": -1, "nll_end": -1, "hits@1": 1},
     "dynamics": {"density_rmse": -1, "loudness_rmse": -1, "density_r": 1, "loudness_r": 1},
 })  # fmt: skip
-"""By task the metrics in which the picture may help, and whether high (1) or low (-1) is good."""
+"""Task -> the metrics that the video may improve, and whether high (1) or low (-1) is good."""
 
 
 def shuffled(songs: Sequence[Song], *, seed: int = 0) -> list[Song]:
     """Each song with the features of another's video, and no song with its own. Raises DataError.
 
-    Songs are put in the order of their lengths, and in each group of about 8 neighbours videos are handed on in a ring
-    of random order. A video that is longer than the song is cut, a shorter one begins again, so that the features end
-    with the song whoever they come from: what the end gives away, it gives away in both rows.
+    Songs are sorted by length, and in each group of about 8 neighbours every video goes to the next song of a random
+    ring. A longer video is cut, a shorter one repeated, so that all features end with their song: a model may learn
+    from their end that the song ends, and it does so with either video.
     """
     if len(songs) < 2:
         raise DataError("the split has one song, and shuffled video takes two: evaluate a split with more songs")
@@ -47,14 +47,14 @@ def shuffled(songs: Sequence[Song], *, seed: int = 0) -> list[Song]:
 
 def _with_video(song: Song, donor: Song) -> Song:
     seconds = np.arange(len(song)) % len(donor)
-    seen = ("semantic", "emotion", "motion", "scene_offset")
-    return replace(song, **{name: getattr(donor, name)[seconds] for name in seen})
+    names = ("semantic", "emotion", "motion", "scene_offset")
+    return replace(song, **{name: getattr(donor, name)[seconds] for name in names})
 
 
 def gains(task: str, rows: Mapping[str, Sequence[Songs]], true: str, others: Mapping[str, str]) -> dict[str, Any]:
-    """By comparison and metric what the row `true` is better by; `others` names the comparisons' rows.
+    """By comparison and metric, how much better the row `true` is; `others` maps comparisons to their rows.
 
-    A comparison whose row is not there is left out, and so is a metric that no song has.
+    A comparison without a row is left out, and so is a metric that no song has.
     """
     have = {
         metric: sign
@@ -68,14 +68,14 @@ def gains(task: str, rows: Mapping[str, Sequence[Songs]], true: str, others: Map
     }
 
 
-def steered(songs: Sequence[Song], seeds: Sequence[Sequence[Logits]]) -> dict[str, dict[str, Any]]:
-    """What steering towards an emotion does to the probability mass on the qualities which that emotion allows.
+def guidance_effect(songs: Sequence[Song], seeds: Sequence[Sequence[Logits]]) -> dict[str, dict[str, Any]]:
+    """How guidance towards an emotion changes the probability of the chord qualities which that emotion allows.
 
-    `seeds` holds what each seed says of the songs, their true chords given; each second's logits are steered as a wish
-    for an emotion steers them, at the default strength. By emotion summaries of the mass under its own steering, the
-    mean mass under that of the five others, and the difference.
+    `seeds` holds each seed's logits of the songs, their true chords given; each second's logits are biased as a request
+    for an emotion biases them, at the default strength. Returns, by emotion, summaries of the probability under its own
+    guidance, the mean of it under that of the five others, and the difference.
     """
-    found = [[_masses(song, said) for song, said in zip(songs, logits, strict=True)] for logits in seeds]
+    found = [[_masses(song, each) for song, each in zip(songs, logits, strict=True)] for logits in seeds]
     emotions = [index for index in range(len(EMOTIONS)) if ALLOWED_MATRIX[index].any()]
     return {
         EMOTIONS[index]: summaries([by_metric([_own_and_others(song, index) for song in seed]) for seed in found])
@@ -88,12 +88,12 @@ def _own_and_others(masses: np.ndarray, emotion: int) -> dict[str, float]:
     return {"own": float(own), "others": float(others), "difference": float(own - others)}
 
 
-def _masses(song: Song, said: Logits) -> np.ndarray:
-    """Mean mass (6, 6) in a song: steered towards the row's emotion, on the qualities that the column's allows."""
-    logits = said[1 : len(targets_of(song)) + 1]
+def _masses(song: Song, logits: Logits) -> np.ndarray:
+    """Mean probability (6, 6) in a song: guided to the row's emotion, of the qualities that the column's allows."""
+    logits = logits[1 : len(chord_targets(song)) + 1]
     rows = []
     for emotion in EMOTIONS:
-        bias = steering(emotions_at([PLACES[emotion]]), Options().strength, minor=song.minor).numpy()
+        bias = emotion_bias(emotions_at([VA_ANCHORS[emotion]]), Options().strength, minor=song.minor).numpy()
         biased = logits.copy()
         biased[:, :N_CHORDS] += bias
         rows.append(metrics.quality_shares(biased).mean(0) @ ALLOWED_MATRIX.T)

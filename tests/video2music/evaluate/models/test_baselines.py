@@ -34,14 +34,14 @@ def by_hand(songs, past):
 
 
 def test_every_order_says_what_looking_through_everything_says():
-    components, _ = baselines.Counts(TRAIN).components(TOY)
+    components, _ = baselines.NGramMixture(TRAIN).components(TOY)
     for position in range(len(TOY) + 1):
         expected = by_hand([song.tolist() for song in TRAIN], TOY[:position].tolist())
         np.testing.assert_allclose(components[position], expected, atol=1e-12)
 
 
 def test_a_row_of_weights_stands_for_the_longest_match():
-    _, rows = baselines.Counts(TRAIN).components(TOY)
+    _, rows = baselines.NGramMixture(TRAIN).components(TOY)
     expected = []
     for position in range(len(TOY) + 1):
         past = TOY[:position].tolist()
@@ -59,19 +59,19 @@ def test_a_row_of_weights_stands_for_the_longest_match():
 
 
 def test_probabilities_sum_to_one_and_none_is_zero():
-    said = baselines.Counts(TRAIN).log_probabilities(TOY)
+    said = baselines.NGramMixture(TRAIN).log_probabilities(TOY)
     assert said.shape == (len(TOY) + 1, 159) and np.isfinite(said).all()
     np.testing.assert_allclose(np.exp(said).sum(1), 1)
 
 
 def test_what_is_to_come_is_never_looked_at():
-    model = baselines.Counts(TRAIN)
+    model = baselines.NGramMixture(TRAIN)
     np.testing.assert_allclose(model.log_probabilities(TOY)[:6], model.log_probabilities(TOY[:5]))
 
 
 def test_fitted_weights_make_the_songs_likelier_and_trust_the_song_that_repeats():
     loop = [np.resize([5, 6, 7, 8], 60), np.resize([9, 10, 11], 60)]
-    model = baselines.Counts(TRAIN)
+    model = baselines.NGramMixture(TRAIN)
 
     def likelihood():
         said = [model.log_probabilities(song)[np.arange(61), np.append(song, END)] for song in loop]

@@ -41,8 +41,8 @@ def test_the_padded_error_counts_300_rows():
 def test_surprise_is_what_the_mean_is_taken_of():
     rng = np.random.default_rng(1)
     logits, targets = rng.normal(size=(7, 159)), rng.integers(0, 159, 7)
-    assert metrics.surprise(logits, targets).shape == (7,)
-    assert metrics.surprise(logits, targets).mean() == pytest.approx(metrics.nll(logits, targets))
+    assert metrics.surprisal(logits, targets).shape == (7,)
+    assert metrics.surprisal(logits, targets).mean() == pytest.approx(metrics.nll(logits, targets))
 
 
 def test_the_emotion_bce_is_torchs_against_the_reference_table():
@@ -83,4 +83,4 @@ def test_a_mass_that_no_second_has_is_not_a_number():
 
 
 def test_a_change_is_another_chord_and_never_the_end():
-    assert metrics.changes(np.array([1, 1, 2, 2, 3, END])).tolist() == [False, True, False, True, False]
+    assert metrics.chord_changes(np.array([1, 1, 2, 2, 3, END])).tolist() == [False, True, False, True, False]

@@ -9,8 +9,8 @@ import pytest
 from emotion import report
 from video2music.chords import Chord
 from video2music.data.muvi_sync import MAX_SECONDS, Song
-from video2music.evaluate.models import chords
-from video2music.evaluate.models.baselines import Counts
+from video2music.evaluate.models import scores
+from video2music.evaluate.models.baselines import NGramMixture
 
 LABELS = "data/muvi_sync/labels.zip"
 
@@ -38,21 +38,21 @@ def songs(shared):
 
 
 def test_repeating_the_previous_chord(songs):
-    found = report.means(chords.repeat_previous(songs["test"]))
+    found = report.means(scores.repeat_previous(songs["test"]))
     assert [found[f"hits@{k}"] for k in (1, 3, 5)] == pytest.approx([0.5458, 0.7471, 0.8509], abs=0.004)
 
 
 def test_a_constant_per_class(songs):
-    assert report.means(chords.constant_per_class(songs["test"], songs["train"]))["bce"] == pytest.approx(
+    assert report.means(scores.constant_per_class(songs["test"], songs["train"]))["bce"] == pytest.approx(
         0.435, abs=1e-3
     )
 
 
 @pytest.mark.slow
 def test_counting_with_an_in_song_cache_is_no_weaker_than_was_counted_before(songs):
-    model = Counts([song.chords for song in songs["train"]])
+    model = NGramMixture([song.chords for song in songs["train"]])
     model.fit([song.chords for song in songs["val"]])
     said = [model.log_probabilities(song.chords) for song in songs["test"]]
-    found = report.means(chords.scores(songs["test"], said))
+    found = report.means(scores.chord_scores(songs["test"], said))
     assert found["hits@1"] > 0.6512 and found["hits@3"] > 0.8658 and found["hits@5"] > 0.9193
     assert found["nll"] < 1.25

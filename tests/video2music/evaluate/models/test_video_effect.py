@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from emotion.affect import EMOTIONS, PLACES, emotions_at
+from emotion.affect import EMOTIONS, VA_ANCHORS, emotions_at
 from emotion.errors import DataError
 from tests.video2music.evaluate.songs import song
 from video2music.chords import Chord
@@ -74,14 +74,14 @@ def test_steering_is_measured_as_a_plain_loop_would():
             raised = logits[1:157].copy()
             for index in range(156):
                 quality = Chord.from_id(index + 1).quality
-                wanted = sum(p for p, name in zip(emotions_at([PLACES[wish]])[0], EMOTIONS, strict=True)
+                wanted = sum(p for p, name in zip(emotions_at([VA_ANCHORS[wish]])[0], EMOTIONS, strict=True)
                              if quality in ALLOWED[name])  # fmt: skip
                 raised[index] += 0.5 * 6 * wanted * IN_KEY[one.minor][index + 1]
             chance = softmax(raised)
             rows.append(sum(p for i, p in enumerate(chance, 1) if Chord.from_id(i).quality in ALLOWED[target]))
         return np.mean(rows)
 
-    found = video_effect.steered([one], [[said]])
+    found = video_effect.guidance_effect([one], [[said]])
     assert found.keys() == {"exciting", "fearful", "tense", "sad", "relaxing"}
     for target, row in found.items():
         others = np.mean([mass(wish, target) for wish in EMOTIONS if wish != target])

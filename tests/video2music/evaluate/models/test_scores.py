@@ -4,7 +4,7 @@ import torch
 
 from tests.video2music.evaluate.songs import song
 from video2music.chords import END, Chord
-from video2music.evaluate.models import chords, dynamics, metrics
+from video2music.evaluate.models import metrics, scores
 from video2music.evaluate.models.metrics import Calibration
 from video2music.model.amt import AMT
 from video2music.model.attention import CONFIGS
@@ -27,7 +27,7 @@ def reader():
 
 
 def test_batches_change_nothing_and_songs_keep_their_order(model):
-    together, alone = (chords.logits_of(model, SONGS, batch=batch) for batch in (3, 1))
+    together, alone = (scores.amt_logits(model, SONGS, batch=batch) for batch in (3, 1))
     assert [len(said) for said in together] == [31, 13, 22]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
@@ -35,8 +35,8 @@ def test_batches_change_nothing_and_songs_keep_their_order(model):
 
 def test_figures_are_those_of_plain_loops(model):
     one = SONGS[0]
-    (said,) = chords.logits_of(model, [one])
-    found = {name: values[0] for name, values in chords.scores([one], [said]).items()}
+    (said,) = scores.amt_logits(model, [one])
+    found = {name: values[0] for name, values in scores.chord_scores([one], [said]).items()}
     log = torch.from_numpy(said).double().log_softmax(-1)
     truth = one.chords.tolist()
     assert found["nll"] == pytest.approx(-np.mean([log[i, truth[i]].item() for i in range(1, 30)]), rel=1e-5)
@@ -52,7 +52,7 @@ def test_figures_are_those_of_plain_loops(model):
 
 
 def test_calibration_moves_the_bce_alone(model):
-    plain, moved = (chords.amt(model, SONGS, calibration=c) for c in (None, Calibration(0.1, -1.0)))
+    plain, moved = (scores.amt_scores(model, SONGS, calibration=c) for c in (None, Calibration(0.1, -1.0)))
     assert not np.allclose(plain["bce"], moved["bce"])
     for name in plain.keys() - {"bce"}:
         np.testing.assert_array_equal(plain[name], moved[name])
@@ -60,23 +60,26 @@ def test_calibration_moves_the_bce_alone(model):
 
 def test_a_song_of_300_seconds_has_no_end_and_299_targets():
     one = song(3, 300)
-    assert len(chords.targets_of(one)) == 299
-    figures = chords.scores([one], [np.zeros((301, 159))])
+    assert len(scores.chord_targets(one)) == 299
+    figures = scores.chord_scores([one], [np.zeros((301, 159))])
     assert np.isnan(figures["nll_end"][0]) and figures["nll"][0] == pytest.approx(np.log(159))
 
 
-def test_other_videos_are_watched_and_the_song_is_still_its_own(model, reader):
+def test_other_videos_are_used_and_the_chords_stay_the_song_s(model, reader):
     others = [song(10 + i, len(one)) for i, one in enumerate(SONGS)]
     hidden = ("semantic", "emotion", "movement")
-    for say in (lambda **k: chords.logits_of(model, SONGS, **k), lambda **k: dynamics.rows_of(reader, SONGS, **k)):
-        true, other = say(), say(watch=others)
+    for say in (
+        lambda **k: scores.amt_logits(model, SONGS, **k),
+        lambda **k: scores.regressor_predictions(reader, SONGS, **k),
+    ):
+        true, other = say(), say(videos=others)
         assert all(not np.allclose(a, b) for a, b in zip(true, other, strict=True))
-        for a, b in zip(say(hide=hidden), say(hide=hidden, watch=others), strict=True):
+        for a, b in zip(say(hide=hidden), say(hide=hidden, videos=others), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
 def test_repeating_the_chord_before_is_right_where_nothing_changes():
-    found = chords.repeat_previous(SONGS)
+    found = scores.repeat_previous(SONGS)
     for index, one in enumerate(SONGS):
         same = (one.chords[1:] == one.chords[:-1]).sum()
         assert found["hits@1"][index] == pytest.approx(same / len(one))
@@ -88,7 +91,7 @@ def test_a_constant_per_class_has_the_entropy_of_the_classes_on_its_own_songs():
     allowed = np.concatenate([allowed_chords(one.emotion) for one in SONGS])
     share = allowed.mean(0)[1:157]
     entropy = -(share * np.log(share + 1e-12) + (1 - share) * np.log(1 - share + 1e-12)).sum() / 159
-    found = chords.constant_per_class(SONGS, SONGS)
+    found = scores.constant_per_class(SONGS, SONGS)
     weights = [len(one) - 1 for one in SONGS]
     assert found.keys() == {"bce"}
     assert np.average(found["bce"], weights=weights) == pytest.approx(entropy, abs=0.02)
@@ -102,12 +105,12 @@ def test_the_songs_own_share_of_the_emotions_qualities_is_counted():
         if index and allowed.any():
             hits.append(allowed_chords(emotion[None])[0, index])
             assert Chord.from_id(int(index)).quality is not None
-    assert chords.of_the_songs([one])["emotion_mass"][0] == pytest.approx(np.mean(hits))
+    assert scores.true_chord_scores([one])["emotion_mass"][0] == pytest.approx(np.mean(hits))
 
 
 def test_a_histograms_shares_sum_to_one_and_hold_what_lies_outside():
     said = [[np.tile([1000.0, -1.0], (len(one), 1)) for one in SONGS]] * 2
-    found = dynamics.histograms(SONGS, said)
+    found = scores.dynamics_histograms(SONGS, said)
     truth = np.concatenate([one.density for one in SONGS])
     assert found["density"]["bounds"][0] == truth.min() and found["density"]["bounds"][-1] == truth.max()
     assert found["density"]["data"][0] == pytest.approx((truth < found["density"]["bounds"][1]).mean())
