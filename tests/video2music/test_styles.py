@@ -1,4 +1,4 @@
-"""Style tables: those that come with the package, and what is said about wrong ones."""
+"""Style tables: those that come with the package, and the errors of wrong ones."""
 
 import tomllib
 
@@ -88,7 +88,7 @@ WRONG = {
         'name = "small"', 'name = "small"\napproach = 2',
         r"style.approach must be a number from 0 to 1",
     ),
-    "pan off the stage": (
+    "pan beyond one": (
         "program = 0", "program = 0\npan = -2",
         r"instruments\[1\].pan must be a number from -1 to 1",
     ),
@@ -128,8 +128,8 @@ WRONG = {
         "drums = true\n", 'voices = ["sub"]\nrange = [21, 80]\n',
         r"row for kick, but no instrument plays it",
     ),
-    "a passing tone on a chord": ("0- 1. | 2- ..", "0- ~1 | 2- ..", r"a passing tone '~' stands between two digits"),
-    "a passing tone to nowhere": ("0- 1. | 2- ..", "0- 1~ | .. 2-", r"a passing tone '~' stands between two digits"),
+    "a passing tone on a chord": ("0- 1. | 2- ..", "0- ~1 | 2- ..", r"a passing tone '~' must be between two digits"),
+    "a passing tone to nowhere": ("0- 1. | 2- ..", "0- 1~ | .. 2-", r"a passing tone '~' must be between two digits"),
     "wrong type": ("tempo = [60, 120]", 'tempo = "fast"', r"style.tempo must be two numbers"),
     "falling tempo": ("tempo = [60, 120]", "tempo = [120, 60]", r"style.tempo must rise"),
     "tempo out of range": ("tempo = [60, 120]", "tempo = [6, 120]", r"from 50 to 180, but is 6"),
@@ -160,7 +160,7 @@ def test_a_wrong_style_is_refused_in_one_clear_sentence(written, old, new, told)
     assert "mine.toml" in str(caught.value) and "\n" not in str(caught.value).strip()
 
 
-def test_defaults_of_an_instrument_are_the_middle_of_the_stage_and_the_whole_piece(written):
+def test_an_instrument_is_by_default_panned_to_the_middle_and_plays_the_whole_piece(written):
     piano, kit = load_style(written(SMALL)).instruments
     assert (piano.pan, piano.reverb_send, piano.from_energy, piano.until_energy, piano.enters, piano.leaves) == (
         0,
@@ -183,7 +183,7 @@ def test_the_row_of_a_pad_stands_for_three_voices(written):
     assert style.balance == {**dict.fromkeys(PAD, -9), "kick": 3}
 
 
-def test_a_drum_pattern_is_cut_to_a_shorter_bar_and_goes_on_anew_in_a_longer_one(written):
+def test_a_drum_pattern_is_cut_to_a_shorter_bar_and_restarts_in_a_longer_one(written):
     groove = load_style(written(SMALL)).drums[0]
     assert [groove.columns("kick", bar, 4) for bar in (0, 1)] == ["X...X...", "X...X..."]
     assert groove.columns("kick", 0, 2) == "X..." and groove.columns("kick", 0, 3) == "X...X."
@@ -197,7 +197,7 @@ def test_muting_leaves_the_named_instruments_out_and_nothing_else_changes():
     assert quiet.patterns == style.patterns and muted(style, []) == style
 
 
-def test_muting_an_unknown_instrument_or_all_that_have_pitches_names_those_there_are(written):
+def test_muting_an_unknown_instrument_or_all_that_have_pitches_lists_those_there_are(written):
     style = load_style(written(SMALL))
     with pytest.raises(StyleError, match=r"no instrument 'kazoo': it has piano, kit"):
         muted(style, ["piano", "kazoo"])
@@ -212,7 +212,7 @@ def test_eight_styles_ship_and_the_ensembles_are_of_three_to_nine():
 
 
 @pytest.mark.parametrize("name", names())
-def test_drums_and_melody_are_near_the_middle_of_the_stage(name):
+def test_drums_and_melody_are_panned_near_the_middle(name):
     for instrument in load_style(name).instruments:
         if instrument.drums or ("melody" in instrument.voices and instrument.transpose == 0):
             assert abs(instrument.pan) <= 0.1

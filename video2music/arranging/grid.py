@@ -1,4 +1,4 @@
-"""The grid of steps that chords, melody, accompaniment and drums are written on, and who plays in each part of a piece.
+"""The grid of steps for chords, melody, accompaniment and drums, and the instruments that play in each part.
 
 A step is the time of one chord; all rows here are (N,), one entry a step. A part is a section, or about PART_BARS bars
 of a long one: instruments enter and leave at the borders of parts, by the part's energy.

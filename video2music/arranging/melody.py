@@ -1,7 +1,7 @@
 """The melody: a motif stated, repeated, answered and stated again; chord tones with passing tones between them.
 
 A section has a motif of its own and states it in the form A A B A: B is another motif or the first upside down, the
-last A ends on the resting tone. Then the melody rests for two statements and begins anew.
+last A ends on the resting tone. Then the melody rests for two statements and starts over.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

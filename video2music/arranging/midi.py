@@ -1,8 +1,8 @@
 """Score <-> .mid: a Standard MIDI File with tempo map, time signatures, key, markers, pedals, a track an instrument.
 
 Times survive within half a tick, 0.6 ms at 50 beats a minute. The tempo of a MIDI file is a whole number of
-microseconds a beat; ticks are counted with the rounded tempo and from each change of it anew, so that no error adds
-up.
+microseconds a beat; ticks are counted with the rounded tempo, from each change of tempo on, so that errors do not
+accumulate.
 """
 
 from bisect import bisect_right

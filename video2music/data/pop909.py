@@ -22,13 +22,13 @@ from emotion.midi.notes import Notes
 from video2music.chords import NO_CHORD, Chord
 from video2music.data.chord_lists import Span, harte
 
-TRACK = "PIANO"  # the accompaniment; MELODY and BRIDGE are the singer's and the second voice
-LEAST_BARS = 8  # a song with fewer is none
+TRACK = "PIANO"  # the accompaniment; MELODY and BRIDGE are the sung melody and a second one
+MIN_BARS = 8  # shorter songs are left out
 
 
 @dataclass(frozen=True, eq=False)
 class Accompaniment:
-    """What the pianist plays in one song, and over what.
+    """The piano accompaniment of one song, with its beats and chords.
 
     piano     the notes of the PIANO track
     beats_s   (K,) onset of every beat
@@ -66,15 +66,15 @@ def load(root: Path, name: str) -> Accompaniment:
 
 
 def load_all(root: Path, names: Sequence[str]) -> Iterator[Accompaniment]:
-    """Those of the songs that have a few bars, one at a time. Raises DataError."""
+    """The songs that have MIN_BARS bars, one at a time. Raises DataError."""
     for name in names:
         song = load(root, name)
-        if song.downbeat.sum() >= LEAST_BARS and len(song.piano) and song.chords:
+        if song.downbeat.sum() >= MIN_BARS and len(song.piano) and song.chords:
             yield song
 
 
 def chords_at(song: Accompaniment, starts_s: NDArray[np.float64], ends_s: NDArray[np.float64]) -> list[Chord]:
-    """The chord that sounds longest within each stretch; N where none does."""
+    """The chord that sounds longest within each span of time; N where none does."""
     begin, end = (np.array([span[side] for span in song.chords]) for side in (0, 1))
     shared = np.minimum(ends_s[:, None], end) - np.maximum(starts_s[:, None], begin)
     longest = shared.argmax(1)
@@ -85,16 +85,18 @@ def _first(*paths: Path) -> Path:
     for path in paths:
         if path.is_file():
             return path
-    raise DataError(f"POP909 is not whole: {' and '.join(map(str, paths))} are missing; give its folder with all files")
+    raise DataError(
+        f"POP909 is incomplete: {' and '.join(map(str, paths))} are missing; give its folder with all files"
+    )
 
 
 def _beats(path: Path) -> NDArray[np.float64]:
     try:
         rows = np.loadtxt(path, ndmin=2)
     except ValueError:
-        raise DataError(f"{path} holds no beats as POP909 has them: a line is `seconds 1.0 0.0`") from None
+        raise DataError(f"{path} has no beats in the format of POP909: a line is `seconds 1.0 0.0`") from None
     if rows.shape[1] < 3 or (np.diff(rows[:, 0]) <= 0).any():
-        raise DataError(f"{path} holds no beats as POP909 has them: times must rise, with two columns of downbeats")
+        raise DataError(f"{path} has no beats in the format of POP909: times must rise, with two columns of downbeats")
     return rows
 
 
@@ -113,5 +115,5 @@ def _piano(path: Path) -> Notes:
     try:
         score: Any = symusic.Score.from_midi(path.read_bytes(), ttype="second")
     except (OSError, RuntimeError, ValueError):
-        raise DataError(f"{path} is no MIDI file that can be read: fetch POP909 anew") from None
+        raise DataError(f"{path} cannot be read as a MIDI file: download POP909 again") from None
     return notes.of_tracks([track for track in score.tracks if track.name.strip() == TRACK])

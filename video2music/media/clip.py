@@ -40,8 +40,6 @@ DEFAULT_FPS = 25.0
 LONGEST_S = 6 * 3600.0  # of a clip; a WAV counts its bytes in 32 bits, which is 6.7 hours of music
 NEW_TIMELINE_S = 1.0  # a step back further than this is a reset of the clock; a smaller one is a frame out of order
 
-# Files that FFmpeg opens, but that are no video: images, text drawn as terminal art, lists that name other files.
-_NO_VIDEO = frozenset({"image2", "tty", "concat", "hls", "applehttp", "dash", "sdp", "ffmetadata"})
 _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"RIFF"), (0, b"OggS"), (0, b"FLV"))
 
 _decoder_threads = 0  # see `set_decoder_threads`
@@ -55,7 +53,7 @@ class Clip:
 
     duration_s     length of the video stream in seconds, None where the file does not say (then decode `frames`)
     width, height  pixels of the upright picture
-    rotation       0, 90, 180 or 270: degrees clockwise that a decoded frame must be turned to stand upright
+    rotation       0, 90, 180 or 270: degrees clockwise by which to rotate a decoded frame to be upright
     fps            mean frames a second
     container      FFmpeg's name of the real format, whatever the suffix says, such as `mov,mp4,m4a,3gp,3g2,mj2`
     """
@@ -160,23 +158,17 @@ def open_clip(path: Path) -> InputContainer:
     """Open a file for reading; the caller closes it. Raises MediaError."""
     _check_file(path)
     try:
-        # The whitelist keeps a playlist in disguise from the network; metadata in other encodings than UTF-8 must be
-        # written again as the bytes they were.
+        # Metadata in other encodings than UTF-8 must be written again as the bytes they were.
         container = av.open(
-            url(path), container_options={"protocol_whitelist": "file"}, metadata_errors="surrogateescape"
+            files.ffmpeg_url(path), container_options=dict(files.OPEN_OPTIONS), metadata_errors="surrogateescape"
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_unreadable(path, error)) from None
     name = container.format.name
-    if name.endswith("_pipe") or not _NO_VIDEO.isdisjoint(name.split(",")):
+    if files.is_refused_format(name):
         container.close()
         raise MediaError(f"{path} is not a video (it reads as {name}): give a video file such as .mp4, .mov or .webm")
     return container
-
-
-def url(path: Path) -> str:
-    """A file's name for FFmpeg, which would otherwise read a protocol, an option or a pattern into some names."""
-    return f"file:{path.absolute()}"
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -1,7 +1,7 @@
 """Balance: the gains of the music and of a clip's own audio (the source) in their mix, and the ducking under speech.
 
 Both are set by loudness. If the source has speech, the loudness of the speech alone counts: the music is DUCKED_LU
-below it and is ducked further while somebody speaks, or it is BESIDE_LU below it throughout. Without speech the source
+below it and is ducked further during speech, or it is BESIDE_LU below it throughout. Without speech the source
 is AMBIENCE_LU below the music, but is never raised by more than MAX_RAISE_DB, which would raise the camera's noise. The
 peaks of the source are limited separately, with some headroom left for the music: one limiter for both would modulate
 the music with each loud syllable.
@@ -34,7 +34,7 @@ DEPTH_DB = 12.0
 ATTACK_S = 0.25
 HOLD_S = 0.3
 RELEASE_S = 0.7
-MIN_GAP_S = 1.5  # music that comes up for less than this is more of a disturbance than music that stays down
+MIN_GAP_S = 1.5  # music that comes back for a shorter time disturbs more than music that stays down
 _ROUNDS = 3  # more gain makes up for what limiting takes from a voice, and needs more limiting: this converges fast
 
 

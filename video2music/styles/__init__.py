@@ -18,11 +18,11 @@ A pattern of `[[patterns]]` has one row a voice, `grid` columns a chord; spaces 
 The voices are `bass`, `octave` and `sub` (the bass an octave higher and lower), `pulse` (the bass for percussion with
 pitch, as timpani), `tenor`, `alto`, `soprano` (the chord's other tones from low to high), `pad tenor`, `pad alto`,
 `pad soprano` (the same for other instruments than theirs; `pad` is all three) and `melody`. A row may last several
-chords; it starts anew with each section.
+chords; it restarts with each section.
 
 The row `melody` of `[[motifs]]` is a motif. A digit begins a note, so many chord tones above the resting tone. `~`
 begins a passing tone: a step of the scale into the digit that follows, from the side where the melody comes from, or
-its upper neighbour where that is the same tone again. It stands between two digits, not where a chord begins.
+its upper neighbour where that is the same tone again. It is between two digits, not where a chord begins.
 
 A pattern of `[[drums]]` has one row a drum and `grid` columns a beat, for bars of `beats` beats (`X x o` strike and `.`
 does not); other bars cut or repeat it. Its `role` is `beat` (which the energy chooses), `fill` (at the end of a phrase,
@@ -242,7 +242,7 @@ def _motif(value: Any, where: str) -> Pattern:
     columns = {column % motif.grid for column, sign in enumerate(row) if sign == PASSING}
     if 0 in columns or struck.startswith(PASSING) or PASSING + SILENCE in struck or struck.endswith(PASSING):
         raise StyleError(
-            f"{where}.{MELODY} is {row!r}: a passing tone '~' stands between two digits, not where a chord begins"
+            f"{where}.{MELODY} is {row!r}: a passing tone '~' must be between two digits, not where a chord begins"
         )
     return motif
 

@@ -102,7 +102,7 @@ class DrumPattern:
         return max(1, len(next(iter(self.rows.values()))) // (self.grid * self.beats))
 
     def columns(self, row: str, bar: int, beats: int) -> str:
-        """The columns of its `bar`th bar if that has `beats` beats: cut for a shorter bar, begun anew in a longer."""
+        """The columns of its `bar`th bar of `beats` beats: cut for a shorter bar, restarted in a longer one."""
         start = bar % self.bars * self.beats * self.grid
         drawn = self.rows[row][start : start + self.beats * self.grid]
         return (drawn * -(-beats // self.beats))[: beats * self.grid]

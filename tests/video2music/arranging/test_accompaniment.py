@@ -19,7 +19,7 @@ from video2music.composing.form import plan
 from video2music.styles import Pattern, load_style
 
 PITCHES = ((29, 41, 53, 57, 60, 65), (33, 45, 57, 60, 64, 69), (36, 48, 60, 64, 67, 72), (31, 43, 55, 59, 62, 67))
-TABLE = Pattern("plain", 4, MappingProxyType({"bass": "x---"}))
+FALLBACK = Pattern("plain", 4, MappingProxyType({"bass": "x---"}))
 
 
 def task(*, bars=12, steps=(2, 2), wanted=8.0, beat_s=0.6, pitches=PITCHES, length=1.0) -> AccompanimentTask:
@@ -34,7 +34,7 @@ def task(*, bars=12, steps=(2, 2), wanted=8.0, beat_s=0.6, pitches=PITCHES, leng
 
 
 def drawn(asked: AccompanimentTask, seed: int = 0) -> list[Pattern]:
-    return accompaniment.load().patterns(asked, [TABLE] * len(asked.beats), np.random.default_rng(seed))
+    return accompaniment.load().patterns(asked, [FALLBACK] * len(asked.beats), np.random.default_rng(seed))
 
 
 def signs(patterns: list[Pattern]) -> np.ndarray:
@@ -53,7 +53,7 @@ def heard(patterns: list[Pattern], asked: AccompanimentTask) -> float:
     return float((struck(patterns).sum() + sounding.sum()) / asked.seconds.sum())
 
 
-def test_the_past_that_is_seen_is_the_same_place_in_the_bar_before():
+def test_the_history_has_the_same_place_in_the_bar_before():
     lattice = Lattice.of(np.array([4, 4, 2, 4]), np.array([0, 1, 2, 3]))
     assert len(lattice) == 14 * PER_BEAT and lattice.bar[[0, 15, 16, 39, 40]].tolist() == [0, 0, 1, 2, 3]
     before = lattice.history[:, accompaniment.PREVIOUS_BAR]
@@ -66,7 +66,7 @@ def test_the_past_that_is_seen_is_the_same_place_in_the_bar_before():
 @pytest.mark.parametrize(
     ("beats", "felt"), [(4, [0, 4, 8, 12]), (3, [0, 4, 12]), (2, [0, 4]), (6, [0, 4, 12, 8, 4, 12]), (1, [0])]
 )
-def test_beats_of_other_bars_are_felt_as_those_of_a_bar_of_four(beats, felt):
+def test_beats_of_other_bars_have_the_metrical_weight_of_one_in_a_bar_of_four(beats, felt):
     assert Lattice.of(np.array([beats]), np.array([0])).place[::PER_BEAT].tolist() == felt
 
 
@@ -77,7 +77,7 @@ def test_beats_of_other_bars_are_felt_as_those_of_a_bar_of_four(beats, felt):
     st.floats(0.4, 1.0),
     st.integers(0, 5),
 )
-def test_in_any_metre_and_tempo_figures_fit_their_steps_and_keep_the_rules(steps, wanted, beat_s, seed):
+def test_in_any_metre_and_tempo_patterns_fit_their_steps_and_keep_the_rules(steps, wanted, beat_s, seed):
     asked = task(steps=steps, wanted=wanted, beat_s=beat_s, bars=6)
     found = drawn(asked, seed)
     for pattern, beats, bar, before in zip(found, asked.beats, asked.bar, [-1, *asked.bar], strict=False):
@@ -88,7 +88,7 @@ def test_in_any_metre_and_tempo_figures_fit_their_steps_and_keep_the_rules(steps
             assert pattern.rows["bass"][0] in STRIKES
 
 
-def test_a_hold_follows_a_strike_and_ends_where_the_harmony_moves_its_voice():
+def test_a_hold_follows_an_onset_and_ends_where_the_harmony_moves_its_voice():
     asked = task(steps=(2, 2), bars=16)
     every, lattice = signs(drawn(asked)), Lattice.of(asked.beats, asked.bar)
     for position in range(1, len(every)):
@@ -98,13 +98,13 @@ def test_a_hold_follows_a_strike_and_ends_where_the_harmony_moves_its_voice():
         assert not (held & moved).any()
 
 
-def test_two_voices_on_one_key_do_not_strike_it_together():
+def test_two_voices_on_one_key_have_no_onset_together():
     doubled = ((29, 41, 53, 53, 60, 65), (36, 48, 60, 60, 64, 67))
     together = struck(drawn(task(pitches=doubled, wanted=7.0, bars=24)))
     assert together[:, 2].any() and together[:, 3].any() and not (together[:, 2] & together[:, 3]).any()
 
 
-def test_voices_that_are_not_there_stay_silent():
+def test_absent_voices_stay_silent():
     low = tuple((*row[:3], -1, -1, -1) for row in PITCHES)
     found = signs(drawn(task(pitches=low, wanted=4.0)))
     assert (found[:, 3:] == SILENCE).all() and np.isin(found[:, :3], list(STRIKES)).any()
@@ -121,20 +121,20 @@ def test_the_density_that_is_asked_for_is_met(wanted, length):
         assert struck(found).sum() >= struck(drawn(asked)).sum()
 
 
-def test_what_pianists_do_not_play_is_left_to_the_tables():
-    assert drawn(task(wanted=30.0)) == drawn(task(wanted=1.0)) == [TABLE] * 24
+def test_densities_outside_the_learned_range_get_the_styles_patterns():
+    assert drawn(task(wanted=30.0)) == drawn(task(wanted=1.0)) == [FALLBACK] * 24
     jump = task(bars=16, wanted=7.0)
     jump.wanted[16:] = 40.0
     found = drawn(jump)
-    assert all(pattern.fitted for pattern in found[:16]) and found[16:] == [TABLE] * 16
+    assert all(pattern.fitted for pattern in found[:16]) and found[16:] == [FALLBACK] * 16
 
 
-def test_one_seed_gives_one_take_and_another_seed_another():
+def test_one_seed_gives_one_result_and_another_seed_another():
     asked = task()
     assert drawn(asked, 3) == drawn(asked, 3) != drawn(asked, 4)
 
 
-def test_a_figure_is_kept_from_bar_to_bar_about_as_long_as_people_keep_it():
+def test_neighbouring_bars_share_about_as_many_onsets_as_those_of_pianists():
     """POP909's pianists strike .71 of the positions of two neighbouring bars in both, with an sd of .25."""
     shared = []
     for seed in range(6):
@@ -143,7 +143,7 @@ def test_a_figure_is_kept_from_bar_to_bar_about_as_long_as_people_keep_it():
     assert 0.6 < np.mean(shared) < 0.95
 
 
-def test_a_form_of_the_product_gets_figures_of_six_voices_at_most():
+def test_a_form_of_the_product_gets_patterns_of_six_voices_at_most():
     style = load_style("piano")
     form = plan(60.0, [], arousal=0.2, style=style)
     grid = replace(Grid.of(form), players=(style.instruments,))
@@ -153,9 +153,9 @@ def test_a_form_of_the_product_gets_figures_of_six_voices_at_most():
     assert struck([pattern for pattern in found if pattern.fitted]).sum(1).max() <= 6
 
 
-def test_without_weights_the_tables_play_and_it_is_said(monkeypatch, caplog):
+def test_without_weights_the_styles_patterns_play_with_a_warning(monkeypatch, caplog):
     def missing():
-        raise CheckpointError("no figures weights at nowhere")
+        raise CheckpointError("no accompaniment weights at nowhere")
 
     monkeypatch.setattr(accompaniment, "load", missing)
     style = load_style("piano")
@@ -164,10 +164,10 @@ def test_without_weights_the_tables_play_and_it_is_said(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         found = choose_patterns(grid, style, held, np.full(len(grid), 8.0), np.random.default_rng(0))
     assert all(pattern in style.patterns for pattern in found)
-    assert "no figures weights" in caplog.text
+    assert "no accompaniment weights" in caplog.text
 
 
-def test_a_style_of_tables_has_no_drawn_figure():
+def test_a_style_of_patterns_has_no_drawn_pattern():
     style = replace(load_style("piano"), accompaniment="patterns")
     grid = replace(Grid.of(plan(20.0, [], arousal=0, style=style)), players=(style.instruments,))
     held = [dict(zip(SLOTS, PITCHES[0], strict=True))] * len(grid)
@@ -181,8 +181,8 @@ def test_the_weights_are_small_and_know_their_kind():
     assert sum(path.stat().st_size for path in accompaniment.WEIGHTS.iterdir()) < 2**20
 
 
-def test_figures_are_the_same_in_every_key():
-    """Figures know when the harmony moves, not which harmony it is."""
+def test_patterns_are_the_same_in_every_key():
+    """The networks' inputs have when the harmony changes, not which harmony it is."""
     asked = task()
     up = replace(asked, pitches=asked.pitches + 3)
     assert drawn(asked) == drawn(up)
@@ -190,7 +190,7 @@ def test_figures_are_the_same_in_every_key():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(28, 40), st.lists(st.integers(53, 74), min_size=3, max_size=3, unique=True), st.integers(0, 63))
-def test_what_is_struck_together_lies_under_two_hands(low, upper, mask):
+def test_onsets_together_are_within_reach_of_two_hands(low, upper, mask):
     pitches = (low, low + 12, low + 24, *sorted(upper))
     chosen = sorted(pitch for slot, pitch in enumerate(pitches) if mask >> slot & 1)
     splits = ((chosen[:place], chosen[place:]) for place in range(len(chosen) + 1))

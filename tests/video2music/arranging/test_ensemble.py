@@ -70,7 +70,7 @@ def band(style, energy, count=5):
     return [{i.name for i, row in zip(style.instruments, there, strict=True) if row[number]} for number in range(count)]
 
 
-def test_instruments_enter_with_energy_and_those_who_enter_late_are_not_in_the_first_part():
+def test_instruments_enter_with_energy_and_those_that_enter_late_are_not_in_the_first_part():
     style = load_style("corporate")
     assert band(style, 0.1)[1] < band(style, 0.42)[1] < band(style, 0.9)[1] == {i.name for i in style.instruments}
     assert band(style, 0.9)[0] == {i.name for i in style.instruments if i.enters == 1}
@@ -88,7 +88,7 @@ def test_until_energy_and_leaves_send_an_instrument_away():
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("energy", [0.0, 0.2, 0.5, 1.0])
-def test_somebody_always_plays_the_chords(name, energy):
+def test_some_instrument_always_plays_the_chords(name, energy):
     style = load_style(name)
     kits = {i.name for i in style.instruments if i.drums}
     assert all(there - kits for there in band(style, energy))
@@ -99,7 +99,7 @@ def test_where_only_drums_would_play_the_others_do():
     assert band(replace(POP, instruments=loud), 0.4)[2] == {i.name for i in POP.instruments}
 
 
-def test_bands_name_who_is_there_in_each_part_without_the_drums():
+def test_players_by_part_are_the_active_instruments_without_the_drums():
     part = np.array([0, 0, 1, 1])
     there = active_instruments(POP, part, np.array([0.1, 0.9]))
     quiet, full = players_by_part(POP, part, there)

@@ -1,4 +1,4 @@
-"""What a feeling does to the music: the signs that listening studies agree on, the limits, and what 0 means."""
+"""Affect offsets: the signs that listening studies agree on, the limits, and what 0 means."""
 
 import numpy as np
 import pytest
@@ -32,11 +32,11 @@ def test_no_parameter_leaves_its_limits(name, places, strength):
 
 
 @pytest.mark.parametrize("name", AFFECT_OFFSETS)
-def test_no_pull_moves_nothing(name):
+def test_no_guidance_moves_nothing(name):
     assert not affect_offset(name, QUADRANTS, Guidance(0.0, 0.0)).any()
 
 
-def test_each_axis_has_a_pull_of_its_own():
+def test_each_axis_has_its_own_guidance():
     places = np.array([[0.5, 0.5]])
     assert (
         affect_offset("brightness", places, Guidance(0.0, 1.0))

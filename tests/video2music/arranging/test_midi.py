@@ -67,7 +67,7 @@ def test_times_do_not_drift_over_an_hour_of_changing_tempi(tmp_path):
     assert np.abs(np.array(found) - [note.start_s for note in notes]).max() < 1e-3
 
 
-def test_downbeats_of_the_file_lie_on_the_bars_of_the_form_also_after_a_pickup(tmp_path):
+def test_downbeats_of_the_file_are_on_the_bars_of_the_form_also_after_a_pickup(tmp_path):
     for duration_s, arousal in ((50.0, 0.1), (50.0, -0.6), (41.0, 0.7), (30.0, 0.0)):
         form, score = composed(duration_s=duration_s, arousal=arousal)
         midi.write(score, tmp_path / "bars.mid")
@@ -142,7 +142,7 @@ def test_more_instruments_than_channels_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_or_read_is_told_in_a_sentence(tmp_path):
+def test_a_file_that_cannot_be_written_or_read_is_reported_in_a_sentence(tmp_path):
     with pytest.raises(MediaError, match="cannot be written"):
         midi.write(composed(duration_s=3.0)[1], tmp_path / "nowhere" / "a.mid")
     for name, content in (("empty.mid", b""), ("text.mid", b"this is no MIDI file at all, not even nearly")):

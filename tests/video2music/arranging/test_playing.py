@@ -67,7 +67,7 @@ def test_detached_playing_shortens_notes_but_lets_drums_ring():
     assert crash.note.end_s - crash.note.start_s > 0.95 * BEAT_S
 
 
-def test_nobody_is_early_and_the_kick_and_the_bass_are_on_time_on_downbeats():
+def test_no_onset_is_early_and_the_kick_and_the_bass_are_on_time_on_downbeats():
     downbeat = float(FORM.bars_s[2])
     notes = [NoteEvent(downbeat, downbeat + 0.4, 60, "x", voice) for voice in ("kick", "bass", "alto", "hat") * 20]
     for one in performed(notes):

@@ -1,4 +1,4 @@
-"""Texture: what a figure's density is, and which one plays."""
+"""Texture: a pattern's density, and which one plays."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -28,19 +28,19 @@ PITCHES = {
 
 
 def density(rows, *voices_of, transpose=0, moves=False):
-    """Density of one figure over chords of a second, played by instruments with these voices."""
+    """Density of one pattern over chords of a second, played by instruments with these voices."""
     players = "".join(
         f'[[instruments]]\nname = "{number}"\nprogram = 0\nvoices = {list(voices)}\nrange = [0, 127]\n'
         f"transpose = {transpose * number}\n"
         for number, voices in enumerate(voices_of)
     )
-    figure = "".join(f'"{voice}" = "{row}"\n' for voice, row in rows.items())
+    rows_text = "".join(f'"{voice}" = "{row}"\n' for voice, row in rows.items())
     kit = '[[instruments]]\nname = "kit"\nprogram = 0\ndrums = true\n'
     beat = '[[drums]]\nname = "b"\nenergy = 0.5\ngrid = 4\nhat = "xxxx xxxx xxxx xxxx"\n'
     text = (
         HEAD.replace("'", '"')
         + (players + kit).replace("'", '"')
-        + f'[[patterns]]\nname = "f"\ngrid = 4\n{figure}'
+        + f'[[patterns]]\nname = "f"\ngrid = 4\n{rows_text}'
         + beat
     )
     style = parse(text, where="here")
@@ -61,7 +61,7 @@ def density(rows, *voices_of, transpose=0, moves=False):
         ({"bass": "x---", "tenor": ".x-x"}, 3, 1.75),
     ],
 )
-def test_density_is_strikes_in_a_second_and_what_sounds_on(rows, strikes, sounding):
+def test_density_is_onsets_in_a_second_and_what_sounds_on(rows, strikes, sounding):
     found, seconds = density(rows, ["bass", "tenor"])
     assert found == pytest.approx(strikes / seconds + sounding)
 
@@ -91,7 +91,7 @@ def test_drums_do_not_count():
     assert density({"bass": "...."}, ["bass"])[0] == 0
 
 
-def test_rows_that_nobody_plays_do_not_count():
+def test_rows_that_no_instrument_plays_do_not_count():
     style = load_style("pop")
     grid = Grid.of(plan(20.0, (), arousal=0.0, style=style))
     pitches = [PITCHES] * len(grid)
@@ -104,7 +104,7 @@ def test_rows_that_nobody_plays_do_not_count():
     )
 
 
-def test_the_figure_nearest_to_the_wanted_density_is_chosen_and_kept_for_bars():
+def test_the_pattern_nearest_to_the_wanted_density_is_chosen_and_kept_for_bars():
     style = load_style("ambient")
     grid = Grid.of(plan(60.0, (), arousal=0.0, style=style))
     grid = replace(grid, players=(style.instruments,))
@@ -113,12 +113,12 @@ def test_the_figure_nearest_to_the_wanted_density_is_chosen_and_kept_for_bars():
     for wanted in (3.0, 8.0, 15.0):
         chosen = texture.choose_patterns(grid, style, pitches, np.full(len(grid), wanted), np.random.default_rng(0))
         changes = sum(before is not after for before, after in pairwise(chosen))
-        assert changes <= 2 * (grid.section[-1] + 1), "a figure is kept, but for what a tie at the start is worth"
+        assert changes <= 2 * (grid.section[-1] + 1), "a pattern is kept, but for what a tie at the start is worth"
         error = abs(offered[style.patterns.index(chosen[0])] - wanted)
         assert error <= np.abs(offered - wanted).min() + texture.SECTION_PREFERENCE + 0.3
 
 
-def test_after_a_short_bar_a_figure_begins_its_bars_anew():
+def test_after_a_short_bar_a_pattern_restarts_its_bars():
     style = load_style("corporate")
     cuts = [Cut(time_s, 20.0) for time_s in (9.1, 14.7, 21.3, 26.0, 33.9, 40.1, 47.7)]
     form = plan(60.0, cuts, arousal=0.0, style=style)

@@ -47,11 +47,11 @@ def test_a_missing_file_is_named(tmp_path, missing):
 @pytest.mark.parametrize(
     ("file", "text", "complaint"),
     [
-        ("001.beats.txt", "one two three", "holds no beats"),
+        ("001.beats.txt", "one two three", "has no beats"),
         ("001.beats.txt", "0 1\n1 0", "two columns of downbeats"),
         ("001.beats.txt", "1 1 1\n0.5 0 0", "times must rise"),
         ("001.chords.txt", "0.0 C:maj", "start end chord"),
-        ("001.mid", "no MIDI", "is no MIDI file"),
+        ("001.mid", "no MIDI", "cannot be read as a MIDI file"),
     ],
 )
 def test_damaged_files_are_refused_in_a_sentence(tmp_path, file, text, complaint):

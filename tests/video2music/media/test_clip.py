@@ -10,7 +10,7 @@ import pytest
 from tests.video2music.conftest import real_clips
 from tests.video2music.video_files import brightness, film
 from video2music.errors import MediaError
-from video2music.media.clip import Clip, _Timeline, frames, probe, atomic_write
+from video2music.media.clip import Clip, _Timeline, atomic_write, frames, probe
 
 NAMES = [
     "with spaces.mp4",
@@ -33,19 +33,21 @@ def spans(path: Path) -> list[tuple[float, float]]:
     return [(frame.time_s, frame.end_s) for frame in frames(path)]
 
 
-def test_probe_tells_what_the_clip_is(tmp_path: Path) -> None:
+def test_probe_returns_the_properties_of_the_clip(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4")
     assert probe(path) == Clip(path, 1.0, 64, 48, 0, 25.0, "mov,mp4,m4a,3gp,3g2,mj2", has_audio=False)
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_rotation_is_degrees_clockwise_and_the_size_stands_upright(rotation: int, tmp_path: Path) -> None:
+def test_rotation_is_degrees_clockwise_and_the_size_is_that_of_the_upright_picture(
+    rotation: int, tmp_path: Path
+) -> None:
     clip = probe(film(tmp_path / "a.mp4", rotation=rotation))
     assert clip.rotation == rotation
     assert (clip.width, clip.height) == ((64, 48) if rotation % 180 == 0 else (48, 64))
 
 
-def test_the_keys_of_a_keyboard_filmed_sideways_stand_upright_when_turned(shared: Path) -> None:
+def test_the_keys_of_a_keyboard_filmed_sideways_are_upright_when_rotated(shared: Path) -> None:
     clip = probe(shared / "clips/edge/decord_video_90.mov")  # its letters read from bottom to top as stored
     assert (clip.rotation, clip.width, clip.height) == (90, 320, 568)
 
@@ -128,7 +130,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         probe(song)
 
 
-def test_damaged_packets_are_skipped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_packets_are_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = film(tmp_path / "a.mp4", "png", pixels="rgb24", times_ms=range(0, 400, 40))
     with av.open(str(path)) as container:
         third = [packet.pos for packet in container.demux(video=0) if packet.size][3]
@@ -193,7 +195,7 @@ def test_every_real_clip_works_or_is_refused_in_a_sentence(shared: Path) -> None
         assert clip.width > 0
 
 
-def test_a_whole_file_appears_only_when_all_went_well(tmp_path: Path) -> None:
+def test_an_atomically_written_file_exists_only_without_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     with pytest.raises(RuntimeError), atomic_write(path) as partial:
         partial.write_bytes(b"half")

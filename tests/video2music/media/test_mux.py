@@ -88,7 +88,7 @@ def test_the_picture_is_copied_byte_for_byte(name: str, second: Path, tmp_path: 
         ("flv", ".flv", "yuv420p"),
     ],
 )
-def test_a_picture_that_no_container_takes_looks_the_same(
+def test_video_that_no_container_supports_looks_the_same(
     codec: str, suffix: str, pixels: str, second: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = film(tmp_path / f"clip{suffix}", codec, pixels=pixels)
@@ -172,7 +172,7 @@ def test_apple_s_tag_of_h265_is_kept(second: Path, tmp_path: Path) -> None:
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
-def test_subtitles_are_kept_where_the_container_takes_them(second: Path, tmp_path: Path) -> None:
+def test_subtitles_are_kept_where_the_container_supports_them(second: Path, tmp_path: Path) -> None:
     lines = [(100, 400, "Hello"), (500, 900, "Bye")]
     source = subtitled(tmp_path / "clip.mkv", film(tmp_path / "bare.mkv", "libx264", options=B_FRAMES), lines)
     scored = mux.mux(source, second, tmp_path / "scored", duration_s=1.0)
@@ -216,7 +216,7 @@ def test_an_index_at_the_front_lets_players_start_at_once(second: Path, tmp_path
     assert scored.index(b"moov") < scored.index(b"mdat")
 
 
-def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     noise = tmp_path / "noise.wav"
     clicks(noise, 30.0)
     data = bytearray(noise.read_bytes())
@@ -231,7 +231,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path) ->
         assert list(folder.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(second: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(second: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"scored\.mp4 cannot be written"):
         mux.mux(film(tmp_path / "clip.mp4"), second, Path("/proc/scored"), duration_s=1.0)
 

@@ -1,4 +1,4 @@
-"""Every real clip and every nasty file of the shared folder, from the command line's point of view."""
+"""Every real clip and every malformed file of the shared folder, through the command line."""
 
 import os
 from pathlib import Path

@@ -79,7 +79,7 @@ def ticks_s(samples: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
 @pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
-def test_ticks_are_heard_when_they_tick(rate: int, layout: str, tmp_path: Path) -> None:
+def test_ticks_are_at_their_times(rate: int, layout: str, tmp_path: Path) -> None:
     path = talkie(tmp_path / "a.mkv", [(0, ticking(2.0, rate=rate))], rate=rate, layout=layout)
     samples = heard(path)
     assert samples.dtype == np.float32
@@ -109,7 +109,7 @@ def test_a_gap_is_silent_and_what_follows_is_in_time(tmp_path: Path) -> None:
     assert np.abs(np.diff(samples, axis=0)).max() < 0.01  # neither edge clicks
 
 
-def test_sound_that_comes_twice_is_heard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audio_that_comes_twice_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = talkie(tmp_path / "a.mkv", [(0, ticking(1.0))])
     frames = [*_frames(0.0, ticking(1.0)), *_frames(0.8, ticking(1.0, first_s=0.3))]
     monkeypatch.setattr("video2music.media.soundtrack.decoded", lambda *given: iter(frames))
@@ -118,7 +118,7 @@ def test_sound_that_comes_twice_is_heard_once(tmp_path: Path, monkeypatch: pytes
     assert ticks_s(samples) == pytest.approx(np.arange(7) * 0.25 + 0.1, abs=0.002)
 
 
-def test_a_clock_that_begins_anew_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_reset_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = talkie(tmp_path / "a.mkv", [(0, ticking(1.0))])
     frames = [*_frames(0.0, ticking(1.5)), *_frames(0.0, ticking(1.0))]
     monkeypatch.setattr("video2music.media.soundtrack.decoded", lambda *given: iter(frames))
@@ -137,7 +137,7 @@ def _frames(start_s: float, sound: np.ndarray, rate: int = 48_000) -> list[Audio
     return frames
 
 
-def test_jitter_of_time_stamps_is_not_heard(tmp_path: Path) -> None:
+def test_jitter_of_time_stamps_leaves_no_gap(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(96_000) / 48_000)
     parts = [
@@ -161,7 +161,7 @@ def test_damage_in_the_middle_leaves_the_rest_in_time(tmp_path: Path) -> None:
     assert all(np.abs(expected - tick).min() < 0.004 for tick in found)
 
 
-def test_the_default_one_of_two_sounds_is_heard(tmp_path: Path) -> None:
+def test_the_default_one_of_two_streams_is_read(tmp_path: Path) -> None:
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as container:
         picture = container.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p")
@@ -210,7 +210,7 @@ def test_only_what_is_asked_for_is_decoded(tmp_path: Path) -> None:
     assert sum(len(block) for block in islice(soundtrack(path).blocks(), 3)) < RATE
 
 
-def test_a_gap_that_only_the_time_stamps_tell_of_is_kept(shared: Path) -> None:
+def test_a_gap_that_only_the_time_stamps_show_is_kept(shared: Path) -> None:
     path = shared / "clips" / "fire2.mp4"  # its second packet comes 155 ms late
     with av.open(str(path)) as container:
         last = list(container.decode(audio=0))[-1]
@@ -218,7 +218,7 @@ def test_a_gap_that_only_the_time_stamps_tell_of_is_kept(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SOUNDING)
-def test_real_clips_sound_as_a_plain_decoder_hears_them(name: str, shared: Path) -> None:
+def test_real_clips_sound_as_a_plain_decoder_reads_them(name: str, shared: Path) -> None:
     path = shared / "clips" / name
     expected = []
     with av.open(str(path)) as container:

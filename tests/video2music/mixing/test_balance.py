@@ -1,4 +1,4 @@
-"""Balance is judged by mixing what it says and measuring the parts by themselves with pyloudnorm."""
+"""Balance: the parts of a mix made with it, measured separately with pyloudnorm."""
 
 import numpy as np
 import pyloudnorm
@@ -35,17 +35,17 @@ def played(samples: np.ndarray, gain: np.ndarray) -> np.ndarray:
     return np.concatenate(list(limiter.applied(seconds(samples), gain)))
 
 
-def heard(samples: np.ndarray, speech: list[SpeechSegment]) -> SourceAudio:
+def source_of(samples: np.ndarray, speech: list[SpeechSegment]) -> SourceAudio:
     return SourceAudio(loudness.measured(seconds(samples)), speech)
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.floats(-60, 0), st.floats(-50, 0), st.floats(1, 6), st.booleans())
-def test_music_stands_below_the_speech_whatever_the_levels(
+def test_music_is_below_the_speech_whatever_the_levels(
     music_db: float, voice_db: float, crest: float, ducked: bool
 ) -> None:
     music, said = noise(0.3 * 10 ** (music_db / 20)), voice(0.1 * 10 ** (voice_db / 20), crest)
-    found = balance.balance(loudness.measured(seconds(music)), heard(said, SPEECH), ducked=ducked, lufs=-14.0)
+    found = balance.balance(loudness.measured(seconds(music)), source_of(said, SPEECH), ducked=ducked, lufs=-14.0)
     limited = played(said, found.source)
     audible = 10 ** (-voice_db / 20)  # of both, or the gates would leave nothing of faint ones to measure
     speech_lufs = lufs(audible * np.concatenate([limited[int(a * RATE) : int(b * RATE)] for a, b in SPEECH]))
@@ -56,16 +56,16 @@ def test_music_stands_below_the_speech_whatever_the_levels(
 
 def test_speech_is_limited_by_itself_so_that_the_master_hardly_works() -> None:
     music, said = noise(0.05), voice(0.1, 6.0)
-    found = balance.balance(loudness.measured(seconds(music)), heard(said, SPEECH), ducked=True, lufs=-14.0)
+    found = balance.balance(loudness.measured(seconds(music)), source_of(said, SPEECH), ducked=True, lufs=-14.0)
     assert found.source_limited_db > 3
     mixed = played(music, found.music) + played(said, found.source)
     assert limiter.gain_for(loudness.measured(seconds(mixed)), -14.0).limited_db < found.source_limited_db / 2
 
 
 @pytest.mark.parametrize("level", [0.5, 0.05, 1e-3])
-def test_ambience_stands_below_the_music_and_is_hardly_raised(level: float) -> None:
+def test_ambience_is_below_the_music_and_is_hardly_raised(level: float) -> None:
     music, own = noise(0.1), noise(level, 2)
-    found = balance.balance(loudness.measured(seconds(music)), heard(own, []), ducked=True, lufs=-20.0)
+    found = balance.balance(loudness.measured(seconds(music)), source_of(own, []), ducked=True, lufs=-20.0)
     apart = lufs(played(music, found.music)) - lufs(played(own, found.source))
     assert apart >= balance.AMBIENCE_LU - 0.2
     assert found.source_db <= balance.MAX_RAISE_DB
@@ -74,11 +74,11 @@ def test_ambience_stands_below_the_music_and_is_hardly_raised(level: float) -> N
 
 
 def test_how_much_lower_the_music_is_counts_its_ways_down_and_up() -> None:
-    own = heard(voice(0.1), SPEECH)
+    own = source_of(voice(0.1), SPEECH)
     found = balance.balance(loudness.measured(seconds(noise(0.1))), own, ducked=True, lufs=-14.0)
     assert balance.DEPTH_DB - 3 < found.ducked_db(own) < balance.DEPTH_DB
-    assert found.ducked_db(heard(voice(0.1), [])) == 0
-    assert found.ducked_db(heard(voice(0.1), [SpeechSegment(-1.0, SECONDS + 1.0)])) > 0
+    assert found.ducked_db(source_of(voice(0.1), [])) == 0
+    assert found.ducked_db(source_of(voice(0.1), [SpeechSegment(-1.0, SECONDS + 1.0)])) > 0
 
 
 @pytest.mark.parametrize("frames", [0, 300, 44_100])

@@ -1,4 +1,4 @@
-"""Ducking: down before the first word, up after the last, smooth, and still between words."""
+"""The ducking curve: down before the first word, up after the last, smooth, and constant between words."""
 
 import numpy as np
 import pytest

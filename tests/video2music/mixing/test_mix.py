@@ -1,4 +1,4 @@
-"""The finished sound is judged as anybody would: read back, measured by pyloudnorm and scipy, listened into by band."""
+"""The finished audio, read back and measured with pyloudnorm and scipy."""
 
 import json
 import logging
@@ -246,7 +246,7 @@ def test_music_is_lower_while_speech_sounds_and_moves_slowly(voice: str, tmp_pat
     assert true_peak_db(read(under)) <= -1
 
 
-def test_kept_speech_stands_over_music_that_does_not_move(tmp_path: Path) -> None:
+def test_kept_speech_is_louder_than_music_of_constant_gain(tmp_path: Path) -> None:
     said, _ = talk("en-us")
     duration_s = len(said) / RATE
     music = [tone(duration_s, 0.1, PILOT_HZ)]
@@ -324,12 +324,12 @@ def test_an_unknown_way_is_refused(tmp_path: Path) -> None:
         mix.mix({}, tmp_path / "a.wav", duration_s=1.0, mode="mute")
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence() -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence() -> None:
     with pytest.raises(MediaError, match=r"a\.wav cannot be written"):
         mix.master([], Path("/proc/a.wav"), duration_s=1.0)
 
 
-def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.wav")], capture_output=True, text=True, check=True
     )
