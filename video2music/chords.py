@@ -1,4 +1,4 @@
-"""The chord vocabulary of MuVi-Sync: N, then 12 roots x 13 qualities, then END and PAD, 159 ids in all.
+"""The chord vocabulary of MuVi-Sync (Kang, Poria, Herremans 2024): N, 12 roots x 13 qualities, END and PAD; 159 ids.
 
 id 0            N, no chord
 id 1 + 13·r + q root r (0 is C) with quality q in the order of QUALITIES
@@ -134,7 +134,7 @@ def lab_lines(
 ) -> str:
     """The text of a .lab file as mir_eval reads it: a line `start end label` for each chord, in seconds.
 
-    Equal neighbours stay apart: a line is a step, so that the file tells how the chords were written.
+    Equal neighbours are not merged: a line is a step of the form.
     """
     rows = zip(chords, starts_s, ends_s, strict=True)
     return "".join(f"{start_s:.6f} {end_s:.6f} {chord.spelt(flats=flats)}\n" for chord, start_s, end_s in rows)

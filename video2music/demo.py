@@ -1,7 +1,8 @@
-"""The demo clip, drawn: a calm dawn over the sea, a rush through a neon night, a sad rainy window, with hard cuts.
+"""The demo clip, drawn by the program: a calm dawn over the sea, a drive through a neon night, a rainy window.
 
-`python -m video2music.demo OUT.mp4` writes it. A picture depends on nothing but its time, so the clip is the same on
-every machine up to rounding. Most of a picture is drawn at half size and scaled up.
+`python -m video2music.demo OUT.mp4` writes it; `video2music demo` scores it, and the page offers it. Three scenes with
+hard cuts that differ in valence and arousal. A frame depends on nothing but its time, so the clip is the same on every
+machine up to rounding. Most of a frame is drawn at half size and scaled up.
 """
 
 import sys
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from video2music.pipeline import Progress
 
 Floats = NDArray[np.floating[Any]]  # float32 throughout, for speed
-Picture = NDArray[np.uint8]
-Lens = tuple[Floats, Floats, Floats]  # of a wet pane, each (360, 640): column and row seen there, and how bright
+Frame = NDArray[np.uint8]  # (360, 640, 3) RGB
+Lens = tuple[Floats, Floats, Floats]  # refraction of a wet pane, each (360, 640): source column, row, brightness
 Stops = Sequence[tuple[float, tuple[int, int, int]]]  # (where from 0 to 1, RGB)
 
 FPS = 25
@@ -41,19 +42,19 @@ def draw(path: Path) -> Path:
     """Write the demo clip, an H.264 MP4 where the encoder is there; returns `path`. Raises MediaError."""
     from video2music.media.encode import encode_video
 
-    return encode_video(pictures(), path, fps=FPS, size=(WIDTH, HEIGHT))
+    return encode_video(frames(), path, fps=FPS, size=(WIDTH, HEIGHT))
 
 
 def score(out: Path, *, seed: int = 0, progress: "Progress | None" = None) -> "Result":
-    """Draw the clip as `out/demo/demo.mp4` and score it in that folder; a former demo's score there is replaced.
+    """Draw the clip as `out/demo/demo.mp4` and score it in that folder; an earlier demo there is replaced.
 
-    `progress(stage, fraction)` is told of the drawing and of what `compose` tells. Raises UserError, also when the
-    folder holds anything but a former demo.
+    `progress(stage, fraction)` is called for the stage `draw` and those of `compose`. Raises UserError, also when the
+    folder has other files than an earlier demo's.
     """
     from video2music.options import Options
     from video2music.pipeline import compose
 
-    clip = _place(out)
+    clip = _claimed_clip(out)
     new = not clip.exists()
     if new:
         if progress:
@@ -61,29 +62,29 @@ def score(out: Path, *, seed: int = 0, progress: "Progress | None" = None) -> "R
         draw(clip)
     try:
         return compose(clip, out, Options(seed=seed), name=NAME, overwrite=True, progress=progress)
-    except BaseException:  # a clip without its score would be taken for somebody's own
+    except BaseException:  # a clip without a manifest beside it would be refused next time as another's file
         if new:
             clip.unlink()
         raise
 
 
-def _place(out: Path) -> Path:
-    """Where the clip goes, in a folder that is there and nobody else's."""
+def _claimed_clip(out: Path) -> Path:
+    """The clip's path, in a folder that exists and has no other files than an earlier demo's."""
     clip = out / NAME / f"{NAME}.mp4"
     output = claim(out, clip, name=NAME, overwrite=True)
     try:
         clip.parent.mkdir(parents=True, exist_ok=True)
         if any(clip.parent.iterdir()) and output.owner() != str(clip.resolve()):
-            raise OptionError(f"{clip.parent} is there already and holds no former demo: choose another -o")
+            raise OptionError(f"{clip.parent} is there already and holds no earlier demo: choose another -o")
     except OSError as error:
         raise MediaError(failure(error, clip.parent)) from None
     return clip
 
 
-def pictures() -> Iterator[Picture]:
-    """Every picture of the clip in order, each (360, 640, 3) RGB uint8, FPS a second."""
-    for scene, frames in SCENES:
-        for index in range(frames):
+def frames() -> Iterator[Frame]:
+    """Every frame of the clip in order, each (360, 640, 3) RGB uint8, FPS a second."""
+    for scene, count in SCENES:
+        for index in range(count):
             yield scene(index / FPS)
 
 
@@ -96,18 +97,18 @@ SUN_COLUMN = 206.0
 WAVES = ((5.1, 2, 1.3, 1.6), (7.7, -7, 0.7, -1.1), (3.2, 13, 1.9, 0.7), (10.3, 5, 2.3, 2.1))  # see _swell
 
 
-def dawn(time_s: float) -> Picture:
-    """The sun climbs by a hand's breadth; light glitters towards the shore."""
+def dawn(time_s: float) -> Frame:
+    """Frame of the first scene: the sun rises slowly; its light glitters on the water. Low arousal, high valence."""
     sun_row = 92 - 2.2 * time_s
     distance = np.hypot(COLUMNS - SUN_COLUMN, ROWS - sun_row)
-    picture = np.concatenate([_ramp(SKY, HORIZON), np.zeros((H - HORIZON, W, 3), np.float32)])
+    image = np.concatenate([_ramp(SKY, HORIZON), np.zeros((H - HORIZON, W, 3), np.float32)])
     clouds = 0.7 * _smoothstep(0.5, 0.75, _slide(_noise(7, stretch=4), 2.5 * time_s))[..., None]
     near_sun = np.exp(-((distance / 90) ** 2))[..., None]
-    picture = _mix(picture, _rgb(222, 150, 168) + near_sun * _rgb(60, 66, 10), clouds)
-    picture += near_sun**2 * _rgb(70, 50, 10)
-    picture = _mix(picture, _rgb(255, 246, 214), _smoothstep(13, 11, distance)[..., None])
-    picture[HORIZON:] = _sea(time_s)
-    return _finish(picture)
+    image = _mix(image, _rgb(222, 150, 168) + near_sun * _rgb(60, 66, 10), clouds)
+    image += near_sun**2 * _rgb(70, 50, 10)
+    image = _mix(image, _rgb(255, 246, 214), _smoothstep(13, 11, distance)[..., None])
+    image[HORIZON:] = _sea(time_s)
+    return _finish(image)
 
 
 def _sea(time_s: float) -> Floats:
@@ -122,7 +123,7 @@ def _sea(time_s: float) -> Floats:
 
 @cache
 def _swell() -> tuple[tuple[Floats, float], ...]:
-    """Trains of waves seen in perspective: phase of every pixel of the sea, radians a second."""
+    """Trains of waves in perspective: phase of every pixel of the sea, and its change in radians a second."""
     depth = ROWS[HORIZON:] - HORIZON + 8
     across, far = (COLUMNS[HORIZON:] - W / 2) / depth, 500 / depth
     return tuple(
@@ -135,46 +136,46 @@ def _swell() -> tuple[tuple[Floats, float], ...]:
 
 SPEED = 26.0  # metres a second
 STREET = 9.0  # metres from the middle of the road to the walls
-FOCUS = 150.0  # pixels
-EYE = 1.6  # metres above the road
+FOCUS = 150.0  # focal length, pixels
+EYE = 1.6  # height of the camera, metres above the road
 BLOCK = 14.0  # metres of wall that make one tower
-_CHANCES = np.random.default_rng(23).random(1021, np.float32)
+_RANDOM = np.random.default_rng(23).random(1021, np.float32)
 NEON = np.array([(255, 40, 170), (40, 220, 255), (255, 150, 40), (150, 80, 255), (60, 255, 170)], np.float32)
 
 
-def drive(time_s: float) -> Picture:
-    """Straight ahead at night, swaying a little, between neon towers."""
+def drive(time_s: float) -> Frame:
+    """Frame of the second scene: a drive at night between neon towers. High arousal."""
     right = COLUMNS - W / 2 - 18 * np.sin(1.3 * time_s).astype(np.float32)
     horizon = 84 + 3 * np.sin(7 * time_s)
     up = (horizon - ROWS).astype(np.float32)
     gone = SPEED * time_s
-    picture = np.exp(-np.abs(up) / 26)[..., None] * _rgb(120, 20, 110) + _rgb(8, 6, 26)
-    picture = _towers(picture, right, up, gone)
+    image = np.exp(-np.abs(up) / 26)[..., None] * _rgb(120, 20, 110) + _rgb(8, 6, 26)
+    image = _towers(image, right, up, gone)
     ground = np.s_[int(horizon) + 1 :]
-    picture[ground] = _road(picture[ground], right[ground], -up[ground], gone)
-    light = cv2.GaussianBlur(np.maximum(picture - 90, 0), (0, 0), 5)
-    return _finish(cv2.GaussianBlur(picture, (0, 0), 0.6) + 1.3 * light)
+    image[ground] = _road(image[ground], right[ground], -up[ground], gone)
+    light = cv2.GaussianBlur(np.maximum(image - 90, 0), (0, 0), 5)
+    return _finish(cv2.GaussianBlur(image, (0, 0), 0.6) + 1.3 * light)
 
 
-def _towers(picture: Floats, right: Floats, up: Floats, gone: float) -> Floats:
-    """Walls at both sides, with lit windows and a neon edge at every tower's corner and roof."""
+def _towers(image: Floats, right: Floats, up: Floats, gone: float) -> Floats:
+    """Walls at both sides, with lit windows and a neon edge at the corner and roof of every tower."""
     ahead = STREET * FOCUS / np.maximum(np.abs(right), 1)
     height = up * ahead / FOCUS + EYE
     along = ahead + gone
     tower = np.floor(along / BLOCK) + np.where(right > 0, np.float32(500), np.float32(0))
-    to_roof = 7 + 22 * _chance(tower) - height
+    to_roof = 7 + 22 * _random(tower) - height
     wall = (height > 0) & (to_roof > 0)
     storey = np.floor(height / 2.6)
     window = (_since(along, 2.0) < 1.3) & (height - 2.6 * storey < 1.5)
-    lit = window & (_chance(np.floor(along / 2) + 37 * storey) > 0.55)
+    lit = window & (_random(np.floor(along / 2) + 37 * storey) > 0.55)
     edge = (_since(along, BLOCK) < 0.7) | (to_roof < 0.7)
-    glow = (0.10 + 0.75 * lit * _chance(tower + 11 * storey) + 1.1 * edge) * np.exp(-ahead / 55)
-    colour = NEON[(_chance(tower + 77) * len(NEON)).astype(int)]
+    glow = (0.10 + 0.75 * lit * _random(tower + 11 * storey) + 1.1 * edge) * np.exp(-ahead / 55)
+    colour = NEON[(_random(tower + 77) * len(NEON)).astype(int)]
     dark = 0.9 * np.exp(-ahead / 90)[..., None]
-    return np.where(wall[..., None], _mix(picture, _rgb(10, 8, 30), dark) + glow[..., None] * colour, picture)
+    return np.where(wall[..., None], _mix(image, _rgb(10, 8, 30), dark) + glow[..., None] * colour, image)
 
 
-def _road(picture: Floats, right: Floats, down: Floats, gone: float) -> Floats:
+def _road(image: Floats, right: Floats, down: Floats, gone: float) -> Floats:
     """The street below the horizon: lane dashes, bright kerbs, bars of light that rush towards us."""
     ahead = EYE * FOCUS / down
     side = np.abs(right) * ahead / FOCUS
@@ -185,34 +186,37 @@ def _road(picture: Floats, right: Floats, down: Floats, gone: float) -> Floats:
     bar = fog * np.exp(-(((_since(along, 13.0) - 6.5) / 0.8) ** 2))
     lights = dash[..., None] * _rgb(255, 250, 220) + kerb[..., None] * _rgb(255, 40, 190)
     lights += bar[..., None] * _rgb(30, 110, 170)
-    return np.where((side < STREET)[..., None], picture * 0.25 + lights, picture)
+    return np.where((side < STREET)[..., None], image * 0.25 + lights, image)
 
 
 # Rain: grey-blue light through a wet window, drops that gather and run.
 
 DROPS = 420
-TRAIL = 120.0  # pixels that a running drop leaves wet
+TRAIL = 120.0  # length in pixels of the trail of a running drop
 _DRAWS = np.random.default_rng(5)
 _LAMPS = _DRAWS.uniform((0, 50, 7, 0, 0), (W, 150, 17, 6.3, 1), (20, 5))  # column, row, radius, phase, warmth
 _RUNNERS = _DRAWS.uniform((0, 0, 22), (WIDTH, 500, 60), (9, 3))  # column, row at the start, pixels a second
 PANE = ((0.0, (60, 66, 74)), (0.6, (80, 86, 93)), (1.0, (40, 44, 50)))
 
 
-def rain(time_s: float) -> Picture:
-    """Out of focus lamps behind the drops on a pane; each drop shows the street upside down."""
+def rain(time_s: float) -> Frame:
+    """Frame of the third scene: street lamps out of focus behind a wet pane. Low valence.
+
+    Each drop refracts the street upside down.
+    """
     dx, dy, shade = (field.copy() for field in _resting_drops())
     for column, row, speed in _RUNNERS.tolist():
-        _run((dx, dy, shade), column, row, speed, time_s)
+        _add_running_drop((dx, dy, shade), column, row, speed, time_s)
     seen = cv2.remap(_street(time_s), dx, dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return np.clip(seen * shade[..., None], 0, 255).astype(np.uint8)
 
 
-def _street(time_s: float) -> Picture:
+def _street(time_s: float) -> Frame:
     """The evening behind the pane, at full size: blurred lamps that swell and fade slowly."""
-    picture = _ramp(PANE, H) * (0.85 + 0.3 * _slide(_noise(3), 4 * time_s)[..., None])
+    image = _ramp(PANE, H) * (0.85 + 0.3 * _slide(_noise(3), 4 * time_s)[..., None])
     strengths = 0.34 + 0.12 * np.sin(0.5 * time_s + _LAMPS[:, 3])
-    picture += np.tensordot(strengths.astype(np.float32), _discs(), axes=1)
-    return _finish(picture)
+    image += np.tensordot(strengths.astype(np.float32), _discs(), axes=1)
+    return _finish(image)
 
 
 @cache
@@ -233,20 +237,20 @@ def _resting_drops() -> Lens:
     lens = columns, rows, np.ones_like(rows)
     radii = 1.2 + 6.5 * draws.random(DROPS) ** 4
     for column, row, radius in zip(draws.random(DROPS) * WIDTH, draws.random(DROPS) * HEIGHT, radii, strict=True):
-        _stamp(lens, column, row, radius)
+        _add_drop(lens, column, row, radius)
     return lens
 
 
-def _run(lens: Lens, column: float, row: float, speed: float, time_s: float) -> None:
-    """A drop that sticks and slips downwards and leaves smaller ones behind."""
+def _add_running_drop(lens: Lens, column: float, row: float, speed: float, time_s: float) -> None:
+    """Add a drop that sticks and slips downwards, and the smaller ones of its trail."""
     fallen = (row + speed * (time_s + np.sin(2.1 * time_s + row) / 2.3)) % (HEIGHT + 160) - 20
     for place in np.arange(np.ceil((fallen - TRAIL) / 11) * 11, fallen - 9, 11):
-        _stamp(lens, column + 5 * np.sin(place / 23), place, 3.2 * (1 - (fallen - place) / TRAIL) + 0.3)
-    _stamp(lens, column + 5 * np.sin(fallen / 23), fallen, 7.5)
+        _add_drop(lens, column + 5 * np.sin(place / 23), place, 3.2 * (1 - (fallen - place) / TRAIL) + 0.3)
+    _add_drop(lens, column + 5 * np.sin(fallen / 23), fallen, 7.5)
 
 
-def _stamp(lens: Lens, column: float, row: float, radius: float) -> None:
-    """Lay one drop into the lens: the view upside down inside, dark above, bright below."""
+def _add_drop(lens: Lens, column: float, row: float, radius: float) -> None:
+    """Add one drop to the lens: the view upside down inside, dark above, bright below."""
     top, left = max(int(row - radius - 1), 0), max(int(column - radius - 1), 0)
     window = np.s_[top : max(int(row + radius + 3), 0), left : max(int(column + radius + 3), 0)]
     from_column, from_row, shade = (field[window] for field in lens)
@@ -262,7 +266,7 @@ def _stamp(lens: Lens, column: float, row: float, radius: float) -> None:
     shade += inside * (0.95 + 0.5 * down * far - 0.3 * far**4 - shade)
 
 
-SCENES = ((dawn, 170), (drive, 165), (rain, 165))  # each with its pictures: cuts at 6.8 and 13.4 s, the end at 20 s
+SCENES = ((dawn, 170), (drive, 165), (rain, 165))  # each with its frames: cuts at 6.8 and 13.4 s, end at 20 s
 
 
 def _rgb(red: float, green: float, blue: float) -> Floats:
@@ -277,50 +281,55 @@ def _ramp(stops: Stops, rows: int) -> Floats:
 
 
 def _mix(below: Floats, above: Floats, share: Floats | float) -> Floats:
-    return below + share * (above - below)
+    mixed: Floats = below + share * (above - below)
+    return mixed
 
 
 def _smoothstep(start: float, end: float, values: Floats) -> Floats:
     """0 at `start`, 1 at `end`, smooth in between; `start` may be the larger."""
     share = np.clip((values - start) / (end - start), 0, 1)
-    return share * share * (3 - 2 * share)
+    smooth: Floats = share * share * (3 - 2 * share)
+    return smooth
 
 
 def _since(places: Floats, period: float) -> Floats:
-    """How far behind each place the last multiple of `period` lies; np.mod is three times as slow."""
-    return places - period * np.floor(places / period)
+    """Distance of each place from the last multiple of `period` before it; np.mod is three times as slow."""
+    since: Floats = places - period * np.floor(places / period)
+    return since
 
 
-def _chance(cells: Floats) -> Floats:
-    """A number in [0, 1) that belongs to each whole number, without any order between neighbours."""
-    return _CHANCES[cells.astype(int) % len(_CHANCES)]
+def _random(cells: Floats) -> Floats:
+    """A pseudo-random number in [0, 1) for each whole number, the same each time."""
+    numbers: Floats = _RANDOM[cells.astype(int) % len(_RANDOM)]
+    return numbers
 
 
 @cache
 def _noise(seed: int, stretch: int = 1) -> Floats:
-    """Clouds of 0 to 1, (H, 2 W), `stretch` times as wide as high; twice as wide as a picture, to slide along."""
+    """Clouds of 0 to 1, (H, 2 W), `stretch` times as wide as high; twice as wide as a frame, to slide along."""
     draws = np.random.default_rng(seed)
     total = np.zeros((H, 2 * W), np.float32)
     for octave in range(5):
         rows = 3 * 2**octave
         grid = draws.random((rows, max(rows * 4 // stretch, 2))).astype(np.float32)
         total += cv2.resize(grid, (2 * W, H), interpolation=cv2.INTER_CUBIC) * 0.55**octave
-    return (total - total.min()) / np.ptp(total)
+    scaled: Floats = (total - total.min()) / np.ptp(total)
+    return scaled
 
 
 def _slide(image: Floats, left: float) -> Floats:
-    """The part (H, W) that starts `left` pixels, not whole ones, into a wider image."""
+    """The part (H, W) of a wider image from `left` pixels on, which may be fractional."""
     shift = np.array([[1, 0, -left], [0, 1, 0]], np.float32)
     return np.asarray(cv2.warpAffine(image, shift, (W, H), flags=cv2.INTER_LINEAR), np.float32)
 
 
-def _finish(picture: Floats) -> Picture:
-    whole = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+def _finish(image: Floats) -> Frame:
+    whole = np.clip(image + 0.5, 0, 255).astype(np.uint8)
     return np.asarray(cv2.resize(whole, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the clip where the one argument says."""
+    """Write the clip to the path of the one argument."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print(USAGE, file=sys.stderr)
         return 2

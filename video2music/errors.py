@@ -1,10 +1,12 @@
-"""Every error here is one plain sentence for the person at the keyboard: what, what was given, what to do.
+"""Errors whose text is one plain sentence for the user: what is wrong, what was given, what to do.
+
+The command line prints the sentence and exits with 1, the page shows it; anything else is a bug with a traceback.
 
 emotion.errors.UserError
 └── Video2MusicError
     ├── ChordError           text or number that is no chord of the vocabulary
     ├── KeyNameError         text that is no key
-    ├── OptionError          a wish that cannot be granted as it was put
+    ├── OptionError          an option that cannot be used as given
     ├── MediaError           a file that is no usable video, or that cannot be written
     ├── EncoderError         an encoder without its weights
     ├── StyleError           a style table that is missing or wrong
@@ -27,7 +29,7 @@ class KeyNameError(Video2MusicError):
 
 
 class OptionError(Video2MusicError):
-    """A wish that cannot be granted as it was put."""
+    """An option that cannot be used as given."""
 
 
 class MediaError(Video2MusicError):

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from video2music.errors import MediaError, OptionError
-from video2music.output import atomic_output_dir, claim, names, stem_of
+from video2music.output import atomic_output_dir, claim, folder_names, stem_of
 
-ROOM = "make room"
+DISK_FULL_ADVICE = "make room"
 
 
 def finish(output, text="done", scored="mp4"):
@@ -14,8 +14,8 @@ def finish(output, text="done", scored="mp4"):
     with atomic_output_dir(output) as folder:
         for name in files:
             (folder / name).write_text(text)
-        told = {"input": {"path": "x"}, "files": [*files, output.manifest.name]}
-        (folder / output.manifest.name).write_text(json.dumps(told))
+        manifest = {"input": {"path": "x"}, "files": [*files, output.manifest.name]}
+        (folder / output.manifest.name).write_text(json.dumps(manifest))
 
 
 def entries(folder):
@@ -23,7 +23,7 @@ def entries(folder):
 
 
 def test_clips_of_one_stem_get_names_of_their_own():
-    found = names([Path("a/clip.mp4"), Path("b/clip.mp4"), Path("other.mp4")])
+    found = folder_names([Path("a/clip.mp4"), Path("b/clip.mp4"), Path("other.mp4")])
     assert found[2] == "other"
     assert len(set(found)) == 3
     assert all(len(name.removeprefix("clip-")) == 6 for name in found[:2])
@@ -44,7 +44,7 @@ def test_no_name_leads_out_of_the_folder_of_its_own(name, tmp_path):
 
 
 def test_names_of_only_dots_are_kept_apart():
-    first, second, other = names([Path("a/...mp4"), Path("..mp4"), Path("dots.mp4")])
+    first, second, other = folder_names([Path("a/...mp4"), Path("..mp4"), Path("dots.mp4")])
     assert first != second and first.startswith("clip-") and second.startswith("clip-") and other == "dots"
 
 
@@ -52,7 +52,7 @@ def test_names_of_only_dots_are_kept_apart():
 def test_the_longest_name_leaves_room_for_every_suffix(letter, tmp_path):
     longest = letter * (251 // len(letter.encode()))
     one, other = (claim(tmp_path, Path(folder, f"{longest}{end}.mp4")) for folder, end in (("a", ""), ("b", "")))
-    for output in (one, claim(tmp_path, Path("c.mp4"), name=names([one.clip, other.clip])[0])):
+    for output in (one, claim(tmp_path, Path("c.mp4"), name=folder_names([one.clip, other.clip])[0])):
         with atomic_output_dir(output) as folder:
             for suffix in ("scored.webm", "chords.lab", "json"):
                 (folder / f"{one.stem}.{suffix}").write_text("")
@@ -63,18 +63,18 @@ def test_a_short_name_is_kept_as_it_is():
     assert stem_of(Path("a/b/my holiday.2024.mp4")) == "my holiday.2024"
 
 
-def test_what_a_former_run_made_goes_and_what_it_did_not_make_stays(tmp_path):
+def test_files_of_an_earlier_run_go_and_others_stay(tmp_path):
     clip = tmp_path / "out" / "clip" / "clip.mp4"
     output = claim(tmp_path / "out", clip, name="clip")
     finish(output, scored="webm")
-    strangers = [clip, clip.with_name("mine.scored.mp4"), tmp_path / "out" / "outside.scored.mp4"]
-    for path in strangers:
+    foreign = [clip, clip.with_name("mine.scored.mp4"), tmp_path / "out" / "outside.scored.mp4"]
+    for path in foreign:
         path.write_text("mine")
-    told = json.loads(output.manifest.read_text())
-    told["files"] += ["clip.mp4", "../outside.scored.mp4", str(strangers[1]), "..", "", 7]
-    output.manifest.write_text(json.dumps(told))
+    manifest = json.loads(output.manifest.read_text())
+    manifest["files"] += ["clip.mp4", "../outside.scored.mp4", str(foreign[1]), "..", "", 7]
+    output.manifest.write_text(json.dumps(manifest))
     finish(claim(tmp_path / "out", clip, name="clip", overwrite=True), "second")
-    assert [path.read_text() for path in strangers] == ["mine"] * 3
+    assert [path.read_text() for path in foreign] == ["mine"] * 3
     made = {"clip.json", "clip.scored.mp4", "clip.wav"}
     assert set(entries(output.folder)) == made | {"clip.mp4", "mine.scored.mp4"}
 
@@ -93,7 +93,7 @@ def test_a_clip_is_never_replaced_by_its_own_score(tmp_path):
     clip = tmp_path / "clip" / "clip.wav"
     clip.parent.mkdir()
     clip.write_text("a video under a wrong name")
-    with pytest.raises(MediaError, match=r"lies where its own clip\.wav must go"):
+    with pytest.raises(MediaError, match=r"is where its own clip\.wav must go"):
         finish(claim(tmp_path, clip, overwrite=True))
     assert clip.read_text() == "a video under a wrong name"
     assert entries(tmp_path) == ["clip", "clip.wav"]
@@ -127,26 +127,26 @@ def test_another_clip_of_the_same_stem_gets_a_folder_of_its_own(tmp_path):
     assert other.folder.name.startswith("clip-") and other.stem == "clip"
 
 
-def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(MediaError, match="cannot be written") as told,
         atomic_output_dir(claim(tmp_path / "file" / "deeper", Path("c.mp4"))),
     ):
         pass
-    assert ROOM not in str(told.value)
+    assert DISK_FULL_ADVICE not in str(told.value)
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), PermissionError(13, "Permission denied", "a.mp4")])
-def test_a_source_that_cannot_be_read_is_not_told_as_a_place_that_cannot_be_written(error, tmp_path):
+def test_an_unreadable_source_is_not_reported_as_an_unwritable_folder(error, tmp_path):
     with pytest.raises(MediaError) as told, atomic_output_dir(claim(tmp_path, Path("a.mp4"))):
         raise error
-    assert "writ" not in str(told.value) and ROOM not in str(told.value)
+    assert "writ" not in str(told.value) and DISK_FULL_ADVICE not in str(told.value)
     assert error.filename is None or str(told.value).startswith("a.mp4 cannot be read")
 
 
 @pytest.mark.parametrize("strange", ["file", "link"])
-def test_something_strange_in_a_folders_place_is_told_before_anything_former_goes(tmp_path, strange):
+def test_a_blocked_folder_is_reported_before_any_previous_file_goes(tmp_path, strange):
     output = claim(tmp_path / "out", Path("clip.mp4"))
     finish(output, "first")
     elsewhere = tmp_path / "elsewhere"
