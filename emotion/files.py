@@ -11,6 +11,12 @@ from types import MappingProxyType
 SOUND_NAMES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".wma")
 MIDI_NAMES = (".mid", ".midi")
 
+# What every file of sound or pictures is opened with: a playlist in disguise must not make FFmpeg ask the network.
+OPEN_OPTIONS = MappingProxyType({"protocol_whitelist": "file"})
+# Formats that FFmpeg opens but that are neither sound nor video: images, text drawn as terminal art, lists that name
+# other files.
+REFUSED_FORMATS = frozenset({"image2", "tty", "concat", "hls", "applehttp", "dash", "sdp", "ffmetadata"})
+
 PARTIAL = ".partial"  # in the name of every file and folder that is not whole yet
 
 _EITHER = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN})  # of an open file, read or written
@@ -27,6 +33,16 @@ _ADVICE = MappingProxyType({
 def is_midi(path: Path) -> bool:
     """Whether a file is MIDI by its name."""
     return path.suffix.lower() in MIDI_NAMES
+
+
+def ffmpeg_url(path: Path) -> str:
+    """A file's name for FFmpeg, which would otherwise read a protocol, an option or a pattern into some names."""
+    return f"file:{path.absolute()}"
+
+
+def is_refused_format(name: str) -> bool:
+    """Whether a container's format, by FFmpeg's name for it, is none of sound or video; see REFUSED_FORMATS."""
+    return name.endswith("_pipe") or not REFUSED_FORMATS.isdisjoint(name.split(","))
 
 
 @contextmanager

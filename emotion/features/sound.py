@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import SoundError
+from emotion.files import OPEN_OPTIONS, ffmpeg_url, is_refused_format
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,11 @@ def _decoded(path: Path) -> Iterator[Samples]:
     import av
 
     try:
-        with av.open(f"file:{path.absolute()}") as container:  # a colon in a name would end that of a protocol
+        with av.open(ffmpeg_url(path), container_options=dict(OPEN_OPTIONS)) as container:
+            if is_refused_format(container.format.name):
+                raise SoundError(
+                    f"{path} is not sound (it reads as {container.format.name}): give a .wav, .flac or .mp3"
+                )
             if not container.streams.audio:
                 raise SoundError(f"{path} has no sound: give a file such as a .wav, .flac, .mp3 or .m4a")
             resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE, frame_size=BLOCK_S * SAMPLE_RATE)

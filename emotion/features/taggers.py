@@ -167,7 +167,7 @@ TAGGERS = MappingProxyType({"musicnn": MusiCNN, "vgg": VGG})
 
 
 def load(name: str, *, device: str | None = None) -> Tagger:
-    """One of TAGGERS with its authors' weights, read once for each folder of weights and device. Raises CheckpointError."""
+    """One of TAGGERS with its authors' weights, read once a folder and device. Raises CheckpointError."""
     return _load(name, checkpoint.weights_folder(WEIGHTS / name), str(resolve_device(device)))
 
 

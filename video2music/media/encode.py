@@ -13,9 +13,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from emotion.files import ffmpeg_url
 from emotion.midi.synthesis import SAMPLE_RATE, Samples
 from video2music.errors import OptionError
-from video2music.media.clip import atomic_write, url
+from video2music.media.clip import atomic_write
 from video2music.media.mux import OutputFormat, WavAudio
 from video2music.options import AUDIO_FORMATS
 
@@ -37,7 +38,7 @@ def encode_video(pictures: Iterable[NDArray[np.uint8]], path: Path, *, fps: int,
     H.264 where this PyAV was built with x264, otherwise MPEG-4. The file is written atomically. Raises MediaError.
     """
     codec = next(name for name in VIDEO_CODECS if name in av.codecs_available)
-    with atomic_write(path) as partial, av.open(url(partial), "w", format="mp4") as container:
+    with atomic_write(path) as partial, av.open(ffmpeg_url(partial), "w", format="mp4") as container:
         stream = cast(VideoStream, container.add_stream(codec, rate=fps, options=dict(VIDEO_CODECS[codec])))
         stream.width, stream.height = size
         for picture in pictures:
@@ -57,7 +58,7 @@ def encode_audio(wav: Path, out: Path, *, kind: str, duration_s: float) -> Path:
     if kind not in _COMPRESSED:
         raise OptionError(f"unknown audio format {kind!r}: choose one of {', '.join(AUDIO_FORMATS)}")
     target = _COMPRESSED[kind]
-    with atomic_write(out) as partial, av.open(url(partial), "w", format=target.muxer) as result:
+    with atomic_write(out) as partial, av.open(ffmpeg_url(partial), "w", format=target.muxer) as result:
         audio = WavAudio(wav, duration_s)
         for packet in audio.packets(audio.add_stream(result, target)):
             result.mux(packet)
@@ -69,7 +70,10 @@ def write_float_wav(blocks: Iterable[Samples], out: Path) -> None:
 
     Raises MediaError.
     """
-    with atomic_write(out) as partial, av.open(url(partial), "w", format="wav", options={"rf64": "auto"}) as result:
+    with (
+        atomic_write(out) as partial,
+        av.open(ffmpeg_url(partial), "w", format="wav", options={"rf64": "auto"}) as result,
+    ):
         stream = result.add_stream("pcm_f32le", rate=SAMPLE_RATE, layout="stereo")
         done = 0
         for block in blocks:

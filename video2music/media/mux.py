@@ -27,6 +27,7 @@ from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from emotion.files import ffmpeg_url
 from video2music.errors import MediaError
 from video2music.media.clip import (
     NEW_TIMELINE_S,
@@ -38,7 +39,6 @@ from video2music.media.clip import (
     open_clip,
     packets,
     picture_stream,
-    url,
 )
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def _write(
         atomic_write(path) as partial,
         open_clip(video) as source,
         av.open(
-            url(partial), "w", format=target.muxer, container_options=options, metadata_errors="surrogateescape"
+            ffmpeg_url(partial), "w", format=target.muxer, container_options=options, metadata_errors="surrogateescape"
         ) as result,
     ):
         pictures = video_packets(source, result, video, first)  # adds its streams now, reads its packets later

@@ -2,7 +2,9 @@
 
 import itertools
 import logging
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -217,3 +219,29 @@ def test_damage_is_logged(tmp_path, caplog, monkeypatch):
     with caplog.at_level(logging.WARNING):
         assert list(sound._packets(Container())) == []
     assert "file is damaged (Invalid data)" in caplog.text
+
+
+def test_a_playlist_is_no_sound_and_opens_no_other_file(tmp_path: Path) -> None:
+    wav(tmp_path / "song.wav", sine(1.0, 24_000, 440, 0.5), 24_000)
+    lists = {
+        "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsong.wav\n#EXT-X-ENDLIST\n",
+        "list.mp3": "ffconcat version 1.0\nfile song.wav\n",
+    }
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(SoundError, match=r"is not sound|cannot be read as sound"):
+            next(sound.read(tmp_path / name))
+
+
+def test_nothing_but_files_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def recorded(name, *arguments, **options):
+        opened.append((name, options["container_options"]["protocol_whitelist"]))
+        raise OSError(2, "stop here")
+
+    monkeypatch.setattr(av, "open", recorded)
+    (tmp_path / "http:a.wav").touch()
+    with pytest.raises(SoundError):
+        next(sound.read(tmp_path / "http:a.wav"))
+    assert opened == [(f"file:{tmp_path / 'http:a.wav'}", "file")]

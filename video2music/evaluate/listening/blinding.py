@@ -19,11 +19,11 @@ from types import MappingProxyType
 import av
 import numpy as np
 
-from emotion.files import PARTIAL, failure
+from emotion.files import PARTIAL, failure, ffmpeg_url
 from emotion.midi.synthesis import SAMPLE_RATE, Samples
 from video2music.errors import MediaError
-from video2music.media.audiofile import encode
-from video2music.media.clip import VIDEO_NAMES, frames, open_clip, packets, picture_stream, probe, url, whole_file
+from video2music.media.clip import VIDEO_NAMES, atomic_write, frames, open_clip, packets, picture_stream, probe
+from video2music.media.encode import encode_audio
 from video2music.media.mux import MP4, WEBM, mux
 from video2music.media.soundtrack import Soundtrack, soundtrack
 from video2music.mixing import limiter
@@ -150,7 +150,7 @@ def _bare(film: Path, out: Path) -> Path:
         picture = picture_stream(source, film)
         target = PLAYED[picture.codec_context.codec.canonical_name]
         path = out.with_suffix(target.suffix)
-        with whole_file(path) as partial, av.open(url(partial), "w", format=target.muxer) as result:
+        with atomic_write(path) as partial, av.open(ffmpeg_url(partial), "w", format=target.muxer) as result:
             copy = result.add_stream_from_template(picture, opaque=True)
             for packet in packets(source, [picture], film):
                 if packet.size:
@@ -164,6 +164,6 @@ def _finished(bare: Path | None, wav: Path, out: Path) -> Path:
     with wave.open(str(wav), "rb") as sound:
         seconds = sound.getnframes() / SAMPLE_RATE
     alone = out.with_name(out.name + ".m4a")
-    made = mux(bare, wav, out, duration_s=seconds) if bare else encode(wav, alone, kind="m4a", duration_s=seconds)
+    made = mux(bare, wav, out, duration_s=seconds) if bare else encode_audio(wav, alone, kind="m4a", duration_s=seconds)
     os.utime(made, (LONG_AGO_S, LONG_AGO_S))
     return made
