@@ -22,10 +22,9 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 FREE_BYTES = 6e9
 DECODERS, ENCODERS = ("h264",), ("aac", "libopus")  # codecs of most clips, and of the sound of scored ones
 SHIPPED = ("amt", "regressor", "accompaniment", "color")
-JUDGES = ("poolingvq", "adff", "unified", "musicnn", "vgg")
+TAGGERS = ("musicnn", "vgg")  # of the judges, see emotion.features.taggers
 WEIGHTS = Path(__file__).parent / "weights"
 TREE = Path(__file__).parent.parent  # when it runs from the source tree
-JUDGES_WEIGHTS = TREE / "emotion" / "weights"
 BEST_SOUNDFONT = "FluidR3_GM"
 
 
@@ -181,20 +180,28 @@ def _encoders() -> list[Finding]:
 
 
 def _weights() -> list[Finding]:
-    return [_shipped(WEIGHTS / kind) for kind in SHIPPED] + [_shipped(JUDGES_WEIGHTS / kind) for kind in JUDGES]
+    from emotion.checkpoint import SHIPPED as JUDGES_SHIPPED
+    from emotion.judge import JUDGES
+
+    judges = [*(spec.weights for spec in JUDGES.values()), *(JUDGES_SHIPPED / name for name in TAGGERS)]
+    return [_checkpoint(WEIGHTS / name) for name in SHIPPED] + [_checkpoint(folder) for folder in judges]
 
 
-def _shipped(folder: Path) -> Finding:
+def _checkpoint(shipped: Path) -> Finding:
+    """Whether the weights of a model can be read: those that ship, or those of V2M_WEIGHTS in their place."""
     from emotion import checkpoint
     from emotion.errors import CheckpointError
 
-    kind = folder.name
+    kind, folder = shipped.name, checkpoint.weights_folder(shipped)
     try:
         found = checkpoint.load(folder, kind=kind)
     except CheckpointError as error:
         fix = f"git checkout -- {shlex.quote(str(folder))}" if _in_tree() else _reinstall()
+        if folder != shipped:
+            fix = "unset V2M_WEIGHTS"
         return Finding(f"weights {kind}", False, str(error), fix)
-    return Finding(f"weights {kind}", True, f"{len(found.tensors)} tensors, sha256 {found.sha256[:12]}")
+    where = "" if folder == shipped else f" of {folder}"
+    return Finding(f"weights {kind}", True, f"{len(found.tensors)} tensors{where}, sha256 {found.sha256[:12]}")
 
 
 def _extras() -> list[Finding]:

@@ -151,20 +151,18 @@ def _make_kit(a: Path, b: Path, out: Path, seed: int, json_file: str | None) -> 
 
 
 def _report_answers(a: Path | None, b: Path | None, out: Path, answers: list[Path], json_file: str | None) -> None:
-    from video2music.evaluate.listening import answers as given_answers
-    from video2music.evaluate.listening import key as kit_key
-    from video2music.evaluate.listening import results
+    from video2music.evaluate.listening import results, trials
 
-    key = kit_key.read(out)
+    key = trials.read_key(out)
     given = tuple(folder.resolve().name for folder in (a, b) if folder)
     if given and given != key.systems:
         raise OptionError(
             f"the kit at {out} compares {' with '.join(key.systems)}: leave A_DIR and B_DIR out, or fix -o"
         )
-    found = results.report(key, given_answers.read(answers, key))
+    found = results.build_report(key, trials.read_answers(answers, key))
     write_json(json_file, found)
     if json_file != "-":
-        typer.echo(results.as_text(found), nl=False)
+        typer.echo(results.result_tables(found), nl=False)
 
 
 app = typer.Typer(

@@ -13,7 +13,7 @@ import numpy as np
 import platformdirs
 
 from emotion.checkpoint import file_sha256
-from emotion.files import failure, atomic_write
+from emotion.files import atomic_write, failure
 from video2music.errors import Video2MusicError
 from video2music.values import Cut, VideoFeatures
 

@@ -135,7 +135,14 @@ class Color:
         return np.asarray(scaled @ np.array(fitted["weights"]), float)
 
 
+def load(folder: Path | None = None) -> Color:
+    """The encoder with the weights of a folder, by default those of `--weights` or that ship; kept in memory.
+
+    Raises CheckpointError.
+    """
+    return _load(folder or checkpoint.weights_folder(WEIGHTS))
+
+
 @lru_cache(maxsize=1)
-def load(folder: Path = WEIGHTS) -> Color:
-    """The shipped weights, read once a process. Raises CheckpointError."""
+def _load(folder: Path) -> Color:
     return Color(checkpoint.load(folder, kind=KIND))

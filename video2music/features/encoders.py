@@ -85,14 +85,15 @@ class EncoderSpec:
 
 
 def _load_clip(spec: EncoderSpec, device: str | None, progress: Progress | None) -> "Encoder":
+    from emotion.runtime import resolve_device
     from video2music.features import semantic
 
     path = semantic.obtain(spec, progress=progress)
-    return _open_clip(spec, path, path.stat().st_mtime_ns, device)
+    return _open_clip(spec, path, path.stat().st_mtime_ns, str(resolve_device(device)))
 
 
 @lru_cache(maxsize=1)
-def _open_clip(spec: EncoderSpec, path: Path, _modified_ns: int, device: str | None) -> "Encoder":
+def _open_clip(spec: EncoderSpec, path: Path, _modified_ns: int, device: str) -> "Encoder":
     """Kept, for reading the weights takes seconds; a file that was replaced is read again."""
     from video2music.features import semantic
 

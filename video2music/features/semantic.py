@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from emotion.affect import EMOTIONS, expected_point
-from emotion.runtime import make_torchvision_importable
+from emotion.runtime import make_torchvision_importable, resolve_device
 from video2music.errors import EncoderError
 from video2music.features import encoders
 from video2music.features.download import fetch
@@ -140,7 +140,7 @@ def load(path: Path, *, semantic: bool, device: str | None = None) -> Clip:
             warnings.simplefilter("ignore")  # TorchScript is deprecated, but it is what OpenAI published
             archive = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
         model = open_clip.model.build_model_from_openai_state_dict(dict(archive.state_dict())).float()
-        clip = Clip(model, semantic=semantic, device=device or "cpu")
+        clip = Clip(model, semantic=semantic, device=str(resolve_device(device)))
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
