@@ -89,8 +89,10 @@ def write_midi(case: Case, path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """The order in which floats are added, and so their last bit, may depend on the number of threads."""
+def one_thread_on_the_cpu(monkeypatch):
+    """The order in which floats are added, and so their last bit, depends on the device and the number of threads."""
+    monkeypatch.setenv("V2M_DEVICE", "cpu")
+    monkeypatch.delenv("V2M_WEIGHTS", raising=False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -10,12 +10,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emotion.checkpoint import weights_folder
+from emotion.runtime import resolve_device
 from emotion.values import AffectCurve
 from video2music import features as encoding
 from video2music.arranging import accompaniment, arrange
@@ -37,20 +40,25 @@ LOCKS = ("chords", "form")  # parts of an earlier composition that can stay whil
 
 
 class Models(NamedTuple):
-    """The trained models and the sha256 of their weights by name."""
+    """The trained models, the device they are on, and the sha256 of their weights by name."""
 
     amt: amt.AMT
     regressor: regressor.Regressor
+    device: torch.device
     weights_sha256: Mapping[str, str]
 
 
-@lru_cache(maxsize=1)
 def load_models() -> Models:
-    """The shipped AMT and regressor, read once a process. Raises CheckpointError."""
-    chord_model, chord_checkpoint = amt.load()
-    dynamics_model, dynamics_checkpoint = regressor.load()
+    """AMT and regressor, loaded once a process for each folder of weights and device. Raises CheckpointError."""
+    return _load_models(weights_folder(amt.WEIGHTS), weights_folder(regressor.WEIGHTS), resolve_device())
+
+
+@lru_cache(maxsize=2)
+def _load_models(amt_folder: Path, regressor_folder: Path, device: torch.device) -> Models:
+    chord_model, chord_checkpoint = amt.load(amt_folder, device=device)
+    dynamics_model, dynamics_checkpoint = regressor.load(regressor_folder, device=device)
     weights = {"amt": chord_checkpoint.sha256, "regressor": dynamics_checkpoint.sha256}
-    return Models(chord_model, dynamics_model, weights | dict(accompaniment.weights_sha256()))
+    return Models(chord_model, dynamics_model, device, weights | dict(accompaniment.weights_sha256()))
 
 
 class LockedParts(NamedTuple):
@@ -103,7 +111,7 @@ class Draft:
         self.key = (locked and locked.key) or _choose_key(options, target, seed)
         self.form = (locked and locked.form) or _plan_form(features, target, guidance, style, options)
         starts_s, ends_s = self.form.steps_s, self.form.step_ends_s
-        self._video = resample_to_steps(features, starts_s, ends_s, emotion_rows(features, target))
+        self._video = resample_to_steps(features, starts_s, ends_s, emotion_rows(features, target)).to(models.device)
         self._points = interval_means(target.points, starts_s, ends_s).astype(
             float
         )  # (N, 2) valence and arousal of each step
@@ -119,7 +127,7 @@ class Draft:
                 log.warning(
                     "the primer has %d chords, but the clip has room for %d: the rest is left out", len(opening), steps
                 )
-        chord_bias = decode.emotion_bias(self._video.emotion[0].numpy(), self.guidance.valence, minor=minor)
+        chord_bias = decode.emotion_bias(self._video.emotion[0].cpu().numpy(), self.guidance.valence, minor=minor)
         chord_bias += decode.brightness_bias(self._offset("brightness"), minor=minor)
         # Biases come before limits, and what samples last: a limit must hold whatever the biases add.
         filters: list[decode.LogitFilter] = [

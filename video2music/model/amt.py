@@ -230,7 +230,7 @@ class AMT(nn.Module):
 
 
 def load(folder: Path | None = None, *, device: str | torch.device = "cpu") -> tuple[AMT, Checkpoint]:
-    """A trained AMT, ready to compose; without a folder the shipped one. Raises CheckpointError."""
+    """A trained AMT, ready to compose; without a folder the one in use. Raises CheckpointError."""
     return loading.load(KIND, AMTConfig, AMT, folder, device=device)
 
 

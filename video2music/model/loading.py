@@ -38,11 +38,11 @@ def load(
     *,
     device: str | torch.device = "cpu",
 ) -> tuple[Model, checkpoint.Checkpoint]:
-    """A trained model on a device, ready for inference, and its checkpoint; without a folder the shipped one.
+    """A trained model on a device, ready for inference, and its checkpoint. Inputs must be on the same device.
 
-    Raises CheckpointError.
+    Without a folder it is the user's own (`--weights`) or the shipped one. Raises CheckpointError.
     """
-    found = checkpoint.load(folder or SHIPPED / kind, kind=kind)
+    found = checkpoint.load(folder or checkpoint.weights_folder(SHIPPED / kind), kind=kind)
     found = replace(found, tensors={_current_name(name): tensor for name, tensor in found.tensors.items()})
     model = build(checkpoint.dimensions(found, config_type))
     checkpoint.fill(model, found)

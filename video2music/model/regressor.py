@@ -229,7 +229,7 @@ def _mirrored(video: VideoBatch, margin: int) -> VideoBatch:
 
 
 def load(folder: Path | None = None, *, device: str | torch.device = "cpu") -> tuple[Regressor, Checkpoint]:
-    """A trained regressor; without a folder the shipped one. Raises CheckpointError."""
+    """A trained regressor; without a folder the one in use. Raises CheckpointError."""
     return loading.load(KIND, RegressorConfig, Regressor, folder, device=device)
 
 
