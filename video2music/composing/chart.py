@@ -1,13 +1,13 @@
 """Chord charts of a composition: a lead sheet as MusicXML for notation programs, and plain text for people.
 
-Both stand on the form's own bars: a bar has as many beats as lie in it, so that a single shorter bar has a metre of
-its own, and beats before the first downbeat are a pickup. The staff holds rests, for what is played is up to the
-player; the chord symbols stand at their beats, in the sounding key. MusicXML 4.0 is described at
+Both use the form's bars: a bar has as many beats as there are in it, so that a single shorter bar has a metre of its
+own, and beats before the first downbeat are a pickup. The staff has rests, because what is played is up to the player;
+chord symbols are at their beats, in the sounding key. MusicXML 4.0 is described at
 https://www.w3.org/2021/06/musicxml40/.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from xml.etree import ElementTree as Xml
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion.files import atomic_write, failure
 from video2music.chords import FLAT_ROOTS, ROOTS, Chord
@@ -24,10 +25,10 @@ from video2music.values import Key
 
 BEAT_TYPE = 4  # a beat is a quarter note
 LINE_BARS = 4  # bars a line, in both kinds of chart
-STAYS = "/"  # a beat on which the chord before it goes on
+REPEAT = "/"  # a beat on which the previous chord continues
 NO_CHORD = "N.C."
 
-# By quality what follows the root in print, and what MusicXML calls it.
+# By quality: suffix to the root in print, name of the kind in MusicXML.
 _QUALITIES = MappingProxyType({
     "maj": ("", "major"),
     "dim": ("dim", "diminished"),
@@ -52,65 +53,58 @@ _DOCTYPE = (
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar: number (0 is a pickup), when it begins, how many beats it has, and what is written over it.
+    """A bar as it is printed.
 
-    `chords` are in the sounding key, each with its beat, of which 0 is always one; `opens` is the section that begins
-    here, counted from 0, and `tempo` the beats a minute from here on where they are others than before.
+    number   from 1; 0 is a pickup
+    chords   (beat, chord) in the sounding key; there is always one at beat 0
+    section  number, from 0, of the section that begins here, or None
+    tempo    in beats a minute from here on, where it changes
     """
 
     number: int
     start_s: float
     beats: int
     chords: tuple[tuple[int, Chord], ...]
-    opens: int | None = None
+    section: int | None = None
     tempo: float | None = None
 
 
 def bars(composition: Composition) -> tuple[Bar, ...]:
-    """The bars of a composition in order. A chord is written where it changes, and anew at the start of each bar."""
-    form, sounding = composition.form, _sounding(composition)
+    """The bars of a composition in order. A chord is printed where it changes and at the start of each bar."""
+    form, key = composition.form, composition.key
+    steps = np.searchsorted(form.steps_s, form.beats_s + 1e-6) - 1
+    by_step = [chord.transpose(key.shift) for chord in composition.final_chords]
+    by_beat = [by_step[step] for step in np.maximum(steps, 0).tolist()]
     heads, beats = np.searchsorted(form.beats_s, form.bars_s - 1e-6).tolist(), form.bar_beats.tolist()
     beats[-1] = max(beats[-1], len(form.beats_s) - heads[-1])  # the last bar may be longer than the one before
     if pickup := heads[0]:
         heads, beats = [0, *heads], [pickup, *beats]
     starts_s = form.beats_s[heads]
-    opened = {_nearest(starts_s, section.start_s): number for number, section in enumerate(form.sections)}
-    tempi = {_nearest(starts_s, bpm_from): bpm for bpm_from, bpm in _tempi(composition)}
-    found = []
-    for place, (start, end) in enumerate(pairwise([*heads, len(sounding)])):
-        number = place if pickup else place + 1
-        chords = tuple((b - start, sounding[b]) for b in range(start, end) if _is_written(sounding, b, start))
-        found.append(Bar(number, float(starts_s[place]), beats[place], chords, opened.get(place), tempi.get(place)))
-    return tuple(found)
+    sections = {_nearest(starts_s, section.start_s): number for number, section in enumerate(form.sections)}
+    tempi, printed = {}, ""
+    for tempo in form.tempi:
+        if _rounded(tempo.bpm) != printed:  # a change that print would not show is none
+            printed = _rounded(tempo.bpm)
+            tempi[_nearest(starts_s, tempo.start_s)] = tempo.bpm
+    result = []
+    for index, (start, end) in enumerate(pairwise([*heads, len(by_beat)])):
+        chords = tuple(
+            (beat - start, by_beat[beat])
+            for beat in range(start, end)
+            if beat == start or by_beat[beat] != by_beat[beat - 1]
+        )
+        number = index if pickup else index + 1
+        result.append(Bar(number, float(starts_s[index]), beats[index], chords, sections.get(index), tempi.get(index)))
+    return tuple(result)
 
 
-def _is_written(sounding: Sequence[Chord], beat: int, start: int) -> bool:
-    return beat == start or sounding[beat] != sounding[beat - 1]
-
-
-def _tempi(composition: Composition) -> Iterator[tuple[float, float]]:
-    """When another tempo begins, as far as print can tell it from the one before, in s and beats a minute."""
-    shown = ""
-    for tempo in composition.form.tempi:
-        if _rounded(tempo.bpm) != shown:
-            shown = _rounded(tempo.bpm)
-            yield tempo.start_s, tempo.bpm
-
-
-def _sounding(composition: Composition) -> list[Chord]:
-    """The chord of every beat, in the sounding key."""
-    step = np.searchsorted(composition.form.steps_s, composition.form.beats_s + 1e-6) - 1
-    chords = composition.final_chords
-    return [chords[place].transpose(composition.key.shift) for place in np.maximum(step, 0).tolist()]
-
-
-def _nearest(onsets_s: np.ndarray, time_s: float) -> int:
+def _nearest(onsets_s: NDArray[np.float64], time_s: float) -> int:
     return int(np.abs(onsets_s - time_s).argmin())
 
 
-def _usual_beats(found: Sequence[Bar]) -> int:
+def _usual_beats(all_bars: Sequence[Bar]) -> int:
     """Beats of most bars; the pickup does not count, unless there is nothing else."""
-    return Counter(bar.beats for bar in found if bar.number or len(found) == 1).most_common(1)[0][0]
+    return Counter(bar.beats for bar in all_bars if bar.number or len(all_bars) == 1).most_common(1)[0][0]
 
 
 def symbol(chord: Chord, *, flats: bool) -> str:
@@ -130,29 +124,24 @@ def letter(section: int) -> str:
 
 
 def text(composition: Composition) -> str:
-    """A chart to read: for each section its mark and its bars, each line with its time and, where that changes, tempo.
+    """The text chart: for each section its mark and its bars, each line with its time and, where that changes, tempo.
 
-    `/` is a beat that stays on its chord; a pickup stands in brackets, and a bar of another metre says so.
+    `/` is a beat that continues its chord; a pickup is in brackets, and a bar of another metre says so.
     """
-    found, key = bars(composition), composition.key
-    usual = _usual_beats(found)
+    all_bars, key = bars(composition), composition.key
+    usual = _usual_beats(all_bars)
     head = f"{key}, {usual}/{BEAT_TYPE}, {_clock(composition.form.duration_s).strip()}\n"
-    blocks = [f"{letter(number)}\n" + "".join(_lines(some, usual, key)) for number, some in _by_section(found)]
+    heads = sorted({0, *(index for index, bar in enumerate(all_bars) if bar.section)})  # a pickup belongs to section 0
+    sections = [all_bars[start:end] for start, end in pairwise([*heads, len(all_bars)])]
+    blocks = [f"{letter(some[0].section or 0)}\n" + "".join(_lines(some, usual, key)) for some in sections]
     return "\n".join([head, *blocks])
 
 
-def _by_section(found: Sequence[Bar]) -> Iterator[tuple[int, tuple[Bar, ...]]]:
-    """The number of each section and its bars; a pickup belongs to the first."""
-    heads = sorted({0, *(place for place, bar in enumerate(found) if bar.opens)})
-    for start, end in pairwise([*heads, len(found)]):
-        yield found[start].opens or 0, tuple(found[start:end])
-
-
-def _lines(found: Sequence[Bar], usual: int, key: Key) -> Iterator[str]:
-    """Bars in rows of four at most, their bar lines one below the other; a new tempo begins a row."""
-    width = max(len(_cell(bar, usual, key)) for bar in found)
+def _lines(all_bars: Sequence[Bar], usual: int, key: Key) -> Iterator[str]:
+    """Bars in rows of four at most, with aligned bar lines; a new tempo begins a row."""
+    width = max(len(_cell(bar, usual, key)) for bar in all_bars)
     rows: list[list[Bar]] = []
-    for bar in found:
+    for bar in all_bars:
         if not rows or bar.tempo or len(rows[-1]) == LINE_BARS:
             rows.append([])
         rows[-1].append(bar)
@@ -163,12 +152,12 @@ def _lines(found: Sequence[Bar], usual: int, key: Key) -> Iterator[str]:
 
 
 def _cell(bar: Bar, usual: int, key: Key) -> str:
-    entering = dict(bar.chords)
-    beats = [symbol(entering[beat], flats=key.flats) if beat in entering else STAYS for beat in range(bar.beats)]
-    told = " ".join(beats)
+    chords = dict(bar.chords)
+    beats = [symbol(chords[beat], flats=key.flats) if beat in chords else REPEAT for beat in range(bar.beats)]
+    cell = " ".join(beats)
     if not bar.number:
-        return f"({told})"
-    return told if bar.beats == usual else f"{bar.beats}/{BEAT_TYPE}: {told}"
+        return f"({cell})"
+    return cell if bar.beats == usual else f"{bar.beats}/{BEAT_TYPE}: {cell}"
 
 
 def _clock(time_s: float) -> str:
@@ -222,18 +211,18 @@ def _score(composition: Composition, title: str) -> Xml.Element:
     )
 
 
-def _measures(found: Sequence[Bar], key: Key) -> Iterator[Xml.Element]:
+def _measures(all_bars: Sequence[Bar], key: Key) -> Iterator[Xml.Element]:
     metre, in_line = 0, 0
-    usual = _usual_beats(found)
-    for bar, after in zip(found, [*found[1:], None], strict=True):
+    usual = _usual_beats(all_bars)
+    for bar, after in zip(all_bars, [*all_bars[1:], None], strict=True):
         shown = bar.beats if bar.number else usual
-        in_line = 1 if bar.opens or in_line == LINE_BARS else in_line + 1
+        in_line = 1 if bar.section or in_line == LINE_BARS else in_line + 1
         yield _element(
             "measure",
-            _element("print", new_system="yes") if in_line == 1 and bar is not found[0] else None,
-            _attributes(shown, key if bar is found[0] else None) if shown != metre else None,
-            *_written_above(bar),
-            *_filled(bar, key),
+            _element("print", new_system="yes") if in_line == 1 and bar is not all_bars[0] else None,
+            _attributes(shown, key if bar is all_bars[0] else None) if shown != metre else None,
+            *_directions(bar),
+            *_harmonies_and_rests(bar, key),
             _barline(after),
             **({"number": str(bar.number)} | ({} if bar.number else {"implicit": "yes"})),
         )
@@ -241,7 +230,7 @@ def _measures(found: Sequence[Bar], key: Key) -> Iterator[Xml.Element]:
 
 
 def _attributes(beats: int, key: Key | None) -> Xml.Element:
-    """The metre, and with a `key` all that stands at the head of a staff."""
+    """The metre, and with a `key` everything at the beginning of a staff."""
     metre = _element("time", _element("beats", str(beats)), _element("beat-type", str(BEAT_TYPE)))
     if key is None:
         return _element("attributes", metre)
@@ -261,38 +250,34 @@ def fifths(key: Key) -> int:
     return sharps - 12 if key.flats else sharps
 
 
-def _written_above(bar: Bar) -> Iterator[Xml.Element]:
-    """Mark and time where a section opens, and a new tempo."""
-    if bar.opens is not None:
-        yield _words(_element("rehearsal", letter(bar.opens)))
-        yield _words(_element("words", _clock(bar.start_s).strip()))
+def _directions(bar: Bar) -> Iterator[Xml.Element]:
+    """Mark and time where a section begins, and a new tempo."""
+    if bar.section is not None:
+        yield _direction(_element("rehearsal", letter(bar.section)))
+        yield _direction(_element("words", _clock(bar.start_s).strip()))
     if bar.tempo:
         mark = _element("metronome", _element("beat-unit", "quarter"), _element("per-minute", _rounded(bar.tempo)))
-        direction = _words(mark)
+        direction = _direction(mark)
         direction.append(_element("sound", tempo=f"{bar.tempo:.3f}"))
         yield direction
 
 
-def _words(what: Xml.Element) -> Xml.Element:
+def _direction(what: Xml.Element) -> Xml.Element:
     return _element("direction", _element("direction-type", what), placement="above")
 
 
-def _filled(bar: Bar, key: Key) -> Iterator[Xml.Element]:
-    """Chord symbols, each before the rest that begins on its beat."""
-    for (beat, chord), (end, _) in pairwise([*bar.chords, (bar.beats, None)]):
-        assert chord is not None
+def _harmonies_and_rests(bar: Bar, key: Key) -> Iterator[Xml.Element]:
+    """Chord symbols, each before the rests that last until the next."""
+    ends = [*(beat for beat, _ in bar.chords[1:]), bar.beats]
+    for (beat, chord), end in zip(bar.chords, ends, strict=True):
         yield _harmony(chord, key)
         if end - beat == bar.beats and bar.number:
             yield _rest(bar.beats, whole=True)
-        else:
-            yield from (_rest(beats) for beats in _split(end - beat))
-
-
-def _split(beats: int) -> Iterable[int]:
-    """Lengths that one sign can show, 4 at most."""
-    while beats:
-        yield min(beats, 4)
-        beats -= min(beats, 4)
+            continue
+        left = end - beat
+        while left:  # one rest shows 4 beats at most
+            yield _rest(min(left, 4))
+            left -= min(left, 4)
 
 
 def _rest(beats: int, *, whole: bool = False) -> Xml.Element:
@@ -305,19 +290,19 @@ def _rest(beats: int, *, whole: bool = False) -> Xml.Element:
 
 
 def _harmony(chord: Chord, key: Key) -> Xml.Element:
-    if chord.root is None or chord.quality is None:  # MusicXML wants a root, which nobody is shown
-        return _element("harmony", _element("root", _element("root-step", "C", text="")), _kind("none", NO_CHORD))
+    if chord.root is None or chord.quality is None:  # MusicXML requires a root; an empty text hides it
+        return _element(
+            "harmony", _element("root", _element("root-step", "C", text="")), _element("kind", "none", text=NO_CHORD)
+        )
     name = (FLAT_ROOTS if key.flats else ROOTS)[chord.root]
     alter = _element("root-alter", {"#": "1", "b": "-1"}[name[1]]) if len(name) > 1 else None
     short, kind = _QUALITIES[chord.quality]
-    return _element("harmony", _element("root", _element("root-step", name[0]), alter), _kind(kind, short))
-
-
-def _kind(kind: str, shown: str) -> Xml.Element:
-    return _element("kind", kind, text=shown)
+    return _element(
+        "harmony", _element("root", _element("root-step", name[0]), alter), _element("kind", kind, text=short)
+    )
 
 
 def _barline(after: Bar | None) -> Xml.Element | None:
-    """Closes the piece, and each section before another."""
-    style = "light-heavy" if after is None else "light-light" if after.opens else None
+    """A final bar line at the end, a double one before each section."""
+    style = "light-heavy" if after is None else "light-light" if after.section else None
     return _element("barline", _element("bar-style", style), location="right") if style else None

@@ -43,7 +43,7 @@ class Miss(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether ears take the two for one."""
+        """Whether the two are perceived as simultaneous."""
         return abs(self.late_ms) <= 1000 * MET_S
 
 
@@ -71,22 +71,22 @@ def misses(composition: Composition) -> list[Miss]:
 
 
 def summary(composition: Composition) -> str:
-    """Key, tempo, size and how the cuts are met, as plain text."""
+    """Key, tempo, size and how well bar lines meet the cuts, as plain text."""
     form, bpm = composition.form, [tempo.bpm for tempo in composition.form.tempi]
     tempo = f"{min(bpm):.0f}" if max(bpm) - min(bpm) < 0.5 else f"{min(bpm):.0f} to {max(bpm):.0f}"
     size = f"{counted(len(form.bars_s), 'bar')} in {counted(len(form.sections), 'section')}"
-    return f"{composition.key}, {tempo} beats a minute, {size}, {clock(form.duration_s)}. {_met(misses(composition))}"
+    return f"{composition.key}, {tempo} beats per minute, {size}, {clock(form.duration_s)}. {_met(misses(composition))}"
 
 
 def _met(found: Sequence[Miss]) -> str:
     if not found:
-        return "The clip has no cuts to meet."
+        return "The clip has no cuts to align with."
     met, worst = sum(one.met for one in found), max(found, key=lambda one: abs(one.late_ms))
-    told = f"Cuts that meet a bar line within {1000 * MET_S:.0f} ms: {met} of {len(found)}"
+    line = f"Cuts within {1000 * MET_S:.0f} ms of a bar line: {met} of {len(found)}"
     if round(abs(worst.late_ms)) == 0:
-        return f"{told}."
+        return f"{line}."
     farthest = f"the farthest from one, at {exact(worst.cut_s)}, is {abs(worst.late_ms):.0f} ms off"
-    return f"{told}; {farthest}. Where cuts crowd, the music goes for the strongest."
+    return f"{line}; {farthest}. Where cuts are close together, the music follows the strongest."
 
 
 def _grid(form: Form, marks: str) -> str:
@@ -102,8 +102,8 @@ def _grid(form: Form, marks: str) -> str:
         for number, section in enumerate(form.sections)
         if section.end_s - section.start_s >= LEAST_SHARE * form.duration_s
     ]
-    told = "sections, bars and cuts over time"
-    return timeline.lane(told, [*blocks, f'<path class="bars" d="{bars}"/>', marks], height_em=4, beside=letters)
+    title = "sections, bars and cuts over time"
+    return timeline.lane(title, [*blocks, f'<path class="bars" d="{bars}"/>', marks], height_em=4, beside=letters)
 
 
 def _missed(found: Sequence[Miss], lasting_s: float) -> str:
@@ -113,8 +113,8 @@ def _missed(found: Sequence[Miss], lasting_s: float) -> str:
     ranked = sorted(found, key=lambda one: -abs(one.late_ms))
     kept = timeline.with_room([one.cut_s / lasting_s for one in ranked])
     labels = "".join(label(ranked[place].cut_s / lasting_s, milliseconds(ranked[place].late_ms)) for place in kept)
-    told = timeline.listed([f"cut at {exact(one.cut_s)}: {milliseconds(one.late_ms)}" for one in found])
-    return f'<div class="lane misses" role="img" aria-label="{markup(told)}">{labels}</div>'
+    title = timeline.listed([f"cut at {exact(one.cut_s)}: {milliseconds(one.late_ms)}" for one in found])
+    return f'<div class="lane misses" role="img" aria-label="{markup(title)}">{labels}</div>'
 
 
 def milliseconds(late_ms: float) -> str:
@@ -135,8 +135,8 @@ def _cell(bar: Bar, key: Key, strokes: str) -> str:
         f'<span style="grid-column:{start + 1}/{end + 1}">{markup(chart.symbol(chord, flats=key.flats))}</span>'
         for (start, end), (_, chord) in zip(pairwise(beats), bar.chords, strict=True)
     )
-    kind = "bar pickup" if not bar.number else "bar" if bar.opens is None else "bar opens"
-    letter = "" if bar.opens is None else f"<b>{chart.letter(bar.opens)}</b>"
+    kind = "bar pickup" if not bar.number else "bar" if bar.section is None else "bar opens"
+    letter = "" if bar.section is None else f"<b>{chart.letter(bar.section)}</b>"
     columns = f"grid-template-columns:repeat({bar.beats},minmax(0,1fr))"
     head = f"<small>{letter}{exact(bar.start_s)}</small>"
     return f'<div class="{kind}" style="{columns}">{head}{chords}{strokes}</div>'
@@ -149,6 +149,6 @@ def _strokes(bars: Sequence[Bar], found: Sequence[Miss]) -> list[str]:
     for one in found:
         place = max(bisect_right(edges_s, one.cut_s) - 1, 0)
         share = (one.cut_s - edges_s[place]) / (edges_s[place + 1] - edges_s[place])
-        told = f"cut at {exact(one.cut_s)}, bar line {milliseconds(one.late_ms)}"
-        strokes[place] += f'<i style="left:{100 * share:.1f}%" title="{markup(told)}"></i>'
+        title = f"cut at {exact(one.cut_s)}, bar line {milliseconds(one.late_ms)}"
+        strokes[place] += f'<i style="left:{100 * share:.1f}%" title="{markup(title)}"></i>'
     return strokes
