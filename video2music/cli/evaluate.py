@@ -137,7 +137,7 @@ def evaluate_listening(
 def _make_kit(a: Path, b: Path, out: Path, seed: int, json_file: str | None) -> None:
     from video2music.evaluate.listening import kit
 
-    made = kit.make(a, b, out, seed=seed)
+    made = kit.make_kit(a, b, out, seed=seed)
     for sentence in made.left_out:
         typer.echo(sentence, err=True)
     write_json(

@@ -46,7 +46,7 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
 def test_a_grid_leaves_out_columns_and_rows_with_nothing_in_them():
     figure = {"mean": 0.12345, "low": 0.1, "high": 0.2}
     rows = {"one": {"bce": figure}, "two": {"hits@1": figure}, "three": {"root": figure}}
-    assert tables.grid(rows, tables.CHORDS).splitlines() == [
+    assert tables.metric_table(rows, tables.CHORDS).splitlines() == [
         "|  | Hits@1 | emotion BCE |",
         "|---|---|---|",
         "| one |  | 0.1235 [0.100, 0.200] |",

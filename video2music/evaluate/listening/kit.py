@@ -1,10 +1,8 @@
-"""Blind listening: two systems' music for the same clips on a page that people answer without knowing whose is whose.
+"""Kits for blind listening tests: two systems' music for the same clips on a page, without saying which is whose.
 
-The folder that is sent holds a page and the clips under names that say nothing; the key stays outside it. Pairs and
-sides are shuffled, each system stands first in half of them, and a few pairs come twice with their sides swapped: who
-hears a difference answers them alike.
-
-The page of a blind listening kit: one file that opens from a disk, without a server and without a network.
+The folder that is sent holds one page, which opens from a disk without server or network, and the clips under names
+that reveal nothing; the key stays outside it. Trials and sides are shuffled, each system comes first in half of them,
+and a few trials are repeated with swapped sides, which shows how consistent a listener is.
 """
 
 import hashlib
@@ -20,26 +18,26 @@ import numpy as np
 from emotion.errors import DataError, OutputError
 from emotion.files import SOUND_NAMES, failure
 from video2music.errors import MediaError
-from video2music.evaluate.alignment.pairs import SCORED
-from video2music.evaluate.listening.blinding import Blinded, blind, whole_folder
-from video2music.evaluate.listening.key import (
-    CERTAIN,
-    COLUMNS,
-    KEY,
-    KIT,
+from video2music.evaluate.alignment.pairs import SCORED, is_hidden
+from video2music.evaluate.listening.blinding import BlindedPair, blind, temporary_folder
+from video2music.evaluate.listening.trials import (
+    ANSWER_COLUMNS,
+    CERTAINTY,
+    KEY_FILE,
+    KEY_VERSION,
+    KIT_FOLDER,
+    NO_PREFERENCE,
     QUESTIONS,
-    SAME,
     SIDES,
-    VERSION,
-    Key,
-    Trial,
-    write,
+    ListeningTrial,
+    TrialKey,
+    write_key,
 )
 from video2music.media.clip import VIDEO_NAMES
 
 log = logging.getLogger(__name__)
 
-TWICE = 4  # one of so many pairs comes twice, one at least
+REPEAT_EVERY = 4  # one of so many pairs is repeated, one at least
 ID_LETTERS = 12
 
 Pairs = Mapping[str, tuple[Path, Path]]
@@ -47,10 +45,10 @@ Pairs = Mapping[str, tuple[Path, Path]]
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A place in the order of a page: which pair, whether the first system's music is 1, and what it repeats.
+class TrialDraw:
+    """One drawn trial: the index of its pair, whether the first system's music is 1, and what it repeats.
 
-    `repeats` is the place, from 0, of the turn in which the same pair came first.
+    `repeats` is the index of the trial in which the same pair came first.
     """
 
     pair: int
@@ -59,35 +57,35 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Made:
-    """The folder to send, the key to keep, and sentences about the clips that are not in it."""
+class ListeningKit:
+    """The folder to send, the key to keep, and messages about clips that were left out."""
 
     kit: Path
     key_file: Path
-    key: Key
+    key: TrialKey
     left_out: tuple[str, ...]
 
 
-def make(a: Path, b: Path, out: Path, *, seed: int = 0) -> Made:
+def make_kit(a: Path, b: Path, out: Path, *, seed: int = 0) -> ListeningKit:
     """Make `out`/kit, which can be sent, and `out`/key.json, which cannot, of two folders of scored clips.
 
-    A clip that only one folder has, and one that cannot be read, is told and left out. The same folders and seed give
-    the same kit. Raises DataError where nothing is left, OutputError where a kit lies there already, MediaError.
+    Clips that only one folder has or that cannot be read are left out with a message. The same folders and seed give
+    the same kit. Raises DataError where nothing is left, OutputError where there is a kit already, MediaError.
     """
-    pairs, left_out = matched(a, b)
-    _refuse_former(out)
-    with whole_folder(_made(out)) as room:
-        blinded, damaged = _blinded(pairs, room)
+    pairs, left_out = match_clips(a, b)
+    _refuse_existing(out)
+    with temporary_folder(_made(out)) as temporary:
+        blinded, damaged = _blinded(pairs, temporary)
         chosen = {clip: pairs[clip] for clip in blinded}
         digest = _digest(chosen, seed)
         key = _key(digest, (a.resolve().name, b.resolve().name), seed, blinded)
-        kit = _kit(key, blinded, room)
-        write(key, out / KEY)
-        kit.rename(out / KIT)
-    return Made(out / KIT, out / KEY, key, (*left_out, *damaged))
+        kit = _kit(key, blinded, temporary)
+        write_key(key, out / KEY_FILE)
+        kit.rename(out / KIT_FOLDER)
+    return ListeningKit(out / KIT_FOLDER, out / KEY_FILE, key, (*left_out, *damaged))
 
 
-def matched(a: Path, b: Path) -> tuple[Pairs, list[str]]:
+def match_clips(a: Path, b: Path) -> tuple[Pairs, list[str]]:
     """The clips that both folders have, by stem, in order, and a sentence for each other one. Raises DataError."""
     if a.resolve() == b.resolve():
         raise DataError(f"{a} is compared with itself: give the folders of two systems")
@@ -95,9 +93,9 @@ def matched(a: Path, b: Path) -> tuple[Pairs, list[str]]:
     both = sorted(first.keys() & second.keys())
     if not both:
         raise DataError(f"{a} and {b} have no clip in common: files of one clip must have the same name in both")
-    lonely = {stem: a if stem in first else b for stem in sorted(first.keys() ^ second.keys())}
-    told = [f"{stem} is left out: only {folder} has it" for stem, folder in lonely.items()]
-    return {stem: (first[stem], second[stem]) for stem in both}, told
+    unmatched = {stem: a if stem in first else b for stem in sorted(first.keys() ^ second.keys())}
+    messages = [f"{stem} is left out: only {folder} has it" for stem, folder in unmatched.items()]
+    return {stem: (first[stem], second[stem]) for stem in both}, messages
 
 
 def clips_in(folder: Path) -> dict[str, Path]:
@@ -107,7 +105,7 @@ def clips_in(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}: give one with a system's scored clips")
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not is_hidden(path, folder)]
     videos = [path for path in found if path.suffix.lower() in VIDEO_NAMES]
     by_stem: dict[str, list[Path]] = {}
     for path in videos or [path for path in found if path.suffix.lower() in SOUND_NAMES]:
@@ -117,10 +115,6 @@ def clips_in(folder: Path) -> dict[str, Path]:
     return {stem: _only(paths) for stem, paths in by_stem.items()}
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
 def _only(paths: Sequence[Path]) -> Path:
     scored = [path for path in paths if path.stem.endswith(SCORED)] or paths
     if len(scored) > 1:
@@ -128,28 +122,28 @@ def _only(paths: Sequence[Path]) -> Path:
     return scored[0]
 
 
-def order(count: int, rng: np.random.Generator) -> list[Turn]:
+def draw_order(count: int, rng: np.random.Generator) -> list[TrialDraw]:
     """Shuffle `count` pairs and their sides.
 
     Each pair comes once, and a quarter of them, one at least where there are two, once more with the sides swapped,
-    after another pair at the earliest. Of the pairs that come for the first time each system stands first in as many as
-    the other, or in one more.
+    with another pair between at the least. Without the repeats each system comes first in as many as the other, or in
+    one more.
     """
     pairs = [int(pair) for pair in rng.permutation(count)]
-    again = max(1, count // TWICE) if count > 1 else 0
+    again = max(1, count // REPEAT_EVERY) if count > 1 else 0
     first = [bool(side) for side in rng.permutation((np.arange(count) + rng.integers(2)) % 2)]
-    turns = [Turn(pair, a_first) for pair, a_first in zip(pairs, first, strict=True)]
+    turns = [TrialDraw(pair, a_first) for pair, a_first in zip(pairs, first, strict=True)]
     head, between, tail = turns[: count // 2], turns[count // 2 : count // 2 + 1], turns[count // 2 + 1 :]
     swapped = [
-        Turn(turns[place].pair, not turns[place].a_first, repeats=int(place))
+        TrialDraw(turns[place].pair, not turns[place].a_first, repeats=int(place))
         for place in rng.choice(len(head), again, replace=False)
     ]
     rest = [*tail, *swapped]
     return [*head, *between, *(rest[place] for place in rng.permutation(len(rest)))]
 
 
-def _refuse_former(out: Path) -> None:
-    for name in (KIT, KEY):
+def _refuse_existing(out: Path) -> None:
+    for name in (KIT_FOLDER, KEY_FILE):
         if (out / name).exists():
             raise OutputError(
                 f"{out / name} is there already, and a new key would make its answers worthless: give another folder "
@@ -165,13 +159,13 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _blinded(pairs: Pairs, room: Path) -> tuple[dict[str, Blinded], list[str]]:
+def _blinded(pairs: Pairs, temporary: Path) -> tuple[dict[str, BlindedPair], list[str]]:
     """Each clip's two files, and a sentence for each clip that cannot be read. Raises DataError if none can."""
     found, told = {}, []
     for number, (clip, paths) in enumerate(pairs.items()):
         log.info("clip %d of %d, %s", number + 1, len(pairs), clip)
         try:
-            found[clip] = blind(paths, room / str(number))
+            found[clip] = blind(paths, temporary / str(number))
         except MediaError as error:
             told.append(f"{clip} is left out: {error}")
     if not found:
@@ -181,7 +175,7 @@ def _blinded(pairs: Pairs, room: Path) -> tuple[dict[str, Blinded], list[str]]:
 
 def _digest(pairs: Pairs, seed: int) -> str:
     """A kit's content in hexadecimal: its id, and what its shuffle begins from, so that no seed gives it away."""
-    whole = hashlib.sha256(f"{VERSION} {seed}".encode())
+    whole = hashlib.sha256(f"{KEY_VERSION} {seed}".encode())
     for clip, paths in pairs.items():
         whole.update(clip.encode("utf-8", "surrogateescape") + b"\0")
         for path in paths:
@@ -190,30 +184,30 @@ def _digest(pairs: Pairs, seed: int) -> str:
     return whole.hexdigest()
 
 
-def _key(digest: str, systems: tuple[str, str], seed: int, blinded: Mapping[str, Blinded]) -> Key:
+def _key(digest: str, systems: tuple[str, str], seed: int, blinded: Mapping[str, BlindedPair]) -> TrialKey:
     lufs = {clip: round(each.lufs, 2) for clip, each in blinded.items()}
-    trials = shuffled(blinded, np.random.default_rng(int(digest, 16)))
-    return Key(digest[:ID_LETTERS], systems, seed, trials, lufs)
+    trials = draw_trials(blinded, np.random.default_rng(int(digest, 16)))
+    return TrialKey(digest[:ID_LETTERS], systems, seed, trials, lufs)
 
 
-def shuffled(blinded: Mapping[str, Blinded], rng: np.random.Generator) -> tuple[Trial, ...]:
+def draw_trials(blinded: Mapping[str, BlindedPair], rng: np.random.Generator) -> tuple[ListeningTrial, ...]:
     """The trials of some clips, in the order of the page; their files get names whose numbers are drawn, too."""
     clips = list(blinded.items())
     numbers = iter(rng.permutation(2 * len(clips)) + 1)
     names = [[f"m{next(numbers):02d}{file.suffix}" for file in each.files] for _, each in clips]
     trials = []
-    for number, turn in enumerate(order(len(clips), rng), start=1):
+    for number, turn in enumerate(draw_order(len(clips), rng), start=1):
         (clip, each), (a, b) = clips[turn.pair], names[turn.pair]
         sides = (("a", a), ("b", b)) if turn.a_first else (("b", b), ("a", a))
         (first, one), (second, other) = sides
         repeats = None if turn.repeats is None else turn.repeats + 1
-        trials.append(Trial(number, clip, (first, second), (one, other), each.picture, repeats))
+        trials.append(ListeningTrial(number, clip, (first, second), (one, other), each.picture, repeats))
     return tuple(trials)
 
 
-def _kit(key: Key, blinded: Mapping[str, Blinded], room: Path) -> Path:
+def _kit(key: TrialKey, blinded: Mapping[str, BlindedPair], temporary: Path) -> Path:
     """The folder to send, whole, with each file under the name that the key has for it."""
-    kit = room / KIT
+    kit = temporary / KIT_FOLDER
     kit.mkdir()
     for trial in key.trials:
         if trial.repeats is None:
@@ -227,22 +221,22 @@ TEMPLATE = Path(__file__).parent / "page.html"
 SCRIPT = Path(__file__).parent / "page.js"
 
 
-def page(key: Key) -> str:
-    """The page for a key's trials. It names neither clips nor systems, nor which side is whose."""
-    text = json.dumps(shown(key))  # nothing of it was written by a user, who could end the script element
+def page(key: TrialKey) -> str:
+    """The page of a key's trials. It names neither clips nor systems."""
+    text = json.dumps(page_data(key))  # nothing of it was written by a user, who could end the script element
     return TEMPLATE.read_text("utf-8").replace("/*SCRIPT*/", SCRIPT.read_text("utf-8")).replace("/*KIT*/", text)
 
 
-def shown(key: Key) -> dict[str, Any]:
-    """All that the page is told."""
+def page_data(key: TrialKey) -> dict[str, Any]:
+    """The data that the page's script reads."""
     return {
         "kit": key.kit,
-        "columns": COLUMNS,
+        "columns": ANSWER_COLUMNS,
         "questions": dict(QUESTIONS),
-        "choices": {SIDES[0]: "Music 1", SIDES[1]: "Music 2", SAME: "no difference"},
-        "certain": dict(CERTAIN),
+        "choices": {SIDES[0]: "Music 1", SIDES[1]: "Music 2", NO_PREFERENCE: "no difference"},
+        "certain": dict(CERTAINTY),
         "trials": [
-            {"number": trial.number, "media": trial.media, "picture": trial.picture, "asks": trial.asks}
+            {"number": trial.number, "media": trial.media, "picture": trial.picture, "asks": trial.questions}
             for trial in key.trials
         ],
     }

@@ -14,28 +14,29 @@ from typer.testing import CliRunner
 import emotion.judge
 from emotion.alignment import align
 from emotion.judge import Judge, windows
-from emotion.values import AffectCurve, EmotionReport, Hearing
+from emotion.values import AffectCurve, EmotionReport, Prediction
 from tests.emotion.listeners import Plain, midi_file
 from tests.emotion.waves import sine, wav
 from tests.video2music.conftest import draw_clip
 from video2music import Options, compose, pipeline
 from video2music.cli import app
-from video2music.evaluate.alignment.hearing import Heard
-from video2music.evaluate.alignment.pairs import Failed, Pair
-from video2music.evaluate.alignment.study import CHANCE, FIGURES, OWN, Study, as_text, build
+from video2music.evaluate.alignment.evaluation import CHANCE, METRICS, OWN, AlignmentEvaluation, alignment_tables, build
+from video2music.evaluate.alignment.pairs import FailedPair, JudgedPair, VideoMusicPair
 
 
-def drawn(seed: int, seconds: int) -> Heard:
+def drawn(seed: int, seconds: int) -> JudgedPair:
     """A pair whose target wanders and whose music is heard at random places."""
     rng = np.random.default_rng(seed)
     target = AffectCurve(*np.clip(np.cumsum(rng.normal(0, 0.15, (2, seconds)), axis=1), -1, 1), "picture")
     heard = []
     for span in windows(float(seconds)):
         shares = rng.dirichlet(np.ones(4))
-        heard.append(Hearing(*span, *rng.uniform(-1, 1, 2).tolist(), tuple(shares.tolist())))
-    whole = Hearing(0.0, float(seconds), 0.1, -0.2, tuple(heard[0].quadrants))
+        heard.append(Prediction(*span, *rng.uniform(-1, 1, 2).tolist(), tuple(shares.tolist())))
+    whole = Prediction(0.0, float(seconds), 0.1, -0.2, tuple(heard[0].quadrants))
     report = EmotionReport(whole, tuple(heard), "audio", "plain", "0" * 64)
-    return Heard(f"{seed}.mp4", Pair(Path(f"{seed}.mp4")), Path(f"{seed}.wav"), report, target, "color", ("a note",))
+    return JudgedPair(
+        f"{seed}.mp4", VideoMusicPair(Path(f"{seed}.mp4")), Path(f"{seed}.wav"), report, target, "color", ("a note",)
+    )
 
 
 def built(heard, failed=()):
@@ -58,7 +59,7 @@ def finite_mean(values):
 
 
 def test_the_row_of_the_own_picture_is_the_mean_of_the_videos_that_have_a_figure(several, report):
-    for name in FIGURES:
+    for name in METRICS:
         values = [align(each.report, each.target).figures()[name] for each in several]
         known = sum(not math.isnan(value) for value in values)
         if known > 2:
@@ -90,7 +91,7 @@ def pooled_by_repeating(blocks):
 
 
 def test_ccc_over_all_videos_counts_every_video_alike(several, report):
-    own = pooled_by_repeating([each.places() for each in several])
+    own = pooled_by_repeating([each.window_points() for each in several])
     for axis, value in zip(("valence", "arousal"), own, strict=True):
         figure = report["rows"][OWN][f"ccc_{axis}_pooled"]
         assert figure["mean"] == pytest.approx(value) and figure["low"] < figure["high"]
@@ -106,7 +107,7 @@ def test_confusions_count_every_window_and_every_video_once(several, report):
     counts = np.array(report["confusion"]["windows"])
     expected = np.zeros((4, 5), int)
     for each in several:
-        for window, (valence, arousal) in zip(each.report.windows, each.places()[1], strict=True):
+        for window, (valence, arousal) in zip(each.report.windows, each.window_points()[1], strict=True):
             asked = (0 if valence >= 0 else 1) if arousal >= 0 else (3 if valence >= 0 else 2)
             expected[asked, int(np.argmax(window.quadrants))] += 1
     assert counts.tolist() == expected.tolist()
@@ -131,17 +132,19 @@ def test_one_video_has_no_row_of_chance_nor_a_made_up_interval():
 def test_wishes_for_one_place_have_no_chance():
     wished = [drawn(seed, seconds) for seed, seconds in ((1, 20), (2, 30))]
     same = [
-        Heard(each.name, each.pair, each.music, each.report,
+        JudgedPair(each.name, each.pair, each.music, each.report,
               AffectCurve(np.full(len(each.target), 0.6), np.full(len(each.target), 0.6), "q1"), "color", ())
         for each in wished
     ]  # fmt: skip
     found = built(same)
-    assert CHANCE not in found["rows"] and "No row of chance" in as_text(found)
+    assert CHANCE not in found["rows"] and "No row of chance" in alignment_tables(found)
 
 
 def test_two_musics_of_one_video_are_no_chance_for_each_other():
     one, other, third = drawn(1, 30), drawn(2, 30), drawn(3, 30)
-    twice = Heard("b", Pair(one.pair.video, Path("b.wav")), Path("b.wav"), other.report, other.target, "color", ())
+    twice = JudgedPair(
+        "b", VideoMusicPair(one.pair.video, Path("b.wav")), Path("b.wav"), other.report, other.target, "color", ()
+    )
     found = built([one, twice, third])
     assert found["data"] == "3 pairs of 2 videos"
     expected = [
@@ -153,7 +156,7 @@ def test_two_musics_of_one_video_are_no_chance_for_each_other():
 
 
 def test_the_table_has_a_row_for_each_and_empty_cells_for_what_there_is_not(several, report):
-    heads, *rows = Study(report, tuple(several), (Failed("bad.mp4", "bad.mp4 is empty"),)).table
+    heads, *rows = AlignmentEvaluation(report, tuple(several), (FailedPair("bad.mp4", "bad.mp4 is empty"),)).table
     told = [dict(zip(heads, row, strict=True)) for row in rows]
     assert [row["video"] for row in told] == ["0.mp4", "1.mp4", "2.mp4", "3.mp4", "bad.mp4"]
     assert told[3]["ccc_valence"] == "" and told[0]["notes"] == "a note" and told[4]["error"] == "bad.mp4 is empty"
@@ -161,8 +164,8 @@ def test_the_table_has_a_row_for_each_and_empty_cells_for_what_there_is_not(seve
 
 
 def test_the_judge_that_chose_says_so(several):
-    found = build(several, (), judge=pipeline.SELECTS, sha256="0" * 64)
-    assert "flatter" in as_text(found) and "flatter" not in as_text(built(several))
+    found = build(several, (), judge=pipeline.SELECTING_JUDGE, sha256="0" * 64)
+    assert "inflates" in alignment_tables(found) and "inflates" not in alignment_tables(built(several))
 
 
 # The command, with a listener of the tests'.
@@ -224,12 +227,12 @@ def test_a_folder_is_judged_whatever_fails_in_it(folder, listening):
 
 def test_what_is_compared_is_what_the_judge_hears_and_what_the_picture_says(folder, listening):
     from video2music import features
-    from video2music.composing.target import from_picture
+    from video2music.composing.target import video_target
 
     done = run(folder / "a.mp4", "--music", folder / "b.wav", "--encoder", "color", "--json", folder / "a.json")
     assert done.exit_code == 0, done.output
-    target = from_picture(features.extract(folder / "a.mp4", encoder="color"))
-    expected = align(Judge(Plain(hears=("audio",))).hear(folder / "b.wav"), target).figures()
+    target = video_target(features.extract(folder / "a.mp4", encoder="color"))
+    expected = align(Judge(Plain(hears=("audio",))).predict(folder / "b.wav"), target).figures()
     (video,) = json.loads((folder / "a.json").read_text())["videos"]
     for name, value in expected.items():
         assert video[name] == (None if math.isnan(value) else pytest.approx(value, abs=1e-5))
@@ -255,12 +258,12 @@ def test_midi_goes_to_a_judge_that_hears_it(folder, monkeypatch):
     assert all(stretch.notes is not None for batch in listener.batches for stretch in batch)
 
 
-def test_music_that_is_silent_is_told_of_and_not_counted(folder, listening):
+def test_music_that_is_silent_is_reported_and_not_counted(folder, listening):
     wav(folder / "a.wav", np.zeros(24_000 * 8), 24_000)
     done = run(folder / "a.mp4", folder / "b.mp4", "--music", folder / "a.wav", "--encoder", "color")
     assert done.exit_code == 1 and "--music" in done.stderr
     done = run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color", "--json", "-")
-    assert done.exit_code == 1 and "nothing that could be heard" in done.stderr
+    assert done.exit_code == 1 and "no sound that can be judged" in done.stderr
     assert json.loads(done.stdout)["videos"] == []
 
 
@@ -275,7 +278,7 @@ def test_beside_our_manifest_the_music_it_names_is_heard_against_its_target(clip
     assert done.exit_code == 0, done.output
     (video,) = json.loads(done.stdout)["videos"]
     assert video["music"] == str(scored.audio) and video["target"] == "q2"
-    assert (video["wanted_valence"], video["wanted_arousal"]) == (pytest.approx(-0.6), pytest.approx(0.6))
+    assert (video["target_valence"], video["target_arousal"]) == (pytest.approx(-0.6), pytest.approx(0.6))
 
 
 def test_without_its_manifest_a_scored_video_is_one_of_many(clip, tmp_path, listening):
@@ -323,8 +326,8 @@ def test_the_judge_by_default_is_the_one_that_reports(folder, monkeypatch):
     asked = []
     monkeypatch.setattr(emotion.judge, "load", lambda name: asked.append(name) or Judge(Plain(hears=("audio",))))
     run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color")
-    run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color", "--judge", pipeline.SELECTS)
-    assert asked == [pipeline.REPORTS, pipeline.SELECTS] and len(set(asked)) == 2
+    run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color", "--judge", pipeline.SELECTING_JUDGE)
+    assert asked == [pipeline.REPORTING_JUDGE, pipeline.SELECTING_JUDGE] and len(set(asked)) == 2
 
 
 def test_bounds_hold_for_any_pairs_of_lengths():

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emotion.svg import clock, shown
-from tests.video2music.evaluate.alignment.test_study import built, drawn
-from video2music.evaluate.alignment.page import interval, lead, over_time, page
-from video2music.evaluate.alignment.pairs import Failed
-from video2music.evaluate.alignment.study import CHANCE, OWN, as_text
+from tests.video2music.evaluate.alignment.test_evaluation import built, drawn
+from video2music.evaluate.alignment.evaluation import CHANCE, OWN, alignment_tables
+from video2music.evaluate.alignment.page import curve_chart, interval_chart, page, summary_text
+from video2music.evaluate.alignment.pairs import FailedPair
 
 VOID = {"meta", "rect", "line", "circle", "polyline"}
 NASTY = '<script>alert(1)</script> & "quoted" $judge {x}.mp4'
@@ -54,7 +54,7 @@ def read(text: str) -> Reader:
 def report():
     heard = [drawn(seed, seconds) for seed, seconds in enumerate((40, 30, 9))]
     heard[1] = replace(heard[1], name=NASTY)
-    return built(heard, [Failed("bad", "<b>bad.mp4</b> is empty")])
+    return built(heard, [FailedPair("bad", "<b>bad.mp4</b> is empty")])
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +125,13 @@ def test_any_name_comes_back_as_it_can_be_shown(report, name):
 )
 def test_the_finding_is_no_stronger_than_its_interval(report, low, high, told):
     gain = {"mean": (low + high) / 2, "low": low, "high": high}
-    assert told in lead({**report, "differences": {OWN: {"match": gain}}})
+    assert told in summary_text({**report, "differences": {OWN: {"match": gain}}})
 
 
 def test_without_chance_and_without_videos_the_finding_says_so(report):
     alone = {name: row for name, row in report["rows"].items() if name != CHANCE}
-    assert "no chance level" in lead({**report, "rows": alone})
-    nothing = built([], [Failed("a", "a is empty")])
+    assert "a chance level takes more videos" in summary_text({**report, "rows": alone})
+    nothing = built([], [FailedPair("a", "a is empty")])
     assert "Nothing could be heard" in "".join(read(page(nothing)).text)
 
 
@@ -139,22 +139,24 @@ def test_two_of_three_videos_with_a_chance_level_are_too_few_to_tell_it():
     one, other, third = drawn(1, 30), drawn(2, 30), drawn(3, 30)
     wished = replace(third, target=other.target)
     found = built([one, other, replace(wished, pair=replace(wished.pair, video=one.pair.video))])
-    assert "no chance level" in lead(found) and "no chance level" in "".join(read(page(found)).text)
-    assert as_text(found)
+    assert "a chance level takes more videos" in summary_text(found) and "a chance level takes more videos" in "".join(
+        read(page(found)).text
+    )
+    assert alignment_tables(found)
 
 
 def test_what_is_heard_higher_is_drawn_higher():
     video = built([drawn(3, 12)])["videos"][0]
     low, high = ({**video, "compared": [{**w, "valence": value} for w in video["compared"]]} for value in (-0.5, 0.5))
     heights = [
-        float(re.findall(r'dot-music" cx="[\d.]+" cy="([\d.]+)"', over_time(each, "valence"))[0])
+        float(re.findall(r'dot-music" cx="[\d.]+" cy="([\d.]+)"', curve_chart(each, "valence"))[0])
         for each in (low, high)
     ]
     assert heights[0] > heights[1]
 
 
 def test_an_interval_is_drawn_where_it_lies():
-    drawing = interval({"mean": 0.0, "low": -1.0, "high": 5.0}, None, (-1.0, 1.0))
+    drawing = interval_chart({"mean": 0.0, "low": -1.0, "high": 5.0}, None, (-1.0, 1.0))
     assert re.search(r'whisker own" x1="8.0" y1="10.0" x2="292.0"', drawing) and 'cx="150.0"' in drawing
 
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from emotion.errors import DataError
 from tests.video2music.evaluate.listening.kits import drawn_key, rows, table
-from video2music.evaluate.listening import answers
-from video2music.evaluate.listening.key import QUESTIONS
+from video2music.evaluate.listening import trials
+from video2music.evaluate.listening.trials import QUESTIONS
 
-KEY = drawn_key(4, seed=1)
+KEY_FILE = drawn_key(4, seed=1)
 
 
 @given(seed=st.integers(0, 1000), picks=st.lists(st.sampled_from(["a", "b", "same"]), min_size=20, max_size=20))
@@ -20,35 +20,35 @@ def test_what_a_listener_meant_comes_back(tmp_path_factory, seed, picks):
              for trial in key.trials for place, question in enumerate(QUESTIONS)}  # fmt: skip
     path = tmp_path_factory.mktemp("answers") / "anna.csv"
     table(path, rows(key, "anna", lambda trial, question: meant[trial.number, question], comment='so, "so"'))
-    found = answers.read([path], key)
+    found = trials.read_answers([path], key)
     assert {(a.trial.number, name): choice for a in found for name, choice in a.choices.items()} == meant
     assert {(a.listener, a.comment, a.sure) for a in found} == {("anna", 'so, "so"', True)}
 
 
 def test_a_folder_of_tables_is_read_whole_and_a_byte_order_mark_is_no_matter(tmp_path):
     for name in ("anna", "bo"):
-        table(tmp_path / f"{name}.csv", rows(KEY, name, lambda trial, question: "a", certain="unsure"))
+        table(tmp_path / f"{name}.csv", rows(KEY_FILE, name, lambda trial, question: "a", certain="unsure"))
     marked = tmp_path / "bo.csv"
     marked.write_bytes(b"\xef\xbb\xbf" + marked.read_bytes())
-    found = answers.read([tmp_path], KEY)
-    assert len(found) == 2 * len(KEY.trials)
+    found = trials.read_answers([tmp_path], KEY_FILE)
+    assert len(found) == 2 * len(KEY_FILE.trials)
     assert {answer.listener for answer in found} == {"anna", "bo"} and not any(answer.sure for answer in found)
 
 
 def test_a_table_that_is_named_twice_counts_once(tmp_path):
-    path = table(tmp_path / "anna.csv", rows(KEY, "anna", lambda trial, question: "a"))
-    assert len(answers.read([path, path, tmp_path], KEY)) == len(KEY.trials)
+    path = table(tmp_path / "anna.csv", rows(KEY_FILE, "anna", lambda trial, question: "a"))
+    assert len(trials.read_answers([path, path, tmp_path], KEY_FILE)) == len(KEY_FILE.trials)
 
 
 def test_of_a_pair_without_a_picture_only_the_music_is_answered(tmp_path):
     key = drawn_key(3, picture=False)
     table(tmp_path / "anna.csv", rows(key, "anna", lambda trial, question: "b"))
-    found = answers.read([tmp_path / "anna.csv"], key)
+    found = trials.read_answers([tmp_path / "anna.csv"], key)
     assert {tuple(answer.choices.items()) for answer in found} == {(("nicer", "b"),)}
     stray = (tmp_path / "anna.csv").read_text().replace(",,,", ",1,,", 1)
     (tmp_path / "anna.csv").write_text(stray)
     with pytest.raises(DataError, match=r"line 2 answers 'fits', which was not asked"):
-        answers.read([tmp_path / "anna.csv"], key)
+        trials.read_answers([tmp_path / "anna.csv"], key)
 
 
 WRONG = {
@@ -80,7 +80,7 @@ def test_what_is_not_right_is_refused_with_its_line(name, tmp_path):
         text = text.replace("certain", "sure", 1)
     path.write_bytes(text.encode())
     with pytest.raises(DataError, match=words) as refusal:
-        answers.read([path], key)
+        trials.read_answers([path], key)
     assert str(path) in str(refusal.value) and "\n" not in str(refusal.value)
 
 
@@ -93,4 +93,4 @@ def test_what_is_no_table_is_refused(tmp_path):
                 "x.csv": "cannot be read"}  # fmt: skip
     for name, words in expected.items():
         with pytest.raises(DataError, match=words):
-            answers.read([tmp_path / name], KEY)
+            trials.read_answers([tmp_path / name], KEY_FILE)

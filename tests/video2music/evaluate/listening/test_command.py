@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tests.video2music.evaluate.listening.kits import rows, table
 from tests.video2music.evaluate.listening.test_kit import scored
 from video2music.cli import app
-from video2music.evaluate.listening.key import COLUMNS, read
+from video2music.evaluate.listening.trials import ANSWER_COLUMNS, read_key
 
 
 def command(*arguments):
@@ -32,7 +32,7 @@ def test_a_kit_is_made_and_its_answers_are_analysed(folders, tmp_path):
     assert done.exit_code == 0, done.output
     assert "3 pairs of 2 clips" in done.stdout and f"keep {out / 'key.json'} to yourself" in done.stdout
     assert "more is left out: only" in done.stderr
-    key = read(out)
+    key = read_key(out)
     assert json.loads((tmp_path / "made.json").read_text())["kit"] == key.kit
     for name in ("anna", "bo"):
         table(tmp_path / f"{name}.csv", rows(key, name, lambda trial, question: "b"))
@@ -51,7 +51,7 @@ def test_what_is_wrong_is_one_sentence(folders, tmp_path):
     out = tmp_path / "kit"
     assert command(*folders, "-o", out).exit_code == 0
     with (tmp_path / "foreign.csv").open("w") as file:
-        csv.writer(file).writerows([COLUMNS, ["other", "anna", 1, 1, 1, 1, "sure", ""]])
+        csv.writer(file).writerows([ANSWER_COLUMNS, ["other", "anna", 1, 1, 1, 1, "sure", ""]])
     wrong = {
         (): "give A_DIR and B_DIR",
         (folders[0],): "give A_DIR and B_DIR",

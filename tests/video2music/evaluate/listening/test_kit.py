@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import DataError, OutputError, UserError
-from tests.video2music.films import film, packet_hashes, picture_times
+from tests.video2music.video_files import film, packet_hashes, picture_times
 from video2music.errors import MediaError
-from video2music.evaluate.listening import blinding, key, kit
-from video2music.evaluate.listening.blinding import Blinded
-from video2music.evaluate.music import decoded
+from video2music.evaluate.listening import blinding, kit
+from video2music.evaluate.listening.blinding import BlindedPair
+from video2music.evaluate.listening.trials import read_key
+from video2music.evaluate.music import clips
 from video2music.media import mux
 from video2music.media.clip import probe
 
@@ -60,12 +61,12 @@ def systems(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(systems, tmp_path_factory):
-    return kit.make(*systems, tmp_path_factory.mktemp("kit"), seed=3)
+    return kit.make_kit(*systems, tmp_path_factory.mktemp("kit"), seed=3)
 
 
 @given(count=st.integers(1, 60), seed=st.integers(0, 2**32))
 def test_every_pair_comes_once_and_some_again_with_their_sides_swapped(count, seed):
-    turns = kit.order(count, np.random.default_rng(seed))
+    turns = kit.draw_order(count, np.random.default_rng(seed))
     first = [turn for turn in turns if turn.repeats is None]
     again = [(place, turn) for place, turn in enumerate(turns) if turn.repeats is not None]
     assert sorted(turn.pair for turn in first) == list(range(count))
@@ -80,17 +81,17 @@ def test_every_pair_comes_once_and_some_again_with_their_sides_swapped(count, se
 
 def test_shuffles_differ_and_favour_no_place():
     """Of many seeds each of four pairs is first in about a quarter, and the first system is 1 there in about half."""
-    drawn = [kit.order(4, np.random.default_rng(seed))[0] for seed in range(2000)]
+    drawn = [kit.draw_order(4, np.random.default_rng(seed))[0] for seed in range(2000)]
     assert np.bincount([turn.pair for turn in drawn]) == pytest.approx(np.full(4, 500), abs=100)
     assert sum(turn.a_first for turn in drawn) == pytest.approx(1000, abs=120)
 
 
 def test_names_of_files_do_not_say_whose_they_are():
     """Of each clip the first system's number is the lower one in half of many shuffles, and no name comes twice."""
-    blinded = {clip: Blinded((Path(f"{clip}a.mp4"), Path(f"{clip}b.webm")), -23.0, True) for clip in "xyz"}
+    blinded = {clip: BlindedPair((Path(f"{clip}a.mp4"), Path(f"{clip}b.webm")), -23.0, True) for clip in "xyz"}
     lower = []
     for seed in range(600):
-        trials = kit.shuffled(blinded, np.random.default_rng(seed))
+        trials = kit.draw_trials(blinded, np.random.default_rng(seed))
         names = {clip: dict(zip(trial.systems, trial.media, strict=True)) for trial in trials for clip in trial.clip}
         assert sorted(name[:3] for pair in names.values() for name in pair.values()) == [f"m0{n}" for n in range(1, 7)]
         assert all(pair["a"].endswith(".mp4") and pair["b"].endswith(".webm") for pair in names.values())
@@ -103,7 +104,7 @@ def test_a_kit_is_a_page_its_clips_and_a_key_outside(made):
     assert names == {"index.html", *(f"m{number:02d}.mp4" for number in range(1, 9))}
     assert made.key_file.parent == made.kit.parent and not made.key_file.is_relative_to(made.kit)
     assert {name for trial in made.key.trials for name in trial.media} == names - {"index.html"}
-    assert key.read(made.key_file.parent) == made.key
+    assert read_key(made.key_file.parent) == made.key
     (told,) = made.left_out
     assert told.startswith("lonely is left out: only ") and told.endswith("orpheus has it")
 
@@ -113,7 +114,7 @@ def test_the_page_does_not_say_whose_music_it_is(made, systems):
     for word in ("orpheus", "marsyas", "clip0", "lonely", "repeats", "systems", str(systems[0])):
         assert word not in page
     told = json.loads(re.search(r'<script id="kit" type="application/json">(.*?)</script>', page, re.S).group(1))
-    assert told == json.loads(json.dumps(kit.shown(made.key)))
+    assert told == json.loads(json.dumps(kit.page_data(made.key)))
     assert [tuple(trial["media"]) for trial in told["trials"]] == [trial.media for trial in made.key.trials]
     assert not re.search(r"(?:src|href)=[\"']?(?!data:)\w", page) and "://" not in page
 
@@ -138,12 +139,12 @@ def test_nothing_of_a_clip_but_its_sound_differs_between_the_sides(made, systems
 def test_each_side_has_its_own_sound_at_one_loudness(made, systems):
     """Loudness by pyloudnorm; the sound itself is recognised by its correlation with what the system made."""
     for trial in made.key.trials:
-        heard = [decoded.sound(made.kit / name) for name in trial.media]
-        lufs = [pyloudnorm.Meter(decoded.RATE).integrated_loudness(samples.astype(float)) for samples in heard]
+        heard = [clips.decode_sound(made.kit / name) for name in trial.media]
+        lufs = [pyloudnorm.Meter(clips.RATE).integrated_loudness(samples.astype(float)) for samples in heard]
         assert lufs == pytest.approx([made.key.lufs[trial.clip]] * 2, abs=0.1)
         for system, samples in zip(trial.systems, heard, strict=True):
-            source = decoded.sound(systems["ab".index(system)] / trial.clip / f"{trial.clip}.scored.mp4")
-            other = decoded.sound(systems["ba".index(system)] / trial.clip / f"{trial.clip}.scored.mp4")
+            source = clips.decode_sound(systems["ab".index(system)] / trial.clip / f"{trial.clip}.scored.mp4")
+            other = clips.decode_sound(systems["ba".index(system)] / trial.clip / f"{trial.clip}.scored.mp4")
             assert likeness(samples, source) > 0.8 > 0.2 > likeness(samples, other)
 
 
@@ -153,36 +154,36 @@ def likeness(one, other):
 
 
 def test_the_same_seed_gives_the_same_kit_and_another_another(made, systems, tmp_path):
-    again = kit.make(*systems, tmp_path / "again", seed=3)
+    again = kit.make_kit(*systems, tmp_path / "again", seed=3)
     assert again.key == made.key
     assert (again.kit / "index.html").read_bytes() == (made.kit / "index.html").read_bytes()
-    assert kit.make(*systems, tmp_path / "other", seed=4).key.kit != made.key.kit
-    assert kit.make(*systems[::-1], tmp_path / "turned", seed=3).key.kit != made.key.kit
+    assert kit.make_kit(*systems, tmp_path / "other", seed=4).key.kit != made.key.kit
+    assert kit.make_kit(*systems[::-1], tmp_path / "turned", seed=3).key.kit != made.key.kit
 
 
 def test_a_kit_is_never_overwritten(made, systems):
     with pytest.raises(OutputError, match=r"is there already.*--answers"):
-        kit.make(*systems, made.kit.parent)
+        kit.make_kit(*systems, made.kit.parent)
 
 
 def test_a_side_without_a_picture_gets_the_others(tmp_path):
     picture = scored(tmp_path / "films", "one", 0.1, suffix=".mkv")
     (tmp_path / "sounds").mkdir()
     tones(tmp_path / "sounds/one.wav", 2.5, 0.02, seed=5)
-    found = kit.make(tmp_path / "sounds", tmp_path / "films", tmp_path / "out")
-    assert [trial.asks for trial in found.key.trials] == [("fits", "feels", "nicer")]
+    found = kit.make_kit(tmp_path / "sounds", tmp_path / "films", tmp_path / "out")
+    assert [trial.questions for trial in found.key.trials] == [("fits", "feels", "nicer")]
     for name in found.key.trials[0].media:
         assert name.endswith(".mp4") and packet_hashes(found.kit / name) == packet_hashes(picture)
-        assert decoded.decode(found.kit / name).sound_s == pytest.approx(1.0, abs=0.03)
+        assert clips.decode_clip(found.kit / name).sound_s == pytest.approx(1.0, abs=0.03)
 
 
 def test_of_music_alone_only_the_music_is_asked(tmp_path):
     for folder, suffix in (("a", ".wav"), ("b", ".wav")):
         (tmp_path / folder).mkdir()
         tones(tmp_path / folder / f"tune{suffix}", 1.5, 0.1, seed=ord(folder))
-    found = kit.make(tmp_path / "a", tmp_path / "b", tmp_path / "out")
+    found = kit.make_kit(tmp_path / "a", tmp_path / "b", tmp_path / "out")
     assert {path.suffix for path in found.kit.iterdir()} == {".m4a", ".html"}
-    assert [(trial.picture, trial.asks) for trial in found.key.trials] == [(False, ("nicer",))]
+    assert [(trial.picture, trial.questions) for trial in found.key.trials] == [(False, ("nicer",))]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_a_clip_that_cannot_be_used_is_told_and_stops_no_other(tmp_path):
         scored(tmp_path / folder, "old", 0.1, codec="mpeg4")
         scored(tmp_path / folder, "still", 0.0)
         (tmp_path / folder / "torn.mp4").write_bytes(b"no video at all")
-    found = kit.make(tmp_path / "a", tmp_path / "b", tmp_path / "out")
+    found = kit.make_kit(tmp_path / "a", tmp_path / "b", tmp_path / "out")
     assert found.key.clips == ("good",)
     reasons = [re.search(r"(\w+) is left out: .*(mpeg4|is silent|not a video)", told) for told in found.left_out]
     assert [reason.groups() for reason in reasons] == [
@@ -219,7 +220,7 @@ def test_a_clip_that_cannot_be_used_is_told_and_stops_no_other(tmp_path):
     for path in (tmp_path / "a").glob("good*"):
         path.unlink()
     with pytest.raises(DataError, match="no clip can be used"):
-        kit.make(tmp_path / "a", tmp_path / "b", tmp_path / "none")
+        kit.make_kit(tmp_path / "a", tmp_path / "b", tmp_path / "none")
     assert list((tmp_path / "none").iterdir()) == []
 
 
@@ -237,7 +238,7 @@ def test_files_are_paired_by_stem_and_what_a_system_scored_comes_first(tmp_path)
     (tmp_path / "b").mkdir()
     for name in ("one.flac", "two.wav", "three.mp3"):
         (tmp_path / "b" / name).touch()
-    pairs, told = kit.matched(tmp_path / "a", tmp_path / "b")
+    pairs, told = kit.match_clips(tmp_path / "a", tmp_path / "b")
     named = {clip: tuple(path.name for path in paths) for clip, paths in pairs.items()}
     assert named == {"one": ("one.scored.mp4", "one.flac"), "two": ("two.scored.mov", "two.wav")}
     assert told == [f"three is left out: only {tmp_path / 'b'} has it"]
@@ -256,23 +257,23 @@ def test_folders_that_cannot_be_compared_are_refused(tmp_path):
     }
     for name, words in refused.items():
         with pytest.raises(DataError, match=words):
-            kit.make(tmp_path / "a", tmp_path / name, tmp_path / "out")
+            kit.make_kit(tmp_path / "a", tmp_path / name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_key_that_was_damaged_is_refused(made, tmp_path):
     with pytest.raises(DataError, match=r"no key\.json"):
-        key.read(tmp_path)
+        read_key(tmp_path)
     whole = json.loads(made.key_file.read_text())
     wrong = ["{", "[]", json.dumps({**whole, "version": 2}), json.dumps({"version": 1}),
              json.dumps({**whole, "trials": [{**whole["trials"][0], "systems": ["a", "a"]}]})]  # fmt: skip
     for text in wrong:
         (tmp_path / "key.json").write_text(text)
         with pytest.raises(UserError, match=r"bring back the key\.json"):
-            key.read(tmp_path)
+            read_key(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(systems, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises((OutputError, MediaError), match="cannot be"):
-        kit.make(*systems, tmp_path / "file/kit")
+        kit.make_kit(*systems, tmp_path / "file/kit")

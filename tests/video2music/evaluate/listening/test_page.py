@@ -8,9 +8,9 @@ import pytest
 
 from tests.video2music.evaluate.listening.kits import drawn_key
 from video2music.evaluate.listening import kit
-from video2music.evaluate.listening.answers import read
+from video2music.evaluate.listening.trials import read_answers
 
-KEY = drawn_key(3, seed=4)
+KEY_FILE = drawn_key(3, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def ask():
         pytest.skip("needs node to run the page's script")
 
     def run(expression):
-        given = f"const kit = {json.dumps(kit.shown(KEY))}"
+        given = f"const kit = {json.dumps(kit.page_data(KEY_FILE))}"
         script = f"const page = require({json.dumps(str(kit.SCRIPT))})"
         code = f"{given}; {script}; process.stdout.write(JSON.stringify({expression}))"
         return json.loads(subprocess.run([node, "-e", code], capture_output=True, text=True, check=True).stdout)
@@ -47,7 +47,7 @@ def test_what_was_skipped_was_not_heard(ask):
 def test_a_pair_is_answered_when_both_were_heard_and_all_was_said(ask):
     states = {1: state(), 2: state(heard=(True, False)), 3: state(feels=""), 4: {**state(), "certain": ""}}
     assert ask(f"page.open(kit, {json.dumps(states)})") == [2, 3, 4]
-    assert ask("page.open(kit, {})") == [trial.number for trial in KEY.trials]
+    assert ask("page.open(kit, {})") == [trial.number for trial in KEY_FILE.trials]
     assert ask("page.complete(kit.trials[0], page.stateOf(kit.trials[0], undefined))") is False
 
 
@@ -59,11 +59,11 @@ def test_the_table_that_is_saved_is_the_table_that_is_read(ask, tmp_path, commen
     text = ask(f"page.table(kit, page.listenerName('Änne, B.', '0a1b2c3d'), {json.dumps(states)})")
     path = tmp_path / "answers.csv"
     path.write_text(text, newline="", encoding="utf-8")
-    found = read([path], KEY)
+    found = read_answers([path], KEY_FILE)
     assert [answer.trial.number for answer in found] == [1, 4]
     assert found[0].listener == "Änne-B-0a1b2c3d"
     assert found[0].comment == " ".join(comment.split())
-    systems = KEY.trials[0].systems
+    systems = KEY_FILE.trials[0].systems
     assert found[0].choices == {"fits": systems[0], "feels": systems[1], "nicer": "same"}
     assert found[1].choices["fits"] == "same"
 

@@ -11,14 +11,14 @@ from scipy import stats
 
 from tests.video2music.evaluate.listening.kits import drawn_key, rows, table
 from video2music.evaluate.listening import results
-from video2music.evaluate.listening.answers import Answer, read
 from video2music.evaluate.listening.results import agreement, alpha, pairs_agreeing, preferences, share, sign_test, vote
+from video2music.evaluate.listening.trials import TrialAnswer, read_answers
 
 
 def answered(tmp_path, key, listeners):
     for name, choose in listeners.items():
         table(tmp_path / f"{name}.csv", rows(key, name, choose))
-    return read([tmp_path], key)
+    return read_answers([tmp_path], key)
 
 
 @given(a=st.integers(0, 60), b=st.integers(0, 60))
@@ -89,7 +89,7 @@ def test_listeners_who_agree_have_alpha_one_and_those_who_guess_about_none():
 def test_a_listener_who_hears_a_difference_is_told_from_one_who_ticks_a_side(tmp_path):
     key = drawn_key(8, seed=2)
     listeners = {"anna": lambda trial, question: "a", "bo": lambda trial, question: trial.systems[0]}
-    found = results.report(key, answered(tmp_path, key, listeners))
+    found = results.build_report(key, answered(tmp_path, key, listeners))
     rows_ = found["rows"]
     assert rows_["fits, listener anna"]["consistent"]["mean"] == 1.0
     assert rows_["fits, listener bo"]["consistent"]["mean"] == 0.0
@@ -106,7 +106,7 @@ def test_a_small_study_is_what_it_is_on_paper(tmp_path):
     key = drawn_key(3, seed=5)
     says = {"anna": "aab", "bo": ["a", "b", "same"]}
     listeners = {name: lambda trial, question, picks=picks: picks[int(trial.clip[-1])] for name, picks in says.items()}
-    found = results.report(key, answered(tmp_path, key, listeners))
+    found = results.build_report(key, answered(tmp_path, key, listeners))
     counts = {name: [row[metric]["mean"] for metric in ("wins_a", "wins_b", "same")]
               for name, row in found["rows"].items() if "wins_a" in row}  # fmt: skip
     for question in ("fits", "feels", "nicer"):
@@ -129,7 +129,7 @@ def test_a_small_study_is_what_it_is_on_paper(tmp_path):
 def test_the_second_hearing_counts_for_steadiness_alone(tmp_path):
     key = drawn_key(5, seed=3)
     choose = lambda trial, question: "a" if trial.repeats is None else "b"  # noqa: E731
-    found = results.report(key, answered(tmp_path, key, {"anna": choose}))["rows"]
+    found = results.build_report(key, answered(tmp_path, key, {"anna": choose}))["rows"]
     assert [found["fits"][name]["mean"] for name in ("wins_a", "wins_b")] == [5, 0]
     assert found["fits"]["sign_test_p"]["mean"] == pytest.approx(2 / 2**5)
     assert found["fits, pairs that came twice"]["consistent"]["mean"] == 0
@@ -141,8 +141,8 @@ def test_the_text_tells_all_and_who_has_not_finished(tmp_path):
         "anna": lambda trial, question: "a" if question == "fits" else "same",
         "bo": lambda trial, question: None if trial.number > 3 else "b",
     }
-    found = results.report(key, answered(tmp_path, key, listeners))
-    text = results.as_text(found)
+    found = results.build_report(key, answered(tmp_path, key, listeners))
+    text = results.result_tables(found)
     assert f"Not finished: bo (2 of {len(key.trials)} open)." in text
     assert "| all answers | 4 | 3 | 0 | 0.57 [0.25, 0.84] | 1.000 |" in text
     assert "| all answers | 0 | 3 | 4 | 0.00 [0.00, 0.56] | 0.250 |" in text
@@ -152,14 +152,14 @@ def test_the_text_tells_all_and_who_has_not_finished(tmp_path):
 
 def test_of_music_alone_there_is_one_question(tmp_path):
     key = drawn_key(3, picture=False)
-    found = results.report(key, answered(tmp_path, key, {"anna": lambda trial, question: "b"}))
+    found = results.build_report(key, answered(tmp_path, key, {"anna": lambda trial, question: "b"}))
     assert {name.split(",")[0] for name in found["rows"]} == {"nicer"}
-    assert "fits the picture" not in results.as_text(found)
+    assert "fits the picture" not in results.result_tables(found)
 
 
 def test_names_that_listeners_send_cannot_steer_a_terminal_or_break_a_table():
     key = drawn_key(3)
     trials = [trial for trial in key.trials if trial.repeats is None]
-    answers = [Answer("a\x1b[2J|\nb", trial, dict.fromkeys(trial.asks, "a"), True, "") for trial in trials]
-    text = results.as_text(results.report(key, answers))
-    assert "\x1b" not in text and "| a?[2J/?b |" in text
+    answers = [TrialAnswer("a\x1b[2J|\nb", trial, dict.fromkeys(trial.questions, "a"), True, "") for trial in trials]
+    text = results.result_tables(results.build_report(key, answers))
+    assert "\x1b" not in text and r"| a?[2J\|?b |" in text

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tests.video2music.evaluate.songs import write_muvi_sync
 from video2music.chords import Chord
 from video2music.cli import app
-from video2music.evaluate.music import cuts, pieces, speech, study
+from video2music.evaluate.music import checks, cuts, ducking, muspy_metrics
 
 
 def run(*arguments):
@@ -29,10 +29,10 @@ def clips(clip, tmp_path_factory):
 @pytest.fixture(scope="module")
 def quick():
     """Few lists, and no program that speaks."""
-    all_rows = cuts.rows
+    all_rows = cuts.cut_rows
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cuts, "rows", lambda seeds: all_rows(seeds, lists=5))
-        patch.setattr(speech, "program", lambda: None)
+        patch.setattr(cuts, "cut_rows", lambda seeds: all_rows(seeds, lists=5))
+        patch.setattr(ducking, "espeak_path", lambda: None)
         yield
 
 
@@ -58,8 +58,8 @@ def test_a_run_tells_every_part_beside_its_bars(done):
             assert figure["low"] <= figure["mean"] <= figure["high"] and len(figure["seeds"]) == 1
     assert f"-->\n\n{printed}\n<!--" in page
     assert "| three scenes.mp4 |" in printed and "≥ 0.8:" in printed
-    assert any("notes.txt" in sentence for sentence in report["told"])
-    assert any("espeak-ng is not installed" in sentence for sentence in report["told"])
+    assert any("notes.txt" in sentence for sentence in report["notes"])
+    assert any("espeak-ng is not installed" in sentence for sentence in report["notes"])
     assert list(kept.rglob("three scenes.scored.mp4"))
 
 
@@ -70,26 +70,26 @@ def test_the_clip_of_the_run_keeps_the_bars(done):
     assert row["true_peak_dbtp"]["mean"] <= -1
     assert row["silent_for_s"]["mean"] > 0
     assert row == report["rows"]["clips: all clips, the worst"]
-    for name, metrics in report["bars"].items():
+    for name, metrics in report["limits"].items():
         for metric, verdict in metrics.items():
             value = report["rows"][f"{name}: {verdict['row']}"][metric]["mean"]
-            limit = float(verdict["bar"].split()[-1])
+            limit = float(verdict["limit"].split()[-1])
             holds = {"≥": value >= limit, "≤": value <= limit, "<": value < limit, ">": value > limit}
-            held = holds.get(verdict["bar"][0], abs(value) <= limit)
-            assert verdict["held"] == held
+            met = holds.get(verdict["limit"][0], abs(value) <= limit)
+            assert verdict["met"] == met
 
 
 def test_a_part_that_fails_is_told_of_and_stops_no_other(clips, quick, monkeypatch):
     def fails(seeds):
         raise RuntimeError("no cuts today")
 
-    monkeypatch.setattr(cuts, "rows", fails)
-    monkeypatch.setattr(study, "rows", lambda work: iter(()))
+    monkeypatch.setattr(cuts, "cut_rows", fails)
+    monkeypatch.setattr(checks, "speed_rows", lambda work: iter(()))
     found = run("--clips", clips, "--json", "-")
     assert found.exit_code == 1
     report = json.loads(found.stdout)
     assert {name.split(": ")[0] for name in report["rows"]} == {"clips", "measures"}
-    assert "no cuts today" in report["told"][-1] and "Cuts on downbeats failed" in report["told"][-1]
+    assert "no cuts today" in report["notes"][-1] and "Cuts on downbeats failed" in report["notes"][-1]
 
 
 def test_mistakes_are_refused_in_a_sentence(tmp_path):
@@ -105,14 +105,14 @@ def test_mistakes_are_refused_in_a_sentence(tmp_path):
 
 def test_a_missed_bar_is_called_missed():
     rows = {"cuts: shipped": {"within_80ms": {"mean": 0.5, "low": 0.4, "high": 0.6, "seeds": [0.5]}}}
-    verdicts = study._verdicts(rows)
-    assert verdicts == {"cuts": {"within_80ms": {"row": "shipped", "bar": "≥ 0.8", "held": False}}}
-    told = study.as_text({"rows": rows, "bars": verdicts, "told": []})
-    assert "| the bar | ≥ 0.8: missed |  |\n| shipped | 0.500 [0.400, 0.600] |  |" in told
+    verdicts = checks._verdicts(rows)
+    assert verdicts == {"cuts": {"within_80ms": {"row": "shipped", "limit": "≥ 0.8", "met": False}}}
+    told = checks.music_tables({"rows": rows, "limits": verdicts, "notes": []})
+    assert "| limit | ≥ 0.8: missed |  |\n| shipped | 0.500 [0.400, 0.600] |  |" in told
 
 
 def test_blocks_are_the_chord_of_each_second_in_root_position():
-    found = pieces.blocks([Chord.parse("G:7"), Chord.parse("N"), Chord.parse("A:min")])
+    found = muspy_metrics.blocks([Chord.parse("G:7"), Chord.parse("N"), Chord.parse("A:min")])
     struck = {}
     for note in found.tracks[0].notes:
         struck.setdefault(note.start_s, []).append(note.pitch)
@@ -122,8 +122,8 @@ def test_blocks_are_the_chord_of_each_second_in_root_position():
 
 
 def test_songs_are_measured_through_the_arranger_and_as_blocks(tmp_path):
-    rows = dict(pieces.rows_of_songs(write_muvi_sync(tmp_path), seeds=1, songs=2))
-    assert list(rows) == list(pieces.SYSTEMS)
+    rows = dict(muspy_metrics.song_rows(write_muvi_sync(tmp_path), seeds=1, songs=2))
+    assert list(rows) == list(muspy_metrics.SYSTEMS)
     plain = rows["MuVi-Sync's chords, a block a second"]
     assert plain["groove_on_sixteenths"]["mean"] > 0.9  # a chord on each beat, but for the seconds without one
     for row in rows.values():

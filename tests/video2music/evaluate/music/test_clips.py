@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from emotion.errors import DataError
-from tests.video2music.films import clicks, film
+from tests.video2music.video_files import clicks, film
 from video2music.composing import form
 from video2music.errors import MediaError
 from video2music.evaluate import intervals
-from video2music.evaluate.music import clips, cuts, decoded
+from video2music.evaluate.music import clips, cuts
 from video2music.evaluate.music.cuts import CutList
 from video2music.media import mux
 from video2music.values import Cut
 
-RATE = decoded.RATE
+RATE = clips.RATE
 
 
 def fading(seconds, silent_s, seed=0):
@@ -42,7 +42,7 @@ def test_a_sound_40_db_below_the_piece_has_decayed():
 @pytest.mark.parametrize("seconds", [0.9, 1.0, 1.25])
 def test_a_decoded_clip_tells_how_long_its_sound_is(tmp_path, seconds):
     picture = film(tmp_path / "a.mp4")
-    found = decoded.decode(mux.mux(picture, clicks(tmp_path / "a.wav", 2.0), tmp_path / "b", duration_s=seconds))
+    found = clips.decode_clip(mux.mux(picture, clicks(tmp_path / "a.wav", 2.0), tmp_path / "b", duration_s=seconds))
     assert found.picture_s == pytest.approx(1.0, abs=1e-3)
     assert found.sound_s == pytest.approx(seconds, abs=0.021)
     assert found.sound_starts_s == pytest.approx(0, abs=1e-3)
@@ -51,9 +51,9 @@ def test_a_decoded_clip_tells_how_long_its_sound_is(tmp_path, seconds):
 
 def test_a_clip_without_sound_is_told_of(tmp_path):
     with pytest.raises(MediaError, match="no sound"):
-        decoded.decode(film(tmp_path / "a.mp4"))
+        clips.decode_clip(film(tmp_path / "a.mp4"))
     with pytest.raises(MediaError, match="no sound"):
-        decoded.sound(film(tmp_path / "a.mp4"))
+        clips.decode_sound(film(tmp_path / "a.mp4"))
 
 
 def test_a_folder_is_read_at_any_depth_and_hidden_files_are_left_out(tmp_path):
@@ -64,7 +64,7 @@ def test_a_folder_is_read_at_any_depth_and_hidden_files_are_left_out(tmp_path):
     found = clips.measure(tmp_path, tmp_path / "work", seeds=1)
     assert len(found.refused) == 2 and found.by_seed() == []
     with pytest.raises(DataError, match="could be scored"):
-        list(clips.rows(found.scored))
+        list(clips.clip_rows(found.scored))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no clips"):
         clips.files(tmp_path / "empty")
@@ -95,7 +95,7 @@ def test_of_cuts_within_four_seconds_only_the_stronger_is_strong():
     """As the issue says it, written out: the strongest first, each making those near it weak."""
     rng = np.random.default_rng(0)
     for _ in range(50):
-        drawn = cuts.draw(rng)
+        drawn = cuts.random_cut_list(rng)
         left, strong = sorted(drawn.cuts, key=lambda cut: -cut.strength), []
         while left:
             first = left.pop(0)
@@ -106,7 +106,7 @@ def test_of_cuts_within_four_seconds_only_the_stronger_is_strong():
 
 def test_cut_lists_are_as_long_as_the_issue_asks():
     rng = np.random.default_rng(1)
-    drawn = [cuts.draw(rng) for _ in range(300)]
+    drawn = [cuts.random_cut_list(rng) for _ in range(300)]
     assert {len(each.cuts) for each in drawn} == set(range(4, 13))
     assert all(20 <= each.duration_s <= 120 and -1 <= each.arousal <= 1 for each in drawn)
     assert all(0 <= cut.time_s <= each.duration_s for each in drawn for cut in each.cuts)
@@ -119,7 +119,7 @@ def test_the_nearest_downbeat_counts():
 
 
 def test_the_plan_meets_cuts_that_fixed_and_shifted_grids_miss():
-    found = cuts.rows(1, lists=25)
+    found = cuts.cut_rows(1, lists=25)
     share = {name: row["within_80ms"]["mean"] for name, row in found.items()}
     assert share["shipped"] >= 0.75
     assert share["fixed 120 bpm"] < 0.3 and share["shipped, at a random offset"] < 0.35
@@ -132,7 +132,7 @@ def test_the_plan_meets_cuts_that_fixed_and_shifted_grids_miss():
 def test_a_grid_at_a_random_offset_covers_the_clip():
     rng = np.random.default_rng(2)
     for _ in range(20):
-        given = cuts.draw(rng)
+        given = cuts.random_cut_list(rng)
         planned, moved = (cuts.GRIDS[name](given, rng) for name in ("shipped", "shipped, at a random offset"))
         assert moved[0] < np.diff(planned).max() and moved[-1] >= planned[-1]
         assert np.diff(moved).max() == pytest.approx(np.diff(planned).max(), rel=0.3)

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.errors import DataError
-from tests.video2music.pianists import BEAT_S, write_songs
+from tests.video2music.pop909_files import BEAT_S, write_songs
 from video2music.data import pop909
-from video2music.evaluate.music import nearness
-from video2music.evaluate.music.nearness import FEATURES, Plain, distance, features
+from video2music.evaluate.music import frechet_distance as pop909_distance
+from video2music.evaluate.music.frechet_distance import FEATURES, ScoreNotes, features
+from video2music.evaluate.music.frechet_distance import frechet_distance as distance
 from video2music.styles import load_style
 from video2music.values import Note
 
@@ -17,7 +18,7 @@ BEATS_S = np.arange(9.0)  # two bars at a beat a second
 
 
 def bars_of(*notes: tuple[float, float, int, int]) -> list[dict[str, float]]:
-    found = features(Plain.of(Note(*note) for note in notes), BEATS_S, np.array([0, 4]))
+    found = features(ScoreNotes.of(Note(*note) for note in notes), BEATS_S, np.array([0, 4]))
     return [dict(zip(FEATURES, row, strict=True)) for row in found.tolist()]
 
 
@@ -54,8 +55,10 @@ def test_bars_without_a_note_are_left_out():
 @given(st.floats(-20, 20), st.floats(0.5, 2.0))
 def test_features_move_with_tempo_and_key_as_they_should(later_s, slower):
     notes = [(0.0, 1.0, 50, 70), (0.75, 2.0, 62, 90), (2.5, 3.0, 66, 80), (5.0, 6.0, 59, 64)]
-    plain = Plain.of(Note(*note) for note in notes)
-    moved = Plain(plain.start_s * slower + later_s, plain.end_s * slower + later_s, plain.pitch + 3, plain.velocity)
+    plain = ScoreNotes.of(Note(*note) for note in notes)
+    moved = ScoreNotes(
+        plain.start_s * slower + later_s, plain.end_s * slower + later_s, plain.pitch + 3, plain.velocity
+    )
     bars = np.array([0, 4])
     difference = features(moved, BEATS_S * slower + later_s, bars) - features(plain, BEATS_S, bars)
     up = np.array([3.0 if name in ("lowest pitch", "highest pitch", "mean pitch") else 0.0 for name in FEATURES])
@@ -87,13 +90,13 @@ def test_the_distance_is_scipys_matrix_root_written_out():
 
 def test_halves_are_about_even_and_never_change():
     names = [f"{number:03d}" for number in range(1, 910)]
-    measured = [name for name in names if nearness.is_measured(name)]
+    measured = [name for name in names if pop909_distance.is_measured(name)]
     assert len(measured) == 451 and measured[:6] == ["002", "005", "006", "007", "008", "009"]
 
 
 def test_a_form_has_the_songs_beats_and_steps_of_about_a_second(tmp_path):
     song = pop909.load(write_songs(tmp_path, ["001"]), "001")
-    form = nearness.form_of(song)
+    form = pop909_distance.form_of(song)
     assert np.allclose(np.diff(form.steps_s[:-1]), 2 * BEAT_S) and form.end_s == song.beats_s[92]
     assert form.bars_s.tolist() == song.beats_s[:92:4].tolist() and form.steps_s[-1] == form.bars_s[-1]
 
@@ -102,14 +105,14 @@ def test_our_arranger_is_asked_for_nothing_that_the_song_says_but_its_chords(tmp
     folder = write_songs(tmp_path, ["001", "003"])
     style = load_style("piano")
     one, other = (
-        nearness.arranged(pop909.load(folder, name), style, np.random.default_rng(5)) for name in ("001", "003")
+        pop909_distance.arranged(pop909.load(folder, name), style, np.random.default_rng(5)) for name in ("001", "003")
     )
     assert one == other  # the same chords and beats under other pianists
 
 
 def test_a_table_has_a_row_for_each_player(tmp_path):
     names = [f"{number:03d}" for number in range(1, 9)]
-    found = nearness.rows(write_songs(tmp_path, names), songs=8)
+    found = pop909_distance.distance_rows(write_songs(tmp_path, names), songs=8)
     assert list(found) == ["human, the other half", "ours, piano", "arpeggio in eighths", "block chord every second"]
     values = [row["distance"] for row in found.values()]
     assert np.isfinite(values).all() and values[0] == min(values)
@@ -117,11 +120,11 @@ def test_a_table_has_a_row_for_each_player(tmp_path):
 
 def test_too_few_songs_are_refused(tmp_path):
     with pytest.raises(DataError, match="a few of either half"):
-        nearness.rows(write_songs(tmp_path, ["001", "003"]))
+        pop909_distance.distance_rows(write_songs(tmp_path, ["001", "003"]))
 
 
 @pytest.mark.slow
 def test_the_piano_is_nearer_to_people_than_to_plain_accompaniments(shared):
-    found = {name: row["distance"] for name, row in nearness.rows(shared / "data" / "pop909").items()}
+    found = {name: row["distance"] for name, row in pop909_distance.distance_rows(shared / "data" / "pop909").items()}
     assert found["human, the other half"] < 1 < found["ours, piano"] <= 6
     assert found["arpeggio in eighths"] > 20 < found["block chord every second"]

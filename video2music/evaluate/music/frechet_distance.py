@@ -1,8 +1,8 @@
-"""How near an accompaniment is to those of people: our arranger beside POP909's pianists, same chords, same bars.
+"""Fréchet distance between accompaniments: our arranger beside POP909's pianists, same chords, same bars.
 
-Nineteen numbers describe a bar of four beats (`FEATURES`); each is z-scored on the human bars of one half of the songs.
-The distance between two sets of bars is Fréchet's, between the Gaussians that fit them. It tells how alike the bars
-are in their statistics, not whether they sound well: music can be near and ugly, so look and listen, too.
+A bar of four beats has 19 features (`FEATURES`), z-scored on the human bars of one half of the songs. The distance
+between two sets of bars is Fréchet's, between the Gaussians fitted to them. It compares statistics of bars and does not
+say whether they sound well, so look at scores and listen, too. `train.accompaniment` learns from the other half.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -48,12 +48,12 @@ FEATURES = (
 BAR_BEATS, BEAT_POSITIONS = 4, 4
 POSITIONS = BAR_BEATS * BEAT_POSITIONS
 SPLIT_SEED = 909  # of the two halves of POP909
-PLAIN_VELOCITY = 80  # of the two plain accompaniments
+BASELINE_VELOCITY = 80  # of the two baselines
 SECTION_BARS = 16  # as form.plan divides a long piece
 
 
-class Spread(NamedTuple):
-    """How a number spreads: its mean, standard deviations between songs and between sections, and its limits."""
+class ValueRange(NamedTuple):
+    """Distribution of a value: mean, standard deviations between songs and between sections, and limits."""
 
     mean: float
     songs: float
@@ -63,11 +63,11 @@ class Spread(NamedTuple):
 
 
 # What the shipped regressor gives on MuVi-Sync's test split: mean and spread of the histograms on its card.
-DENSITY = Spread(10.1, 1.3, 1.8, 2.0, 20.0)
-LOUDNESS = Spread(0.173, 0.04, 0.04, 0.03, 0.4)
+DENSITY = ValueRange(10.1, 1.3, 1.8, 2.0, 20.0)
+LOUDNESS = ValueRange(0.173, 0.04, 0.04, 0.03, 0.4)
 
 
-class Played(Protocol):
+class NoteArrays(Protocol):
     """Notes as arrays (N,): emotion.midi.notes.Notes is one."""
 
     @property
@@ -81,7 +81,7 @@ class Played(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Plain:
+class ScoreNotes:
     """Notes of a score as arrays (N,)."""
 
     start_s: NDArray[np.float64]
@@ -90,7 +90,7 @@ class Plain:
     velocity: NDArray[np.int64]
 
     @classmethod
-    def of(cls, notes: Iterable[Note]) -> "Plain":
+    def of(cls, notes: Iterable[Note]) -> "ScoreNotes":
         rows = sorted(notes)
         return cls(
             np.array([note.start_s for note in rows]),
@@ -101,18 +101,19 @@ class Plain:
 
 
 def is_measured(name: str) -> bool:
-    """Whether a song, by its number, is in the half that is measured; from the other half alone may be learned."""
+    """Whether a song, by its number, is in the half that is measured; only the other half may be trained on."""
     return bool(np.random.default_rng(SPLIT_SEED).permutation(1000)[int(name) % 1000] % 2)
 
 
-def whole_bars(song: Accompaniment) -> NDArray[np.int64]:
+def whole_bar_features(song: Accompaniment) -> NDArray[np.int64]:
     """Number of the first beat of every bar that has four beats."""
     downbeats = np.flatnonzero(song.downbeat)
-    return downbeats[:-1][np.diff(downbeats) == BAR_BEATS]
+    result: NDArray[np.int64] = downbeats[:-1][np.diff(downbeats) == BAR_BEATS]
+    return result
 
 
-def features(notes: Played, beats_s: NDArray[np.float64], bars: NDArray[np.int64]) -> Matrix:
-    """FEATURES of every bar in which something is struck, shape (B, 19).
+def features(notes: NoteArrays, beats_s: NDArray[np.float64], bars: NDArray[np.int64]) -> Matrix:
+    """FEATURES of every bar in which something is onsets, shape (B, 19).
 
     `bars` are the numbers of the beats in `beats_s` on which bars of four beats begin. A note belongs to the sixteenth
     that it is nearest to, so one that comes a little early belongs to the bar that it leads into.
@@ -124,13 +125,13 @@ def features(notes: Played, beats_s: NDArray[np.float64], bars: NDArray[np.int64
     place = in_beats(start_s, beats_s) * BEAT_POSITIONS
     length = in_beats(end_s, beats_s) - place / BEAT_POSITIONS
     nearest = np.rint(place).astype(int)
-    struck = np.zeros((len(beats_s) + BAR_BEATS) * BEAT_POSITIONS, bool)
-    struck[nearest.clip(0)] = True
+    onsets = np.zeros((len(beats_s) + BAR_BEATS) * BEAT_POSITIONS, bool)
+    onsets[nearest.clip(0)] = True
     columns = np.stack([nearest, pitch, length, velocity, np.abs(place - nearest)], axis=1)
     columns = columns[np.argsort(nearest, kind="stable")]
     edges = np.searchsorted(columns[:, 0], (bars[:, None] + [0, BAR_BEATS]) * BEAT_POSITIONS)
     rows = [
-        _bar(columns[first:last], int(bar) * BEAT_POSITIONS, struck)
+        _features_of_bar(columns[first:last], int(bar) * BEAT_POSITIONS, onsets)
         for bar, (first, last) in zip(bars, edges, strict=True)
         if last > first
     ]
@@ -142,15 +143,16 @@ def in_beats(times_s: NDArray[np.float64], beats_s: NDArray[np.float64]) -> NDAr
     last_s = beats_s[-1] - beats_s[-2]
     inside = np.interp(times_s, beats_s, np.arange(len(beats_s)))
     early_s, late_s = np.minimum(times_s - beats_s[0], 0), np.maximum(times_s - beats_s[-1], 0)
-    return inside + early_s / (beats_s[1] - beats_s[0]) + late_s / last_s
+    result: NDArray[np.float64] = inside + early_s / (beats_s[1] - beats_s[0]) + late_s / last_s
+    return result
 
 
-def _bar(columns: Matrix, first: int, struck: NDArray[np.bool_]) -> list[float]:
+def _features_of_bar(columns: Matrix, first: int, onsets: NDArray[np.bool_]) -> list[float]:
     """The features of one bar from its notes: position, pitch, length in beats, velocity, distance from the grid."""
     nearest, pitch, length, velocity, away = columns.T
     counts = np.bincount((nearest - first).astype(int), minlength=POSITIONS)
-    here = struck[first : first + POSITIONS]
-    before = struck[first - POSITIONS : first] if first >= POSITIONS else np.zeros_like(here)
+    here = onsets[first : first + POSITIONS]
+    before = onsets[first - POSITIONS : first] if first >= POSITIONS else np.zeros_like(here)
     shared = (here & before).sum() / (here | before).sum()
     spread = [pitch.min(), pitch.max(), pitch.mean(), pitch.std(), length.mean(), length.std()]
     on = [counts[0], counts[8], counts[4] + counts[12], counts[2::4].sum(), counts[1::2].sum()]
@@ -158,7 +160,7 @@ def _bar(columns: Matrix, first: int, struck: NDArray[np.bool_]) -> list[float]:
     return [len(pitch), here.sum(), len(pitch) / here.sum(), *spread, *touch, *on, len(np.unique(pitch % 12))]
 
 
-def distance(one: Matrix, other: Matrix) -> float:
+def frechet_distance(one: Matrix, other: Matrix) -> float:
     """Fréchet distance between the Gaussians that fit two sets of rows (B, D); 0 where they are alike."""
     means, spreads = [rows.mean(0) for rows in (one, other)], [np.cov(rows, rowvar=False) for rows in (one, other)]
     root = _root(spreads[0])
@@ -168,7 +170,8 @@ def distance(one: Matrix, other: Matrix) -> float:
 
 def _root(spread: Matrix) -> Matrix:
     values, vectors = np.linalg.eigh(spread)
-    return (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    result: Matrix = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    return result
 
 
 def form_of(song: Accompaniment) -> Form:
@@ -184,17 +187,17 @@ def form_of(song: Accompaniment) -> Form:
     numbers = np.arange(len(beats_s))
     in_bar = numbers - downbeats[np.searchsorted(downbeats, numbers, side="right") - 1].clip(0)
     in_bar[: downbeats[0]] += downbeats[0] % step_beats
-    struck = in_bar % step_beats == 0
-    struck[0] = True
-    struck[downbeats[-2] + 1 :] = False
+    onsets = in_bar % step_beats == 0
+    onsets[0] = True
+    onsets[downbeats[-2] + 1 :] = False
     bars_s = beats_s[downbeats[:-1]]
     edges_s = [*bars_s[::SECTION_BARS].tolist(), end_s]
     sections = tuple(Section(start, end, 60 / beat_s) for start, end in pairwise(edges_s))
-    return Form(end_s, end_s, beats_s, bars_s, beats_s[struck], sections)
+    return Form(end_s, end_s, beats_s, bars_s, beats_s[onsets], sections)
 
 
 def dynamics_of(form: Form, rng: np.random.Generator) -> Dynamics:
-    """Density and loudness that owe nothing to the song: MuVi-Sync's spread, drawn for the piece and each section."""
+    """Density and loudness independent of the song: drawn for the piece and each section as MuVi-Sync's spread."""
     section = np.searchsorted([part.start_s for part in form.sections], form.steps_s, side="right").clip(1) - 1
     rows = []
     for spread in (DENSITY, LOUDNESS):
@@ -204,43 +207,45 @@ def dynamics_of(form: Form, rng: np.random.Generator) -> Dynamics:
 
 
 def arranged(song: Accompaniment, style: Style, rng: np.random.Generator) -> Score:
-    """What our arranger plays to the chords of a song in its own bars, in the key that it is in."""
+    """A song's chords through our arranger, in the song's own bars and key."""
     form = form_of(song)
     chords = pop909.chords_at(song, form.steps_s, form.step_ends_s)
     return arrange(chords, dynamics_of(form, rng), form, style, key=Key(0, "major"), rng=rng)
 
 
 def arpeggio(song: Accompaniment) -> list[Note]:
-    """Broken chords in eighths, from the bass up, all alike: the plainest accompaniment that follows beats."""
+    """Baseline: broken chords in eighths from the bass up, all with one velocity."""
     eighths_s = np.interp(np.arange(0, 2 * len(song.beats_s) - 1) / 2, np.arange(len(song.beats_s)), song.beats_s)
     chords = pop909.chords_at(song, eighths_s[:-1], eighths_s[1:])
     first = 2 * int(np.flatnonzero(song.downbeat)[0])
     return [
-        Note(start_s, end_s, _open(chord)[(number - first) % 4], PLAIN_VELOCITY)
+        Note(start_s, end_s, _open_voicing(chord)[(number - first) % 4], BASELINE_VELOCITY)
         for number, ((start_s, end_s), chord) in enumerate(zip(pairwise(eighths_s.tolist()), chords, strict=True))
         if chord.root is not None
     ]
 
 
 def blocks(song: Accompaniment) -> list[Note]:
-    """The chord of each step, of a second or the number of beats nearest to it, all its tones struck at once."""
+    """Baseline: the chord of each step (the number of beats nearest to a second) as a block."""
     form = form_of(song)
     chords = pop909.chords_at(song, form.steps_s, form.step_ends_s)
     return [
-        Note(start_s, end_s, pitch, PLAIN_VELOCITY)
+        Note(start_s, end_s, pitch, BASELINE_VELOCITY)
         for start_s, end_s, chord in zip(form.steps_s.tolist(), form.step_ends_s.tolist(), chords, strict=True)
         if chord.root is not None
-        for pitch in _open(chord)
+        for pitch in _open_voicing(chord)
     ]
 
 
-def _open(chord: Chord) -> list[int]:
-    """The root low in the bass, and above it all tones within an octave, in rising order."""
+def _open_voicing(chord: Chord) -> list[int]:
+    """The root in the bass, and above it all tones within one octave, ascending."""
     bass = 40 + (chord.pitch_classes[0] - 40) % 12
     return [bass, *sorted(55 + (pitch - 55) % 12 for pitch in chord.pitch_classes)]
 
 
-def rows(folder: Path, *, songs: int = 300, style: str = "piano", seed: int = 0) -> dict[str, dict[str, float]]:
+def distance_rows(
+    folder: Path, *, songs: int = 300, style: str = "piano", seed: int = 0
+) -> dict[str, dict[str, float]]:
     """`{row: {"distance": x}}` of the half of the first `songs` songs of POP909 in `folder` that is measured.
 
     Human bars of the measured half are what everything is z-scored on and compared with: the other half's human bars,
@@ -253,26 +258,27 @@ def rows(folder: Path, *, songs: int = 300, style: str = "piano", seed: int = 0)
     others = [song for song in found if not is_measured(song.name)]
     if min(len(measured), len(others)) < 2:
         raise DataError(f"{folder} has {len(found)} songs among the first {songs}: a few of either half are needed")
-    players: dict[str, Callable[[int, Accompaniment], Played]] = {
+    performers: dict[str, Callable[[int, Accompaniment], NoteArrays]] = {
         f"ours, {drawn.name}": lambda at, song: _notes(arranged(song, drawn, np.random.default_rng([seed, at]))),
-        "arpeggio in eighths": lambda _, song: Plain.of(arpeggio(song)),
-        "block chord every second": lambda _, song: Plain.of(blocks(song)),
+        "arpeggio in eighths": lambda _, song: ScoreNotes.of(arpeggio(song)),
+        "block chord every second": lambda _, song: ScoreNotes.of(blocks(song)),
     }
-    human = _bars(measured, lambda _, song: song.piano)
-    sets = {"human, the other half": _bars(others, lambda _, song: song.piano)}
-    sets |= {name: _bars(measured, player) for name, player in players.items()}
+    human = _bar_features(measured, lambda _, song: song.piano)
+    sets = {"human, the other half": _bar_features(others, lambda _, song: song.piano)}
+    sets |= {name: _bar_features(measured, performer) for name, performer in performers.items()}
     mean, spread = human.mean(0), human.std(0)
     spread[spread == 0] = 1  # of a few songs that are all alike in something
     return {
-        name: {"distance": distance((bars - mean) / spread, (human - mean) / spread)} for name, bars in sets.items()
+        name: {"distance": frechet_distance((bars - mean) / spread, (human - mean) / spread)}
+        for name, bars in sets.items()
     }
 
 
-def _bars(songs: Sequence[Accompaniment], player: Callable[[int, Accompaniment], Played]) -> Matrix:
-    """The features of all bars of four beats that `player(number, song)` plays."""
-    played = ((song, player(number, song)) for number, song in enumerate(songs))
-    return np.concatenate([features(notes, song.beats_s, whole_bars(song)) for song, notes in played])
+def _bar_features(songs: Sequence[Accompaniment], performer: Callable[[int, Accompaniment], NoteArrays]) -> Matrix:
+    """The features of all bars of four beats that `performer(number, song)` plays."""
+    performed = ((song, performer(number, song)) for number, song in enumerate(songs))
+    return np.concatenate([features(notes, song.beats_s, whole_bar_features(song)) for song, notes in performed])
 
 
-def _notes(score: Score) -> Plain:
-    return Plain.of(note for track in score.tracks for note in track.notes)
+def _notes(score: Score) -> ScoreNotes:
+    return ScoreNotes.of(note for track in score.tracks for note in track.notes)
