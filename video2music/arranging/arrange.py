@@ -24,7 +24,7 @@ from video2music.arranging.grid import (
     parts_of,
     players_by_part,
 )
-from video2music.arranging.texture import Harmony, NoteEvent, Pitches
+from video2music.arranging.texture import NoteEvent, Pitches, VoicedHarmony
 from video2music.arranging.voicing import Voicing, carried_through, voice
 from video2music.chords import Chord
 from video2music.errors import OptionError
@@ -83,7 +83,7 @@ def arrange(
     return Score(tracks, form.tempi, form.metres, key, form.duration_s, in_order)
 
 
-def _harmony(chords: Sequence[Chord], grid: Grid, style: Style, expression: Expression, key: Key) -> Harmony:
+def _harmony(chords: Sequence[Chord], grid: Grid, style: Style, expression: Expression, key: Key) -> VoicedHarmony:
     """The chords as they sound in the key, with voice leading. N is the bass alone, but for the final chord."""
     tonic = Chord(0, "maj") if key.mode == "major" else Chord(9, "min")
     sounding = [chord.transpose(key.shift) for chord in carried_through(chords, tonic)]
@@ -93,7 +93,7 @@ def _harmony(chords: Sequence[Chord], grid: Grid, style: Style, expression: Expr
     )
     bass_only = [chord.root is None for chord in chords[:-1]] + [False]
     pitches = [_pitches_by_voice(*one) for one in zip(voicings, sounding, bass_only, strict=True)]
-    return Harmony(sounding, pitches, shifts, key)
+    return VoicedHarmony(sounding, pitches, shifts, key)
 
 
 def _pitches_by_voice(voicing: Voicing, chord: Chord, bass_only: bool) -> Pitches:
@@ -136,7 +136,7 @@ def _shift_limits(style: Style) -> tuple[int, int]:
 
 
 def _pitched_events(
-    grid: Grid, style: Style, harmony: Harmony, wanted: Floats, length: Floats, rng: np.random.Generator
+    grid: Grid, style: Style, harmony: VoicedHarmony, wanted: Floats, length: Floats, rng: np.random.Generator
 ) -> tuple[list[NoteEvent], list[NoteEvent]]:
     """Melody and accompaniment before the final chord: the accompaniment adds the density that the melody lacks."""
     before_last = len(grid) - 1
@@ -154,7 +154,7 @@ def _pitched_events(
     return melodic, chordal
 
 
-def _final_chord(form: Form, style: Style, grid: Grid, harmony: Harmony) -> list[NoteEvent]:
+def _final_chord(form: Form, style: Style, grid: Grid, harmony: VoicedHarmony) -> list[NoteEvent]:
     """The final chord, rolled from low to high on the last downbeat and held to end_s; the melody ends on the root.
 
     Where no active instrument has a voice of the style's cadence, those that are active play what they have.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from video2music.arranging.grid import Grid
-from video2music.arranging.texture import Harmony, NoteEvent
+from video2music.arranging.texture import NoteEvent, VoicedHarmony
 from video2music.arranging.voicing import scale
 from video2music.styles import Style
 from video2music.values import Form
@@ -33,7 +33,7 @@ def with_approaches(
     grid: Grid,
     form: Form,
     style: Style,
-    harmony: Harmony,
+    harmony: VoicedHarmony,
     rng: np.random.Generator,
 ) -> list[NoteEvent]:
     """The notes, those of the low voices shortened for an approach note at a share of the changes of harmony.

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from video2music.arranging.grid import Floats, Grid
-from video2music.arranging.texture import PHRASE_BARS, Harmony, NoteEvent, note_events
+from video2music.arranging.texture import PHRASE_BARS, NoteEvent, VoicedHarmony, note_events
 from video2music.arranging.voicing import scale
 from video2music.styles import HOLD, MELODY, PASSING, SILENCE, Pattern, Style
 
@@ -61,7 +61,9 @@ def _with_row(motif: Pattern, row: str) -> Pattern:
     return replace(motif, rows=MappingProxyType({MELODY: row}))
 
 
-def melody_events(grid: Grid, motifs: Sequence[Pattern | None], style: Style, harmony: Harmony) -> list[NoteEvent]:
+def melody_events(
+    grid: Grid, motifs: Sequence[Pattern | None], style: Style, harmony: VoicedHarmony
+) -> list[NoteEvent]:
     """The notes of the melody, given the motif at each step; it is silent where the bass is alone."""
 
     def pitch_of(step: int, sign: str, sounding: int | None) -> int | None:

@@ -48,7 +48,7 @@ class NoteEvent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Harmony:
+class VoicedHarmony:
     """What sounds at each of N steps: chord, pitch of each voice, semitones it is shifted by; and the key."""
 
     chords: Sequence[Chord]

@@ -7,7 +7,7 @@ import pytest
 
 from video2music.arranging import melody
 from video2music.arranging.grid import Grid, parts_of, players_by_part
-from video2music.arranging.texture import Harmony
+from video2music.arranging.texture import VoicedHarmony
 from video2music.arranging.voicing import voice
 from video2music.chords import parse_sequence
 from video2music.composing.form import plan
@@ -44,7 +44,7 @@ def sung(style, chords, **also):
     wanted = np.full(len(grid), 20.0)
     motifs = melody.choose_motifs(grid, style, wanted, np.random.default_rng(0))
     sounding = [chord if chord.root is not None else chords[0] for chord in played]
-    notes = melody.melody_events(grid, motifs, style, Harmony(sounding, pitches, [0] * len(grid), C_MAJOR))
+    notes = melody.melody_events(grid, motifs, style, VoicedHarmony(sounding, pitches, [0] * len(grid), C_MAJOR))
     return grid, motifs, played, notes
 
 
