@@ -4,11 +4,10 @@ It gives a likelihood of speech for each 32 ms. A segment begins above SURE and 
 segments whole.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion.midi.synthesis import Samples
 from video2music.media.soundtrack import mono_chunks
@@ -53,7 +52,8 @@ def likelihood(blocks: Iterable[Samples], *, gain: float = 1.0) -> Curve:
 def segments_of(likely: Curve) -> list[SpeechSegment]:
     """Segments in which speech is likely (n,): above SURE somewhere, ended below UNSURE for longer than a pause."""
     found: list[SpeechSegment] = []
-    for start, end in _runs(likely >= UNSURE):
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (likely >= UNSURE).astype(np.int8), [0]])))
+    for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         if likely[start:end].max() < SURE:
             continue
         segment = SpeechSegment(max(start * CHUNK_S - EARLY_S, 0.0), end * CHUNK_S)
@@ -62,9 +62,3 @@ def segments_of(likely: Curve) -> list[SpeechSegment]:
         else:
             found.append(segment)
     return [one for one in found if one.end_s - one.start_s >= MIN_S + EARLY_S]
-
-
-def _runs(marked: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """First and one after last of each run of marks."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
-    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

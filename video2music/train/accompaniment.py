@@ -48,7 +48,7 @@ from video2music.arranging.voicing import carried_through, voice
 from video2music.chords import Chord
 from video2music.data import pop909
 from video2music.data.pop909 import Accompaniment
-from video2music.evaluate.music import nearness
+from video2music.evaluate.music import frechet_distance
 from video2music.styles import Registers, load_style
 from video2music.train import card
 
@@ -102,7 +102,7 @@ class TrainingSong:
 
 def training_song(song: Accompaniment, registers: Registers) -> TrainingSong:
     """Inputs and targets from a song, relative to our voicing of its chords in these registers."""
-    form = nearness.form_of(song)
+    form = frechet_distance.form_of(song)
     lattice = Lattice.of(beats_of(form), np.searchsorted(form.bars_s, form.steps_s + 1e-6) - 1)
     chords = pop909.chords_at(song, form.steps_s, form.step_ends_s)
     pitches = voiced(chords, registers)
@@ -140,8 +140,8 @@ def assigned(song: Accompaniment, lattice: Lattice, pitches: Indices) -> Assigne
     Notes with one onset take different slots in the order of their pitch, with the least distance in all.
     """
     piano = song.piano
-    place = nearness.in_beats(piano.start_s, song.beats_s) * PER_BEAT
-    length = nearness.in_beats(piano.end_s, song.beats_s) * PER_BEAT - place
+    place = frechet_distance.in_beats(piano.start_s, song.beats_s) * PER_BEAT
+    length = frechet_distance.in_beats(piano.end_s, song.beats_s) * PER_BEAT - place
     nearest = np.rint(place).astype(int)
     inside = np.flatnonzero((nearest >= 0) & (nearest < len(lattice)))
     order = inside[np.lexsort((piano.pitch[inside], nearest[inside]))]
@@ -285,8 +285,8 @@ def train(
     """
     config = config or AccompanimentConfig()
     torch.manual_seed(config.seed)
-    names = split([name for name in pop909.song_names(data)[:songs] if not nearness.is_measured(name)])
-    assert not any(nearness.is_measured(name) for part in names for name in part)
+    names = split([name for name in pop909.song_names(data)[:songs] if not frechet_distance.is_measured(name)])
+    assert not any(frechet_distance.is_measured(name) for part in names for name in part)
     registers = load_style(STYLE).registers
     learned, held_out = ([training_song(song, registers) for song in pop909.load_all(data, part)] for part in names)
     if not learned or not held_out:

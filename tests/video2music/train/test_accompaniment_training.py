@@ -8,24 +8,24 @@ import pytest
 from numpy.testing import assert_allclose
 
 from emotion.errors import DataError
-from tests.video2music.pianists import write_songs
+from tests.video2music.pop909_files import write_songs
 from video2music.arranging import accompaniment as model
 from video2music.arranging.accompaniment import N_SLOTS, SECTION_FEATURES, Lattice
 from video2music.arranging.grid import beats_of
 from video2music.chords import Chord
 from video2music.data import pop909
-from video2music.evaluate.music import nearness
+from video2music.evaluate.music import frechet_distance
 from video2music.styles import load_style
 from video2music.train import accompaniment
 
 REGISTERS = load_style("piano").registers
-LEARNED = [name for name in (f"{number:03d}" for number in range(1, 60)) if not nearness.is_measured(name)]
+LEARNED = [name for name in (f"{number:03d}" for number in range(1, 60)) if not frechet_distance.is_measured(name)]
 QUICK = accompaniment.AccompanimentConfig(width=8, note_width=8, epochs=2, note_epochs=1)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    measured = [f"{number:03d}" for number in range(1, 60) if nearness.is_measured(f"{number:03d}")]
+    measured = [f"{number:03d}" for number in range(1, 60) if frechet_distance.is_measured(f"{number:03d}")]
     return write_songs(tmp_path_factory.mktemp("pop909"), [*LEARNED[:12], *measured[:3]], bars=16)
 
 
@@ -99,7 +99,7 @@ def test_no_measured_song_is_learned_from_and_no_held_out_one(folder, tmp_path, 
     monkeypatch.setattr(pop909, "load_all", watching)
     accompaniment.train(folder, tmp_path, config=QUICK)
     learned, held_out = read
-    assert not any(nearness.is_measured(name) for name in (*learned, *held_out))
+    assert not any(frechet_distance.is_measured(name) for name in (*learned, *held_out))
     assert sorted([*learned, *held_out]) == LEARNED[:12] and not set(learned) & set(held_out) and held_out
 
 
@@ -154,6 +154,6 @@ def test_a_folder_without_songs_to_learn_from_is_refused(tmp_path):
 
 
 def test_the_lattice_of_a_song_has_all_its_beats(folder):
-    form = nearness.form_of(pop909.load(folder, LEARNED[0]))
+    form = frechet_distance.form_of(pop909.load(folder, LEARNED[0]))
     bar = np.searchsorted(form.bars_s, form.steps_s + 1e-6) - 1
     assert len(Lattice.of(beats_of(form), bar)) == 4 * len(form.beats_s)
