@@ -346,8 +346,8 @@ class Options:
 SPECS = specs(Options)
 
 
-def markdown_table(declared: Mapping[str, OptionSpec] = SPECS) -> str:
-    """The options as a table for the docs, grouped as in the help."""
+def options_table(declared: Mapping[str, OptionSpec] = SPECS) -> str:
+    """The options as a Markdown table for the docs, grouped as in the help."""
     lines = ["| Option | Default | Meaning |", "| --- | --- | --- |"]
     for group in dict.fromkeys(spec.group for spec in declared.values()):
         lines.append(f"| **{group}** | | |")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from video2music.errors import OptionError
-from video2music.options import SPECS, Options, markdown_table, specs
+from video2music.options import SPECS, Options, options_table, specs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ except options.OptionError as error:
 def test_an_option_that_is_added_is_in_the_table_of_the_docs_and_has_a_widget_s_limits():
     found = with_added("""
 print(options.SPECS["echo"].label, options.SPECS["echo"].low, options.SPECS["echo"].high)
-print(options.markdown_table(options.SPECS))
+print(options.options_table(options.SPECS))
 """)
     assert found.startswith("Echo 0.0 2.0\n")
     assert "| `--echo FLOAT` | `0.25` | How long it echoes. 0 to 2. |" in found
@@ -154,6 +154,12 @@ def test_the_largest_seed_and_numbers_of_numpy_are_values():
 
 
 def test_the_table_of_the_docs_has_a_line_for_each_option():
-    table = markdown_table()
+    table = options_table()
     assert all(f"| `{spec.flag}" in table for spec in SPECS.values())
-    assert table == markdown_table(specs(Options))
+    assert table == options_table(specs(Options))
+
+
+def test_the_docs_hold_the_table():
+    """Where this fails, put what `options_table()` returns between the markers of docs/options.md."""
+    page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    assert page.split("<!-- options -->\n")[1].split("<!-- end options -->")[0] == options_table()

@@ -116,7 +116,7 @@ _RECORDS = (
     EncoderSpec(
         "clip",
         gives="semantic rows and the emotions",
-        label="CLIP ViT-L/14 at 336 px: semantic embeddings and six emotions, slow without a GPU",
+        label="six emotions and CLIP ViT-L/14 (336 px) embeddings, as MuVi-Sync has them; slow without a GPU",
         licence="MIT (OpenAI)",
         loader=_load_clip,
         remote=RemoteWeights(
@@ -128,7 +128,7 @@ _RECORDS = (
     EncoderSpec(
         "clip-small",
         gives="the emotions, no semantic rows",
-        label="CLIP ViT-B/32: six emotions",
+        label="six emotions, by CLIP ViT-B/32",
         licence="MIT (OpenAI)",
         loader=_load_clip,
         remote=RemoteWeights("ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 354),
@@ -137,7 +137,7 @@ _RECORDS = (
     EncoderSpec(
         "color",
         gives="valence and arousal from colour, light, texture and movement",
-        label="Valence and arousal from colour, light, texture and movement: needs no download",
+        label="valence and arousal from colour, light, texture, motion and cuts",
         licence="trained on OASIS (open access) and MuVi-Sync (no licence stated)",
         loader=_load_color,
         shipped_sha256=_color_sha256,
@@ -149,6 +149,15 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType({spec.name: spec for spec
 def names() -> tuple[str, ...]:
     """What an option `encoder` may be: the encoders, best first, and AUTO."""
     return (*ENCODERS, AUTO)
+
+
+def encoders_table() -> str:
+    """The encoders as a Markdown table for README, the one that needs least first."""
+    lines = ["| encoder | gives | needs |", "|---|---|---|"]
+    for spec in reversed(ENCODERS.values()):
+        needs = f"`video2music download {spec.name}`, {spec.remote.megabytes} MB" if spec.remote else "nothing"
+        lines.append(f"| `{spec.name}` | {spec.label} | {needs} |")
+    return "\n".join(lines) + "\n"
 
 
 def downloadable() -> tuple[EncoderSpec, ...]:

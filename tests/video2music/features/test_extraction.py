@@ -3,6 +3,7 @@
 import shutil
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -307,3 +308,8 @@ def test_every_clip_gives_sound_features_or_one_sentence(shared):
         assert np.isfinite(extracted.motion).all()
         assert np.abs(extracted.affect).max() <= 1
     assert n_extracted >= 10
+
+
+def test_readme_holds_the_table_of_the_encoders():
+    """Where this fails, put what `encoders_table()` returns in its place."""
+    assert encoders.encoders_table() in (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
