@@ -4,7 +4,7 @@ import pytest
 from emotion.errors import UserError
 from video2music.errors import KeyNameError
 from video2music.options import Options
-from video2music.values import Cut, Dynamics, Form, Key, Note, Section, VideoFeatures
+from video2music.values import Cut, Dynamics, Form, Key, Note, RandomStream, Section, VideoFeatures
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,14 @@ BEATS = np.array([0.0, 0.5])
 def test_values_cannot_hold_nonsense(make):
     with pytest.raises(UserError):
         make()
+
+
+def test_streams_of_one_seed_are_apart_and_their_numbers_stay():
+    assert [(stream.name, stream.value) for stream in RandomStream] == [
+        ("KEY", 1), ("ARRANGER", 2), ("CANDIDATES", 3), ("REDRAW", 4), ("VARIANTS", 5), ("PAGE", 6)
+    ]  # fmt: skip
+    drawn = {
+        tuple(stream.generator(7, *more).integers(2**31, size=4)) for stream in RandomStream for more in ((), (1,))
+    }
+    assert len(drawn) == 2 * len(RandomStream)
+    assert RandomStream.KEY.generator(7).integers(12) == np.random.default_rng([7, 1]).integers(12)

@@ -1,1 +1,1 @@
-"""Chords and dynamics from what was seen: the AMT, its decoding, the regressor."""
+"""The trained models that compose for a video: the AMT and its decoding for chords, the regressor for dynamics."""

@@ -44,7 +44,7 @@ def allowed_chords(emotion: NDArray[np.floating]) -> NDArray[np.float32]:
 
 WIDTH = 32
 REACH = 7  # seconds of the video, centred, that may shift one chord
-INPUTS = ("emotion", "movement")  # semantic rows only told the training songs apart (benchmarks/experiments.md)
+INPUTS = ("emotion", "movement")  # semantic rows only memorised the training songs (benchmarks/experiments.md)
 N_CLASSES = 3 + len(QUALITIES)  # N, END, PAD, then the qualities
 UNLIKELY = -5.8  # log-probability below which the emotion bias applies; some ten chords are above
 STEEPNESS = 2.0  # of the sigmoid around it
