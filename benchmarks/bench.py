@@ -98,21 +98,21 @@ def whole_clip(clip: Path, work: Path) -> Row:
 def searching() -> Row:
     """Seconds from what was seen to a composition, one candidate and as many as by default, by the clip's length."""
     import emotion.judge
-    from emotion.affect import emotions_at, expected_place
+    from emotion.affect import emotions_at, expected_point
     from video2music import pipeline
     from video2music.options import Options
     from video2music.values import VideoFeatures
 
     pipeline.load_models()
-    emotion.judge.load(pipeline.SELECTS)
+    emotion.judge.load(pipeline.SELECTING_JUDGE)
     rng = np.random.default_rng(0)
     rows: Row = {}
     for seconds in SEARCHED_S:
         emotions = emotions_at(rng.uniform(-0.6, 0.6, (seconds, 2)))
         motion, offsets = rng.uniform(0, 30, seconds).astype(np.float32), np.arange(seconds, dtype=np.float32) % 7
-        seen = VideoFeatures(float(seconds), "bench", emotions, motion, offsets, expected_place(emotions))
+        seen = VideoFeatures(float(seconds), "bench", emotions, motion, offsets, expected_point(emotions))
         for count in (1, Options().candidates):
-            runs = [_seconds(lambda: pipeline.write(seen, Options(candidates=count))) for _ in range(REPEATS)]  # noqa: B023
+            runs = [_seconds(lambda: pipeline.compose_piece(seen, Options(candidates=count))) for _ in range(REPEATS)]  # noqa: B023
             rows[f"{seconds} s of clip, {count} candidates s"] = runs
     return rows
 
@@ -172,7 +172,8 @@ def chords() -> Row:
 
     def cached(model: amt.AMT) -> float:
         generator = torch.Generator().manual_seed(0)
-        return _seconds(lambda: decode.compose(model, picture, minor=True, filters=rules, generator=generator))
+        writer = decode.ChordWriter(model, picture, minor=True, filters=rules, generator=generator)
+        return _seconds(lambda: writer.write_until(CHORDS))
 
     rows: Row = {name: [cached(model) for _ in range(REPEATS)] for name, model in models.items()}
     rows["paper, the reference's way s"] = [_seconds(lambda: _without_cache(models["paper s"], picture, rules))]
