@@ -1,4 +1,4 @@
-"""Songs as chords with times and nothing else, for pre-training: what follows what, and when, is much the same in all.
+"""Chord annotations of songs without video, for pre-training: harmony and its rhythm are similar in all pop songs.
 
 Read from any folder, at any depth:
 
@@ -22,7 +22,7 @@ from emotion.errors import DataError
 from video2music.chords import INTERVALS, NO_CHORD, Chord
 from video2music.data.muvi_sync import MAX_SECONDS, Song
 
-LEAST_CHORDS = 20  # a list with fewer is no song
+MIN_CHORDS = 20  # shorter lists are skipped
 SALAMI = "salami_chords.txt"
 _BAR = re.compile(r"\|([^|]*)(?=\|)")
 _HEADING = re.compile(r"^# (artist|title): (.*)$", re.MULTILINE)
@@ -41,7 +41,7 @@ _DIATONIC = tuple(
 class ChordList:
     """Chord ids (N,) in C major or A minor, the second each starts at (N,) and where the last one ends.
 
-    `name` is its file; artist and title are empty where nothing tells them.
+    `name` is its file; artist and title are empty where they are not known.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ChordList:
     def song(self, speed: float = 1.0, phase_s: float = 0.0) -> Song:
         """One row a second as MuVi-Sync has it, played `speed` times as slowly, read `phase_s` after each second.
 
-        The picture's rows are zeros: hide them.
+        The video's rows are zeros: hide them.
         """
         seconds = np.arange(max(1, min(MAX_SECONDS, int(self.end_s * speed))))
         at = np.searchsorted(self.starts_s * speed, seconds + phase_s, side="right") - 1
@@ -71,37 +71,37 @@ def read(root: Path) -> list[ChordList]:
     for path in sorted(path for path in root.rglob("*") if path.suffix in (".lab", ".txt")):
         spans = list((_salami if path.name == SALAMI else _spans)(path))
         chords = tuple(chord for _, _, chord in spans)
-        if len(spans) >= LEAST_CHORDS:
-            found.setdefault(chords, _listed(path, root, spans))
+        if len(spans) >= MIN_CHORDS:
+            found.setdefault(chords, _chord_list(path, root, spans))
     if not found:
         raise DataError(f"no chord lists in {root}: give a folder with .lab files, POP909's or McGill Billboard's")
     return list(found.values())
 
 
 def apart_from(lists: Sequence[ChordList], videos: Sequence[str]) -> list[ChordList]:
-    """Those that are none of the songs in these videos, told by the videos' names, as in `Artist - Title (video)`.
+    """Lists of songs that are not in these videos, by the videos' names such as `Artist - Title (video)`.
 
-    A list is one of them where a name holds its whole title and the last word of its artist.
+    A list is in one of them if a name contains its whole title and the last word of its artist.
     """
-    names = [f" {_plain(video)} " for video in videos]
+    names = [f" {_normalised(video)} " for video in videos]
 
     def known(song: ChordList) -> bool:
-        title, artist = _plain(song.title), _plain(song.artist).rpartition(" ")[2]
+        title, artist = _normalised(song.title), _normalised(song.artist).rpartition(" ")[2]
         return bool(title and artist) and any(f" {title} " in name and f" {artist} " in name for name in names)
 
     return [song for song in lists if not known(song)]
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     """Lower-case words of letters and digits, accents gone."""
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return " ".join(re.findall("[a-z0-9]+", ascii_only.lower().replace("_", " ")))
 
 
-Span = tuple[float, float, Chord]
+ChordSpan = tuple[float, float, Chord]
 
 
-def _spans(path: Path) -> Iterator[Span]:
+def _spans(path: Path) -> Iterator[ChordSpan]:
     """Start, end and chord of each line that has them."""
     for line in _text(path).splitlines():
         words = line.split()
@@ -110,10 +110,10 @@ def _spans(path: Path) -> Iterator[Span]:
         except (ValueError, IndexError):
             continue
         if end > start:
-            yield start, end, harte(label)
+            yield start, end, parse_harte(label)
 
 
-def _salami(path: Path) -> Iterator[Span]:
+def _salami(path: Path) -> Iterator[ChordSpan]:
     """The bars of each phrase share its time evenly, the chords of a bar share the bar; a dot repeats the chord."""
     rows = [line.partition("\t") for line in _text(path).splitlines() if line.strip() and line[0] != "#"]
     try:
@@ -131,7 +131,7 @@ def _salami(path: Path) -> Iterator[Span]:
                 label = label if word == "." else word
                 begin = start + length * (bar_at + word_at / len(words))
                 if length > 0:
-                    yield begin, begin + length / len(words), harte(label)
+                    yield begin, begin + length / len(words), parse_harte(label)
 
 
 def _text(path: Path) -> str:
@@ -139,11 +139,11 @@ def _text(path: Path) -> str:
 
 
 @functools.cache
-def harte(label: str) -> Chord:
+def parse_harte(label: str) -> Chord:
     """The chord of the vocabulary that is nearest to a label in Harte's syntax; N where it names none.
 
-    Nearest is the quality with most tones in common and fewest others, a dominant seventh before its equals; mir_eval
-    says which tones a label has.
+    Nearest is the quality with most tones in common and fewest others, of equals the dominant seventh; mir_eval
+    gives a label's tones.
     """
     import mir_eval
 
@@ -153,10 +153,10 @@ def harte(label: str) -> Chord:
         return NO_CHORD
     if root < 0 or not tones.any():
         return NO_CHORD
-    return Chord(int(root), max(INTERVALS, key=lambda quality: (_likeness(tones, quality), quality == "7")))
+    return Chord(int(root), max(INTERVALS, key=lambda quality: (_similarity(tones, quality), quality == "7")))
 
 
-def _likeness(tones: NDArray[np.int_], quality: str) -> float:
+def _similarity(tones: NDArray[np.int_], quality: str) -> float:
     own = np.isin(np.arange(12), INTERVALS[quality])
     return float((tones.astype(bool) & own).sum() - 0.6 * (tones.astype(bool) != own).sum())
 
@@ -170,13 +170,13 @@ def _artist_and_title(path: Path) -> tuple[str, str]:
     return (path.parent.parent.name, numbered[1]) if numbered else ("", "")
 
 
-def _listed(path: Path, root: Path, spans: Sequence[Span]) -> ChordList:
+def _chord_list(path: Path, root: Path, spans: Sequence[ChordSpan]) -> ChordList:
     """Transposed to C major or A minor: the seven notes that fit its chords best, and the longer of the two tonics."""
-    lasting: dict[Chord, float] = {}
+    durations: dict[Chord, float] = {}
     for start, end, chord in spans:
-        lasting[chord] = lasting.get(chord, 0.0) + end - start
-    shift = max(range(12), key=lambda up: sum(lasting.get(chord.transpose(up), 0.0) for chord in _DIATONIC))
-    tonics = [sum(s for chord, s in lasting.items() if chord.root == (tonic + shift) % 12) for tonic in (0, 9)]
+        durations[chord] = durations.get(chord, 0.0) + end - start
+    shift = max(range(12), key=lambda up: sum(durations.get(chord.transpose(up), 0.0) for chord in _DIATONIC))
+    tonics = [sum(s for chord, s in durations.items() if chord.root == (tonic + shift) % 12) for tonic in (0, 9)]
     ids = np.array([chord.transpose(-shift).id for _, _, chord in spans], np.int64)
     starts = np.array([start for start, _, _ in spans])
     name, minor = path.relative_to(root).as_posix(), tonics[1] > tonics[0]

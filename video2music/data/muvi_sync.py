@@ -7,7 +7,7 @@
     vevo_meta/split/v1/{train,val,test}.txt
     vevo_meta/idlist.txt                    `NNN-name of the video<TAB>YouTube id`
 
-Where a file lies is read from datasets/muvi_sync/card.toml.
+The paths are read from datasets/muvi_sync/card.toml.
 Chord rows and feature rows differ in number in 246 videos: every row beyond the shortest list is dropped.
 """
 

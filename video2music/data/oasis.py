@@ -1,4 +1,4 @@
-"""OASIS (Kurdi, Lozano, Banaji 2017): stills with people's mean ratings of valence and arousal.
+"""OASIS (Kurdi, Lozano, Banaji 2017): stills with mean ratings of valence and arousal.
 
 norms.csv       image,category,valence_mean,valence_sd,arousal_mean,arousal_sd    on a scale of 1 to 7
 images/*.jpg    thumbnails of 160 x 128
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from emotion.errors import DataError
 
-MIDDLE, REACH = 4.0, 3.0  # of the scale from 1 to 7
+SCALE_MIDDLE, SCALE_RANGE = 4.0, 3.0  # of the ratings, from 1 to 7
 
 
 @dataclass(frozen=True)
-class Still:
-    """One picture and its mean ratings on the plane, -1 to 1; stills of one `theme` show the same kind of thing."""
+class RatedStill:
+    """A picture and its mean ratings, -1 to 1; stills of one `theme` have similar content."""
 
     path: Path
     theme: str
@@ -34,7 +34,7 @@ class Still:
         return np.asarray(pixels[..., ::-1], np.uint8)
 
 
-def load(folder: Path) -> list[Still]:
+def load(folder: Path) -> list[RatedStill]:
     """All stills in the order of norms.csv. Raises DataError."""
     path = folder / "norms.csv"
     if not path.is_file():
@@ -46,7 +46,7 @@ def load(folder: Path) -> list[Still]:
             raise DataError(f"{path} is not in OASIS's layout ({error}): fetch it again") from None
 
 
-def _still(folder: Path, row: dict[str, str]) -> Still:
+def _still(folder: Path, row: dict[str, str]) -> RatedStill:
     name = row["image"]
-    valence, arousal = ((float(row[f"{axis}_mean"]) - MIDDLE) / REACH for axis in ("valence", "arousal"))
-    return Still(folder / "images" / name, Path(name).stem.rstrip("0123456789").strip("_ "), valence, arousal)
+    valence, arousal = ((float(row[f"{axis}_mean"]) - SCALE_MIDDLE) / SCALE_RANGE for axis in ("valence", "arousal"))
+    return RatedStill(folder / "images" / name, Path(name).stem.rstrip("0123456789").strip("_ "), valence, arousal)

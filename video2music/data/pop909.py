@@ -20,14 +20,14 @@ from emotion.errors import DataError
 from emotion.midi import notes
 from emotion.midi.notes import Notes
 from video2music.chords import NO_CHORD, Chord
-from video2music.data.chord_lists import Span, harte
+from video2music.data.chord_lists import ChordSpan, parse_harte
 
 TRACK = "PIANO"  # the accompaniment; MELODY and BRIDGE are the sung melody and a second one
 MIN_BARS = 8  # shorter songs are left out
 
 
 @dataclass(frozen=True, eq=False)
-class Accompaniment:
+class PianoSong:
     """The piano accompaniment of one song, with its beats and chords.
 
     piano     the notes of the PIANO track
@@ -40,7 +40,7 @@ class Accompaniment:
     piano: Notes
     beats_s: NDArray[np.float64]
     downbeat: NDArray[np.bool_]
-    chords: tuple[Span, ...]
+    chords: tuple[ChordSpan, ...]
 
 
 def song_names(root: Path) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def song_names(root: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def load(root: Path, name: str) -> Accompaniment:
+def load(root: Path, name: str) -> PianoSong:
     """One song by its number, such as `001`. Raises DataError."""
     midi = _first(root / f"{name}.mid", root / name / f"{name}.mid")
     beats = _beats(_first(root / f"{name}.beats.txt", root / name / "beat_midi.txt"))
@@ -62,10 +62,10 @@ def load(root: Path, name: str) -> Accompaniment:
         root / name / "chord_midi.txt",
         root.resolve().parent / "chords" / "pop909" / f"{name}.txt",
     )
-    return Accompaniment(name, _piano(midi), beats[:, 0], beats[:, -1] > 0.5, tuple(_chords(chords)))
+    return PianoSong(name, _piano(midi), beats[:, 0], beats[:, -1] > 0.5, tuple(_chords(chords)))
 
 
-def load_all(root: Path, names: Sequence[str]) -> Iterator[Accompaniment]:
+def load_all(root: Path, names: Sequence[str]) -> Iterator[PianoSong]:
     """The songs that have MIN_BARS bars, one at a time. Raises DataError."""
     for name in names:
         song = load(root, name)
@@ -73,7 +73,7 @@ def load_all(root: Path, names: Sequence[str]) -> Iterator[Accompaniment]:
             yield song
 
 
-def chords_at(song: Accompaniment, starts_s: NDArray[np.float64], ends_s: NDArray[np.float64]) -> list[Chord]:
+def chords_at(song: PianoSong, starts_s: NDArray[np.float64], ends_s: NDArray[np.float64]) -> list[Chord]:
     """The chord that sounds longest within each span of time; N where none does."""
     begin, end = (np.array([span[side] for span in song.chords]) for side in (0, 1))
     shared = np.minimum(ends_s[:, None], end) - np.maximum(starts_s[:, None], begin)
@@ -100,11 +100,11 @@ def _beats(path: Path) -> NDArray[np.float64]:
     return rows
 
 
-def _chords(path: Path) -> Iterator[Span]:
+def _chords(path: Path) -> Iterator[ChordSpan]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         words = line.split()
         try:
-            yield float(words[0]), float(words[1]), harte(words[2])
+            yield float(words[0]), float(words[1]), parse_harte(words[2])
         except (ValueError, IndexError):
             raise DataError(f"{path} has the line {line!r} where `start end chord` was expected") from None
 

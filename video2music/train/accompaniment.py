@@ -3,7 +3,7 @@
 A song's chords are voiced as the arranger would voice them, and every note of its PIANO track becomes an onset of the
 slot whose pitch is nearest; the networks of `arranging.accompaniment` are trained on those.
 
-The songs of the half that `evaluate.music.nearness` measures are never read. Of the others among the first 300, which
+The songs of the half that `evaluate.music.frechet_distance` measures are never read. Of the others among the first 300, which
 are played with a more varied touch than the rest, every tenth chooses the epoch, and the section features are theirs.
 """
 
@@ -24,6 +24,7 @@ from torch.nn.functional import cross_entropy
 from emotion import checkpoint
 from emotion import report as reports
 from emotion.errors import DataError
+from emotion.runtime import resolve_device
 from video2music.arranging import accompaniment
 from video2music.arranging.accompaniment import (
     KIND,
@@ -47,7 +48,7 @@ from video2music.arranging.grid import beats_of
 from video2music.arranging.voicing import carried_through, voice
 from video2music.chords import Chord
 from video2music.data import pop909
-from video2music.data.pop909 import Accompaniment
+from video2music.data.pop909 import PianoSong
 from video2music.evaluate.music import frechet_distance
 from video2music.styles import Registers, load_style
 from video2music.train import card
@@ -100,7 +101,7 @@ class TrainingSong:
         return np.asarray(self.onsets[self.played] @ (1 << np.arange(N_SLOTS)), np.int64)
 
 
-def training_song(song: Accompaniment, registers: Registers) -> TrainingSong:
+def training_song(song: PianoSong, registers: Registers) -> TrainingSong:
     """Inputs and targets from a song, relative to our voicing of its chords in these registers."""
     form = frechet_distance.form_of(song)
     lattice = Lattice.of(beats_of(form), np.searchsorted(form.bars_s, form.steps_s + 1e-6) - 1)
@@ -134,7 +135,7 @@ def voiced(chords: Sequence[Chord], registers: Registers) -> Indices:
     return np.concatenate([four[:, :1] + [-12, 0, 12], four[:, 1:]], axis=1)
 
 
-def assigned(song: Accompaniment, lattice: Lattice, pitches: Indices) -> AssignedNotes:
+def assigned(song: PianoSong, lattice: Lattice, pitches: Indices) -> AssignedNotes:
     """The notes of a song, each assigned to a slot among the pitches (N, 6) of its step.
 
     Notes with one onset take different slots in the order of their pitch, with the least distance in all.
@@ -215,7 +216,7 @@ log = logging.getLogger(__name__)
 STYLE = "piano"  # in whose registers the chords are voiced
 VARIED = 300  # the section features are of songs up to this number
 HELD_OUT = 10
-TEXT = card.Text(
+TEXT = card.CardText(
     "accompaniment: patterns as pianists play them",
     "Two small networks draw accompaniment patterns relative to the chord. The first says for every sixteenth which of "
     "six voices (sub, bass, octave, tenor, alto, soprano) have an onset, from the onsets before and those at the same "
@@ -388,6 +389,9 @@ def _fit(
     epochs: int,
 ) -> dict[str, float]:
     """Train with a one-cycle learning rate; keep the epoch with the least held-out loss, and return its losses."""
+    device = resolve_device()
+    model.to(device)
+    rows, held_out = ([column.to(device) for column in part] for part in (rows, held_out))
     steps = epochs * -(-len(rows[0]) // config.batch)
     optimizer = torch.optim.AdamW(model.parameters(), config.rate, weight_decay=config.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=steps)
@@ -408,6 +412,7 @@ def _fit(
         if sum(found.values()) < sum(best.values()):
             best, kept = found, copy.deepcopy(model.state_dict())
     model.load_state_dict(kept)
+    model.cpu()
     return best
 
 

@@ -1,7 +1,7 @@
-"""Train the colour encoder: ratings of OASIS's stills, and movement against loudness in MuVi-Sync.
+"""Training of the colour encoder on the ratings of OASIS's stills, and on movement and loudness in MuVi-Sync.
 
 Two Gaussian kernel machines, one an axis, by ridge regression. Width and ridge are chosen by the leave-one-out error
-inside each fold's training part, so that the held-out correlations owe nothing to the choice.
+inside each fold's training part, so that the held-out correlations are not biased by the choice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,11 +41,11 @@ RESAMPLES = 1000
 OASIS = (
     "OASIS (Kurdi, Lozano, Banaji, Behavior Research Methods 49, 2017): 841 thumbnails with mean ratings, open access. "
     "MuVi-Sync (Kang, Poria, Herremans 2024), split v1: motion, scene offset, loudness, emotions; the copy states no "
-    "licence. The support vectors in the weights are numbers computed from OASIS's stills, not the stills."
+    "licence. The support vectors in the weights are features computed from OASIS's stills, not the stills."
 )
-TEXT = card.Text(
+TEXT = card.CardText(
     "color: valence and arousal without a download",
-    "Two Gaussian kernel machines read numbers of colour, light, texture and composition of a still and give its "
+    "Two Gaussian kernel machines read features of colour, light, texture and composition of a still and give its "
     "valence and arousal. In a video, arousal is joined by the energy that motion and cuts speak of, and both are "
     "averaged over 5 s within a scene. Predictions are expanded until they spread as the ratings of valence do. "
     "Arousal 0 is that of a still which is neither pleasant nor unpleasant, with the motion and the cuts of a feature "
@@ -61,16 +61,16 @@ TEXT = card.Text(
 
 
 @dataclass(frozen=True, eq=False)
-class Stills:
+class StillFeatures:
     """Numbers (n, D) and ratings (n, 2) of n stills, and the theme of each."""
 
-    numbers: Matrix
+    features: Matrix
     ratings: Matrix
     themes: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
-class Choice:
+class KernelSettings:
     """Width and ridge of one axis's kernel machine."""
 
     gamma: float
@@ -86,11 +86,11 @@ def train(data: Path, out: Path, *, muvi: Path | None = None, seeds: Sequence[in
     root = muvi or _find_muvi_sync(data)
     stills = read_stills(data / "oasis")
     held_out = np.stack([predict_held_out(stills, random_folds(len(stills.ratings), seed)) for seed in seeds])
-    apart = np.stack([predict_held_out(stills, themed_folds(stills.themes, seed)) for seed in seeds])
+    apart = np.stack([predict_held_out(stills, theme_folds(stills.themes, seed)) for seed in seeds])
     rows = {"shipped": _r_row(stills, held_out), "shipped, themes apart": _r_row(stills, apart)}
     report = reports.from_summaries("picture affect", "OASIS", "ten folds", seeds, rows)
     energy, energy_reports = fit_energy(root)
-    config, tensors = fit_shipped(stills)
+    config, tensors = fit_all_stills(stills)
     predicted = held_out.reshape(-1, len(AXES))
     config |= {
         "arousal_r": rows["shipped"]["r_arousal"]["mean"],
@@ -107,12 +107,12 @@ def train(data: Path, out: Path, *, muvi: Path | None = None, seeds: Sequence[in
     return report
 
 
-def read_stills(folder: Path) -> Stills:
+def read_stills(folder: Path) -> StillFeatures:
     """All of OASIS. Raises DataError."""
     stills = oasis.load(folder)
     if len(stills) < 2 * FOLDS:
         raise DataError(f"OASIS at {folder} has {len(stills)} stills: {FOLDS} folds need at least {2 * FOLDS}")
-    return Stills(
+    return StillFeatures(
         np.stack([still.describe(one.read()) for one in stills]).astype(float),
         np.array([(one.valence, one.arousal) for one in stills]),
         np.array([one.theme for one in stills]),
@@ -127,7 +127,7 @@ def random_folds(rows: int, seed: int) -> Iterator[Fold]:
     yield from _folds(np.random.default_rng(seed).permutation(np.arange(rows) % FOLDS))
 
 
-def themed_folds(themes: NDArray[np.str_], seed: int) -> Iterator[Fold]:
+def theme_folds(themes: NDArray[np.str_], seed: int) -> Iterator[Fold]:
     """Each row is held out once, along with all of its theme."""
     names, theme_of = np.unique(themes, return_inverse=True)
     yield from _folds(np.random.default_rng(seed).permutation(np.arange(len(names)) % FOLDS)[theme_of])
@@ -138,12 +138,12 @@ def _folds(fold_of: NDArray[np.intp]) -> Iterator[Fold]:
         yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 
 
-def predict_held_out(stills: Stills, folds: Iterator[Fold]) -> Matrix:
-    """Predictions (n, 2), each by a machine that has not seen the still, whose settings were chosen without it."""
+def predict_held_out(stills: StillFeatures, folds: Iterator[Fold]) -> Matrix:
+    """Predictions (n, 2), each by a machine whose training and settings did not use the still."""
     predicted = np.zeros_like(stills.ratings)
     for known, held_out in folds:
-        scale = Scale.of(stills.numbers[known], _group_sizes())
-        points, ratings = scale.apply(stills.numbers), stills.ratings[known]
+        scale = Scale.of(stills.features[known], _group_sizes())
+        points, ratings = scale.apply(stills.features), stills.ratings[known]
         distances = squared_distances(points[known], points[known])
         away = squared_distances(points[held_out], points[known])
         for axis, choice in enumerate(choose(distances, ratings)):
@@ -152,14 +152,14 @@ def predict_held_out(stills: Stills, folds: Iterator[Fold]) -> Matrix:
     return predicted
 
 
-def choose(distances: Matrix, ratings: Matrix) -> list[Choice]:
+def choose(distances: Matrix, ratings: Matrix) -> list[KernelSettings]:
     """For each axis the settings with the least leave-one-out error on rows with these distances (n, n)."""
     errors = {}
     centred = ratings - ratings.mean(axis=0)
     for gamma in GAMMAS:
         values, vectors = np.linalg.eigh(np.exp(-gamma * distances))
         for ridge in RIDGES:
-            errors[Choice(gamma, ridge)] = _leave_one_out(values, vectors, centred, ridge)
+            errors[KernelSettings(gamma, ridge)] = _leave_one_out(values, vectors, centred, ridge)
     return [min(errors, key=lambda choice: errors[choice][axis]) for axis in range(ratings.shape[1])]
 
 
@@ -168,19 +168,20 @@ def _leave_one_out(values: Matrix, vectors: Matrix, centred: Matrix, ridge: floa
     kept = values / (values + ridge)
     fitted = vectors @ (kept[:, None] * (vectors.T @ centred))
     leverage = (vectors**2) @ kept
-    return (((centred - fitted) / (1 - leverage)[:, None]) ** 2).mean(axis=0)
+    result: Matrix = (((centred - fitted) / (1 - leverage)[:, None]) ** 2).mean(axis=0)
+    return result
 
 
-def solve(distances: Matrix, ratings: Matrix, choice: Choice) -> Matrix:
+def solve(distances: Matrix, ratings: Matrix, choice: KernelSettings) -> Matrix:
     """Weights (n,) of the kernels at the rows, for ratings (n,) about their mean."""
     kernel = np.exp(-choice.gamma * distances)
     return np.linalg.solve(kernel + choice.ridge * np.eye(len(kernel)), ratings - ratings.mean())
 
 
-def fit_shipped(stills: Stills) -> tuple[dict[str, Any], dict[str, NDArray]]:
+def fit_all_stills(stills: StillFeatures) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Config and tensors of the machines fitted on all stills; predictions are about the ratings' mean."""
-    scale = Scale.of(stills.numbers, _group_sizes())
-    support = scale.apply(stills.numbers).astype(np.float16)
+    scale = Scale.of(stills.features, _group_sizes())
+    support = scale.apply(stills.features).astype(np.float16)
     distances = squared_distances(support.astype(float), support.astype(float))
     choices = choose(distances, stills.ratings)
     alpha = [solve(distances, stills.ratings[:, axis], choice) for axis, choice in enumerate(choices)]
@@ -192,10 +193,10 @@ def fit_shipped(stills: Stills) -> tuple[dict[str, Any], dict[str, NDArray]]:
 
 
 def neutral_arousal(ratings: Matrix) -> float:
-    """Where the middle of arousal lies, in standard deviations of the ratings (n, 2) from their mean.
+    """Neutral arousal, in standard deviations of the ratings (n, 2) from their mean.
 
-    OASIS's stills were chosen to move people: their mean lies above that of an ordinary picture. The middle is the mean
-    of the third of them that are nearest to neither pleasant nor unpleasant.
+    OASIS's stills were chosen to be moving: their mean is above that of ordinary pictures. Neutral is the mean of the
+    third of them with valence nearest to 0.
     """
     valence, arousal = ratings.T
     neutral = np.argsort(np.abs(valence), kind="stable")[: len(ratings) // 3]
@@ -204,30 +205,34 @@ def neutral_arousal(ratings: Matrix) -> float:
 
 def fit_energy(root: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Least squares of loudness on movement, as a config whose output has spread 1, and reports on val and test."""
-    seen, heard, videos = _movement_and_loudness(root, "train")
-    middle = usual_middle(seen, videos)
-    mean, spread = seen.mean(axis=0), seen.std(axis=0)
-    weights = np.linalg.lstsq((seen - mean) / spread, heard - heard.mean(), rcond=None)[0]
-    weights /= ((seen - mean) / spread @ weights).std()
-    judged = []
+    movement, loudness, videos = _movement_and_loudness(root, "train")
+    middle = typical_motion(movement, videos)
+    mean, spread = movement.mean(axis=0), movement.std(axis=0)
+    weights = np.linalg.lstsq((movement - mean) / spread, loudness - loudness.mean(), rcond=None)[0]
+    weights /= ((movement - mean) / spread @ weights).std()
+    energy_reports = []
     for split in muvi_sync.SPLITS[1:]:
-        seen, heard, videos = _movement_and_loudness(root, split)
-        witnesses = {"shipped": (seen - mean) / spread @ weights, "motion": seen[:, 0], "cut rate": seen[:, 1]}
-        rows = {name: {"r": correlation(rows[None], heard, videos)} for name, rows in witnesses.items()}
-        judged.append(reports.from_summaries("energy", "MuVi-Sync", split, [0], rows))
+        movement, loudness, videos = _movement_and_loudness(root, split)
+        predictors = {
+            "shipped": (movement - mean) / spread @ weights,
+            "motion": movement[:, 0],
+            "cut rate": movement[:, 1],
+        }
+        rows = {name: {"r": correlation(rows[None], loudness, videos)} for name, rows in predictors.items()}
+        energy_reports.append(reports.from_summaries("energy", "MuVi-Sync", split, [0], rows))
     fitted = {"middle": middle.tolist(), "spread": spread.tolist(), "weights": weights.tolist()}
-    return {**fitted, "r": judged[0]["rows"]["shipped"]["r"]["mean"]}, judged
+    return {**fitted, "r": energy_reports[0]["rows"]["shipped"]["r"]["mean"]}, energy_reports
 
 
-def usual_middle(seen: Matrix, video: NDArray[np.intp]) -> Matrix:
-    """Log motion and cut rate (2,) in the middle of what clips do, from those (n, 2) of music videos.
+def typical_motion(movement: Matrix, video: NDArray[np.intp]) -> Matrix:
+    """Log motion and cut rate (2,) of a typical clip, from those (n, 2) of music videos.
 
-    Loudness was z-scored in each video: it tells how energy changes, not where its middle lies. Music videos are cut
+    Loudness was z-scored in each video: it shows how energy changes, not what is neutral. Music videos are cut
     twice as fast as most clips and move more; the middle is a feature film's rate, and the motion that a line through
     the videos' means gives at that rate.
     """
     counts = np.bincount(video)
-    moved, rate = (np.bincount(video, column) / counts for column in seen.T)
+    moved, rate = (np.bincount(video, column) / counts for column in movement.T)
     slope, at_no_cuts = np.polyfit(rate, moved, 1)
     return np.array([at_no_cuts + slope / SHOT_S, 1 / SHOT_S])
 
@@ -235,22 +240,26 @@ def usual_middle(seen: Matrix, video: NDArray[np.intp]) -> Matrix:
 def _movement_and_loudness(root: Path, split: str) -> tuple[Matrix, Matrix, NDArray[np.intp]]:
     """Movement (n, 2) and loudness (n,) of all seconds of a split, and which video each belongs to."""
     songs = muvi_sync.load_split(root, split)
-    seen = [motion_and_cut_rate(song.motion, song.scene_offset) for song in songs]
-    heard = [running_mean(_z(song.loudness), ENERGY_WINDOW_S) for song in songs]
-    return np.concatenate(seen), np.concatenate(heard), np.repeat(np.arange(len(songs)), [len(song) for song in songs])
+    movement = [motion_and_cut_rate(song.motion, song.scene_offset) for song in songs]
+    loudness = [running_mean(_z_scores(song.loudness), ENERGY_WINDOW_S) for song in songs]
+    return (
+        np.concatenate(movement),
+        np.concatenate(loudness),
+        np.repeat(np.arange(len(songs)), [len(song) for song in songs]),
+    )
 
 
 def temperature_for(affect: Matrix, root: Path) -> float:
     """The temperature at which the emotions at `affect` (n, 2) are as undecided as MuVi-Sync's on average."""
-    wanted = mean_entropy(np.concatenate([song.emotion for song in muvi_sync.load_split(root, "train")]))
+    entropy = mean_entropy(np.concatenate([song.emotion for song in muvi_sync.load_split(root, "train")]))
     low, high = 0.01, 2.0
     for _ in range(30):
         middle = (low + high) / 2
-        low, high = (middle, high) if mean_entropy(emotions_at(affect, middle)) < wanted else (low, middle)
+        low, high = (middle, high) if mean_entropy(emotions_at(affect, middle)) < entropy else (low, middle)
     return round(middle, 4)
 
 
-def mean_entropy(probabilities: NDArray) -> float:
+def mean_entropy(probabilities: NDArray[Any]) -> float:
     """In nats, of rows (n, k) that sum to 1."""
     return float(-(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(axis=1).mean())
 
@@ -277,10 +286,11 @@ def _moments(one: Matrix, other: Matrix, unit: NDArray[np.intp]) -> Matrix:
 def _r(moments: Matrix) -> Matrix:
     """Pearson's r from moments (..., 6)."""
     count, one, other, one2, other2, both = np.moveaxis(moments, -1, 0)
-    return (count * both - one * other) / np.sqrt((count * one2 - one**2) * (count * other2 - other**2))
+    result: Matrix = (count * both - one * other) / np.sqrt((count * one2 - one**2) * (count * other2 - other**2))
+    return result
 
 
-def _r_row(stills: Stills, predicted: Matrix) -> dict[str, dict[str, Any]]:
+def _r_row(stills: StillFeatures, predicted: Matrix) -> dict[str, dict[str, Any]]:
     """Correlation of predictions (seeds, n, 2) with the ratings, an axis."""
     each = np.arange(len(stills.ratings))
     return {
@@ -297,8 +307,9 @@ def _find_muvi_sync(data: Path) -> Path:
     )
 
 
-def _z(values: NDArray) -> Matrix:
-    return (values - values.mean()) / (values.std() + 1e-6)
+def _z_scores(values: NDArray[Any]) -> Matrix:
+    result: Matrix = (values - values.mean()) / (values.std() + 1e-6)
+    return result
 
 
 def _group_sizes() -> list[int]:

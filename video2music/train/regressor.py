@@ -1,4 +1,4 @@
-"""Train the regressor on MuVi-Sync: z-scored density and loudness, each song's RMSE and a correlation term."""
+"""Training of the regressor on MuVi-Sync: z-scored density and loudness, loss of RMSE per song and correlation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from emotion import report
-from emotion.train.loop import Recipe, fit
-from video2music.data.batches import Batch, batch_of, drop_modalities, shuffled, statistics
+from emotion.runtime import resolve_device
+from emotion.train.loop import LoopConfig, fit
+from video2music.data.batches import SongBatch, batch_of, drop_modalities, on_device, shuffled, statistics
 from video2music.data.muvi_sync import Song, load_split
-from video2music.evaluate.models import dynamics
+from video2music.evaluate.models import scores
 from video2music.model.regressor import Regressor, RegressorConfig, save
 from video2music.model.video import MODALITIES
 from video2music.train import card
 
-RECIPE = Recipe(epochs=12, batch=16, rate=2e-3, warmup_steps=50, decay=0.05, patience=5)
+RECIPE = LoopConfig(epochs=12, batch=16, rate=2e-3, warmup_steps=50, decay=0.05, patience=5)
 CORRELATION_WEIGHT = 0.1
 VARIANTS: Mapping[str, tuple[float, float, float]] = MappingProxyType({
     "shipped": (0.3, 0.05, 0.05),
@@ -34,9 +36,9 @@ def train(data: Path, out: Path, *, name: str = "shipped", seed: int = 0) -> dic
     recipe = replace(RECIPE, seed=seed)
     songs, validation = load_split(data, "train"), load_split(data, "val")
     torch.manual_seed(recipe.seed)
-    model = Regressor(RegressorConfig())
-    model.rows.set_statistics(statistics(songs))
-    truth = _truth(songs)
+    model = Regressor(RegressorConfig()).to(resolve_device())
+    model.inputs.set_statistics(statistics(songs))
+    truth = _dynamics(songs)
     model.target_mean.copy_(torch.from_numpy(truth.mean(0)))
     model.target_scale.copy_(torch.from_numpy(truth.std(0)))
     model.train()
@@ -50,6 +52,7 @@ def train(data: Path, out: Path, *, name: str = "shipped", seed: int = 0) -> dic
         folder=out,
         dimensions=asdict(model.config) | {"drop_rates": drop_rates},
     )
+    model.cpu()
     model.spread.copy_(_spread(model, validation))
     reports = [_report(model, truth.mean(0), load_split(data, split), split, recipe.seed) for split in ("val", "test")]
     training = {
@@ -67,18 +70,20 @@ def train(data: Path, out: Path, *, name: str = "shipped", seed: int = 0) -> dic
 
 def loss(
     model: Regressor,
-    batch: Batch,
+    batch: SongBatch,
     generator: torch.Generator,
     *,
     drop_rates: Sequence[float] = VARIANTS["shipped"],
 ) -> Tensor:
     """Mean over songs of the RMSE of the z-scores, as it is reported, and 1 - Pearson's r against collapse.
 
-    Each member has its own: the mean of members that were trained to be good as a mean generalises worse.
+    Every member of the ensemble has its own loss: trained for the loss of their mean they generalise worse.
     """
-    predicted = model.each(drop_modalities(batch.picture, drop_rates, generator))
-    mask = batch.picture.mask[..., None].float()
-    truth = (batch.dynamics - model.target_mean) / model.target_scale * mask
+    device = model.target_mean.device
+    video = on_device(drop_modalities(batch.video, drop_rates, generator), device)
+    predicted = model.member_scores(video)
+    mask = video.mask[..., None].float()
+    truth = (batch.dynamics.to(device) - model.target_mean) / model.target_scale * mask
     squared = ((predicted - truth) ** 2 * mask).sum(-2) / mask.sum(-2)
     return (squared + 1e-4).sqrt().mean() + CORRELATION_WEIGHT * (1 - _correlation(predicted, truth, mask).mean())
 
@@ -98,7 +103,7 @@ def _validate(model: Regressor, songs: Sequence[Song], drop_rates: Sequence[floa
     """
     scale = model.target_scale.tolist()
     never = tuple(name for name, rate in zip(MODALITIES, drop_rates, strict=True) if rate == 1)
-    rows = [report.means(dynamics.regressor(model, songs, hide=(*never, *hide))) for hide in ((), ("semantic",))]
+    rows = [report.means(scores.regressor_scores(model, songs, hide=(*never, *hide))) for hide in ((), ("semantic",))]
     errors = [(row["density_rmse_padded"] / scale[0], row["loudness_rmse_padded"] / scale[1]) for row in rows]
     return float(np.mean(errors))
 
@@ -107,21 +112,23 @@ def _validate(model: Regressor, songs: Sequence[Song], drop_rates: Sequence[floa
 def _spread(model: Regressor, songs: Sequence[Song]) -> Tensor:
     """Deviation of the true z-scores over that of the predicted ones, without semantic rows, at least 1, (2,)."""
     batch = batch_of(songs)
-    present = batch.picture.present.clone()
+    present = batch.video.present.clone()
     present[:, 0] = False
-    predicted = model.scores(batch.picture._replace(present=present))[batch.picture.mask]
-    truth = (batch.dynamics[batch.picture.mask] - model.target_mean) / model.target_scale
+    predicted = model.scores(batch.video._replace(present=present))[batch.video.mask]
+    truth = (batch.dynamics[batch.video.mask] - model.target_mean) / model.target_scale
     return (truth.std(0) / predicted.std(0)).clamp(min=1)
 
 
-def _report(model: Regressor, mean: np.ndarray, songs: Sequence[Song], split: str, seed: int) -> dict[str, Any]:
+def _report(
+    model: Regressor, mean: NDArray[np.float32], songs: Sequence[Song], split: str, seed: int
+) -> dict[str, Any]:
     rows = {
-        "train mean": dynamics.constant(mean, songs),
-        "shipped": dynamics.regressor(model, songs),
-        "shipped, no semantic rows": dynamics.regressor(model, songs, hide=("semantic",)),
+        "train mean": scores.constant_dynamics_scores(mean, songs),
+        "shipped": scores.regressor_scores(model, songs),
+        "shipped, no semantic rows": scores.regressor_scores(model, songs, hide=("semantic",)),
     }
     return report.build("dynamics", "muvi_sync", split, [seed], {name: [songs] for name, songs in rows.items()})
 
 
-def _truth(songs: Sequence[Song]) -> np.ndarray:
+def _dynamics(songs: Sequence[Song]) -> NDArray[np.float32]:
     return np.concatenate([np.stack([song.density, song.loudness], axis=1) for song in songs])

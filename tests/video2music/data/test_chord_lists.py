@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from emotion.errors import DataError
 from video2music.chords import Chord
 from video2music.data import chord_lists
-from video2music.data.chord_lists import ChordList, harte
+from video2music.data.chord_lists import ChordList, parse_harte
 from video2music.data.muvi_sync import MAX_SECONDS
 
 
@@ -79,9 +79,9 @@ def test_billboards_bars_share_the_time_of_their_phrase(tmp_path):
 @pytest.mark.parametrize("up", range(12))
 @pytest.mark.parametrize(("home", "minor"), [(IN_C, False), (["A:min", "F:maj", "A:min7", "E:min", "D:min"] * 4, True)])
 def test_every_song_is_brought_to_c_major_or_a_minor(tmp_path, up, home, minor):
-    moved = [harte(label).transpose(up) for label in home]
+    moved = [parse_harte(label).transpose(up) for label in home]
     (song,) = chord_lists.read(write(tmp_path, "one.lab", lab(moved)))
-    assert names(song.ids) == [str(harte(label)) for label in home] and song.minor is minor
+    assert names(song.ids) == [str(parse_harte(label)) for label in home] and song.minor is minor
 
 
 def test_the_key_is_that_of_what_lasts_not_of_what_is_often(tmp_path):
@@ -194,9 +194,9 @@ def test_songs_of_the_videos_are_told_by_artist_and_whole_title(artist, title, k
     ],
 )  # fmt: skip
 def test_a_label_becomes_the_nearest_chord(label, expected):
-    assert str(harte(label)) == expected
+    assert str(parse_harte(label)) == expected
 
 
 @given(st.text("ABCDEFGNX#b:/()majinsud0123456789*,.&", max_size=9))
 def test_no_label_is_too_much(label):
-    assert isinstance(harte(label), Chord)
+    assert isinstance(parse_harte(label), Chord)

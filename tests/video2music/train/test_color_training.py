@@ -13,7 +13,7 @@ from emotion.errors import DataError
 from video2music.features import still
 from video2music.features.color import Color, Scale, squared_distances
 from video2music.train import color
-from video2music.train.color import Choice, Stills
+from video2music.train.color import KernelSettings, StillFeatures
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_settings_are_those_of_the_least_leave_one_out_error(problem):
     for axis, found in enumerate(color.choose(distances, ratings)):
         errors = {
             choice: left_out_error(distances, ratings[:, axis], choice)
-            for choice in (Choice(gamma, ridge) for gamma in color.GAMMAS for ridge in color.RIDGES)
+            for choice in (KernelSettings(gamma, ridge) for gamma in color.GAMMAS for ridge in color.RIDGES)
         }
         assert errors[found] == pytest.approx(min(errors.values()))
 
@@ -57,7 +57,7 @@ def test_each_row_is_held_out_once(make):
 
 def test_a_theme_is_never_on_both_sides():
     themes = np.array([f"theme {index // 4}" for index in range(80)])
-    for known, held_out in color.themed_folds(themes, 0):
+    for known, held_out in color.theme_folds(themes, 0):
         assert not set(themes[known]) & set(themes[held_out])
 
 
@@ -66,7 +66,7 @@ def test_held_out_predictions_of_noise_are_worth_nothing_and_of_a_pattern_much(m
     numbers = rng.normal(size=(200, 10))
     ratings = np.stack([numbers[:, 0] + 0.3 * rng.normal(size=200), rng.normal(size=200)], axis=1)
     monkeypatch.setattr(color, "_group_sizes", lambda: [2, 8])
-    predicted = color.predict_held_out(Stills(numbers, ratings, np.arange(200)), color.random_folds(200, 0))
+    predicted = color.predict_held_out(StillFeatures(numbers, ratings, np.arange(200)), color.random_folds(200, 0))
     pattern, noise = (np.corrcoef(predicted[:, axis], ratings[:, axis])[0, 1] for axis in range(2))
     assert pattern > 0.7
     assert abs(noise) < 0.25
@@ -108,7 +108,7 @@ def test_arousals_middle_is_that_of_the_third_nearest_to_neutral():
 def test_the_usual_motion_is_what_videos_cut_as_films_are_would_show():
     rates = np.array([0.1, 0.3, 0.5])
     seen = np.stack([np.repeat(1.2 + 0.5 * rates, (10, 20, 30)), np.repeat(rates, (10, 20, 30))], axis=1)
-    assert color.usual_middle(seen, np.repeat(np.arange(3), (10, 20, 30))) == pytest.approx([1.3, 0.2])
+    assert color.typical_motion(seen, np.repeat(np.arange(3), (10, 20, 30))) == pytest.approx([1.3, 0.2])
 
 
 def test_entropy_is_in_nats():
@@ -189,7 +189,7 @@ def test_what_was_trained_can_be_loaded_and_predicts(trained, data):
     out, _ = trained
     encoder = Color(checkpoint.load(out, kind="color"))
     stills = color.read_stills(data / "oasis")
-    scores = encoder.scores(stills.numbers)
+    scores = encoder.scores(stills.features)
     for axis in range(2):
         assert np.corrcoef(scores[:, axis], stills.ratings[:, axis])[0, 1] > 0.8
     assert (

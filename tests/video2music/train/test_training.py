@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from emotion.errors import DataError
-from emotion.train.loop import Recipe, fit
+from emotion.train.loop import LoopConfig, fit
 from tests.video2music.evaluate.songs import SPLITS, write_muvi_sync
 from video2music.chords import PAD, Chord
 from video2music.data.batches import batch_of, drop_modalities, shuffled, statistics
@@ -43,14 +43,14 @@ LISTS = [
     ChordList(f"{index}", "", "", False, np.resize(np.roll(LOOP[::2], index), 20), np.arange(20) * 1.9, 38.0)
     for index in range(6)
 ]
-RECIPE = Recipe(epochs=12, batch=4, rate=5e-3, warmup_steps=4)
-TINY = amt.Variant(CONFIGS["tiny"], replace(RECIPE, epochs=3))
+RECIPE = LoopConfig(epochs=12, batch=4, rate=5e-3, warmup_steps=4)
+TINY = amt.AMTVariant(CONFIGS["tiny"], replace(RECIPE, epochs=3))
 
 
 def tiny(config=CONFIGS["tiny"]) -> AMT:
     torch.manual_seed(0)
     model = AMT(config)
-    model.eyes.set_statistics(statistics(SONGS))
+    model.video_embedding.set_statistics(statistics(SONGS))
     return model
 
 
@@ -78,12 +78,12 @@ def run(folder, epochs_now=None, recipe=RECIPE, dimensions="tiny"):
         return shuffled(SONGS, RECIPE.batch, generator)
 
     def validate():
-        return amt.surprise(model, batch_of(SONGS), None).item()
+        return amt.song_loss(model, batch_of(SONGS), None).item()
 
     history = fit(
         model,
         epochs,
-        lambda batch, _: amt.surprise(model, batch, None),
+        lambda batch, _: amt.song_loss(model, batch, None),
         validate,
         recipe=recipe,
         n_batches=2,
@@ -141,14 +141,14 @@ def fit_scalar(tmp_path, figures, *, recipe):
 
 
 def test_decay_takes_from_matrices_and_spares_vectors(tmp_path):
-    recipe = Recipe(epochs=2, rate=0.1, warmup_steps=2, decay=0.5, last_rate=1.0)
+    recipe = LoopConfig(epochs=2, rate=0.1, warmup_steps=2, decay=0.5, last_rate=1.0)
     model, _, _ = fit_scalar(tmp_path, [2.0, 1.0], recipe=recipe)
     assert model.weight.tolist() == [pytest.approx([(1 - 0.05 * 0.5) * (1 - 0.1 * 0.5)] * 3)] * 2  # half the rate first
     assert model.bias.tolist() == [1.0, 1.0]
 
 
 def test_the_rate_warms_up_and_falls_to_its_last_share(tmp_path):
-    recipe = Recipe(epochs=6, rate=0.1, warmup_steps=2, decay=1.0, last_rate=0.3)
+    recipe = LoopConfig(epochs=6, rate=0.1, warmup_steps=2, decay=1.0, last_rate=0.3)
     _, _, seen = fit_scalar(tmp_path, [float(-i) for i in range(6)], recipe=recipe)
     heights = [1.0, *(row[0, 0].item() for row in seen)]
     rates = [1 - after / before for before, after in pairwise(heights)]
@@ -157,7 +157,7 @@ def test_the_rate_warms_up_and_falls_to_its_last_share(tmp_path):
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path):
-    recipe = Recipe(epochs=9, rate=0.1, warmup_steps=0, decay=0.5, patience=2)
+    recipe = LoopConfig(epochs=9, rate=0.1, warmup_steps=0, decay=0.5, patience=2)
     model, history, seen = fit_scalar(tmp_path, [3.0, 1.0, 2.0, 2.0, 2.0, 0.0], recipe=recipe)
     assert [row["validation"] for row in history] == [3.0, 1.0, 2.0, 2.0]
     assert torch.equal(model.weight, seen[1]) and not model.training
@@ -212,16 +212,16 @@ def test_surprise_is_the_smoothed_cross_entropy_of_each_chord_and_end():
         for step in range(length + 1):  # END comes last
             right = said[row, step, batch.following[row, step]]
             each.append(-(0.95 * right + 0.05 * said[row, step].mean()))
-    torch.testing.assert_close(amt.surprise(model, batch, None), torch.stack(each).mean())
+    torch.testing.assert_close(amt.song_loss(model, batch, None), torch.stack(each).mean())
 
 
 @torch.no_grad()
 def test_the_papers_loss_weighs_surprise_and_feeling():
     model, batch = tiny(PAPER_STYLE).eval(), batch_of(SONGS[:2])
-    variant = amt.Variant(PAPER_STYLE, chord_weight=0.4, affective_weight=0.6, drop_rates=(0.0, 0.0, 0.0))
-    logits = model(batch.previous, batch.minor, batch.picture)
-    expected = 0.4 * amt.surprise(model, batch, batch.picture) + 0.6 * amt.affective_loss(logits, batch.picture)
-    torch.testing.assert_close(amt.watched(model, batch, torch.Generator(), variant), expected)
+    variant = amt.AMTVariant(PAPER_STYLE, chord_weight=0.4, affective_weight=0.6, drop_rates=(0.0, 0.0, 0.0))
+    logits = model(batch.previous, batch.minor, batch.video)
+    expected = 0.4 * amt.song_loss(model, batch, batch.video) + 0.6 * amt.affective_loss(logits, batch.video)
+    torch.testing.assert_close(amt.video_loss(model, batch, torch.Generator(), variant), expected)
 
 
 def test_the_regressors_loss_is_that_of_a_plain_loop():
@@ -230,7 +230,7 @@ def test_the_regressors_loss_is_that_of_a_plain_loop():
     model.target_mean.copy_(torch.tensor([0.4, 0.6]))
     model.target_scale.copy_(torch.tensor([0.3, 0.2]))
     batch = batch_of([song(0, 9), song(1, 14)])
-    predicted, truth = model.each(batch.picture), (batch.dynamics - model.target_mean) / model.target_scale
+    predicted, truth = model.member_scores(batch.video), (batch.dynamics - model.target_mean) / model.target_scale
     errors, correlations = [], []
     for member in range(2):
         for row, length in enumerate((9, 14)):
@@ -250,51 +250,51 @@ def test_pretraining_learns_from_chords_and_leaves_what_watches(tmp_path):
     before = weights(model)
     amt._pretrain(model, LISTS, SONGS[:2], replace(RECIPE, epochs=1, rate=0.02), tmp_path)
     moved = changed(before, model)
-    assert moved and not [name for name in moved if name.startswith("watching.")]
+    assert moved and not [name for name in moved if name.startswith("conditioning.")]
     assert (tmp_path / "pretraining/resume.pt").is_file()
 
 
 def test_songs_are_learnt_without_what_watches(tmp_path):
     model = tiny()
     before = weights(model)
-    history = amt._learn_songs(model, SONGS, SONGS[:2], TINY.recipe, TINY, tmp_path)
+    history = amt._train_on_songs(model, SONGS, SONGS[:2], TINY.recipe, TINY, tmp_path)
     assert len(history) == 3 and history[-1]["validation"] < history[0]["validation"]
-    assert not [name for name in changed(before, model) if name.startswith("watching.")]
+    assert not [name for name in changed(before, model) if name.startswith("conditioning.")]
 
 
-@pytest.mark.parametrize("feel", [1.0, 0.0])
-def test_watching_leaves_all_other_weights_as_they_are(tmp_path, feel):
+@pytest.mark.parametrize("affective_weight", [1.0, 0.0])
+def test_conditioning_leaves_all_other_weights_as_they_are(tmp_path, affective_weight):
     model = tiny().eval()
     before = weights(model)
-    variant = replace(TINY, affective_weight=feel)
-    amt._watch(model, SONGS, SONGS[:2], replace(RECIPE, epochs=2), variant, tmp_path)
+    variant = replace(TINY, affective_weight=affective_weight)
+    amt._train_conditioning(model, SONGS, SONGS[:2], replace(RECIPE, epochs=2), variant, tmp_path)
     moved = changed(before, model)
-    assert moved and all(name.startswith("watching.") for name in moved)
-    assert ("watching.tilt.calibration" in moved) is bool(feel)
+    assert moved and all(name.startswith("conditioning.") for name in moved)
+    assert ("conditioning.emotion_bias.calibration" in moved) is bool(affective_weight)
 
 
-def test_watching_with_another_weight_on_feeling_is_another_run(tmp_path):
+def test_conditioning_with_another_affective_weight_is_another_run(tmp_path):
     model, recipe = tiny().eval(), replace(RECIPE, epochs=1)
-    amt._watch(model, SONGS, SONGS[:2], recipe, replace(TINY, affective_weight=0.0), tmp_path)
+    amt._train_conditioning(model, SONGS, SONGS[:2], recipe, replace(TINY, affective_weight=0.0), tmp_path)
     with pytest.raises(DataError, match="another run"):
-        amt._watch(model, SONGS, SONGS[:2], recipe, replace(TINY, affective_weight=3.0), tmp_path)
+        amt._train_conditioning(model, SONGS, SONGS[:2], recipe, replace(TINY, affective_weight=3.0), tmp_path)
 
 
 def test_a_model_that_attends_to_the_video_learns_all_at_once(tmp_path):
     model = tiny(PAPER_STYLE)
     before = weights(model)
-    variant = amt.Variant(PAPER_STYLE, chord_weight=0.4, affective_weight=0.6)
-    amt._learn_songs(model, SONGS, SONGS[:2], replace(RECIPE, epochs=1), variant, tmp_path)
+    variant = amt.AMTVariant(PAPER_STYLE, chord_weight=0.4, affective_weight=0.6)
+    amt._train_on_songs(model, SONGS, SONGS[:2], replace(RECIPE, epochs=1), variant, tmp_path)
     assert {"encoder", "layers", "head"} <= {name.partition(".")[0] for name in changed(before, model)}
 
 
 def test_each_epoch_plays_the_lists_at_other_speeds():
     generator = torch.Generator().manual_seed(0)
-    first, second = (amt._played(LISTS, generator) for _ in range(2))
+    first, second = (amt._at_random_speed(LISTS, generator) for _ in range(2))
     assert [len(one) for one in first] != [len(one) for one in second]
     for one in (*first, *second):
-        assert int(38 * np.exp(-amt.SPEEDS)) <= len(one) <= 38 * np.exp(amt.SPEEDS)
-    again = amt._played(LISTS, torch.Generator().manual_seed(0))
+        assert int(38 * np.exp(-amt.MAX_LOG_SPEED)) <= len(one) <= 38 * np.exp(amt.SPEEDS)
+    again = amt._at_random_speed(LISTS, torch.Generator().manual_seed(0))
     assert all(np.array_equal(a.chords, b.chords) for a, b in zip(first, again, strict=True))
 
 
@@ -303,7 +303,7 @@ def short(monkeypatch):
     """A tiny variant and stages of a few epochs."""
     monkeypatch.setattr(amt, "VARIANTS", {"tiny": TINY, "no pretraining": replace(TINY, pretraining=False)})
     monkeypatch.setattr(amt, "PRETRAINING", replace(RECIPE, epochs=1))
-    monkeypatch.setattr(amt, "WATCHING", replace(RECIPE, epochs=2))
+    monkeypatch.setattr(amt, "CONDITIONING", replace(RECIPE, epochs=2))
 
 
 @pytest.fixture
@@ -323,7 +323,7 @@ def data(tmp_path):
 
 def test_chord_lists_of_songs_of_test_are_left_out(data):
     root, lists = data
-    assert [one.title for one in amt._lists_apart(lists, root)] == ["Title_2"]
+    assert [one.title for one in amt._separate_lists(lists, root)] == ["Title_2"]
 
 
 def test_all_stages_run_and_go_on_after_a_stop_as_if_there_had_been_none(tmp_path, short, data, monkeypatch):
@@ -344,7 +344,7 @@ def test_all_stages_run_and_go_on_after_a_stop_as_if_there_had_been_none(tmp_pat
         patch.setattr(amt, "_validate", stopping)
         with pytest.raises(KeyboardInterrupt):
             amt.train(root, tmp_path / "parts", chord_data=lists, name="tiny")
-    assert (tmp_path / "parts/songs/resume.pt").is_file() and not (tmp_path / "parts/watching").exists()
+    assert (tmp_path / "parts/songs/resume.pt").is_file() and not (tmp_path / "parts/conditioning").exists()
     parts = amt.train(root, tmp_path / "parts", chord_data=lists, name="tiny")
     one, other = ((tmp_path / folder / "model.safetensors").read_bytes() for folder in ("whole", "parts"))
     assert one == other and parts["rows"] == whole["rows"]
@@ -360,7 +360,7 @@ def test_every_variant_has_a_recipe_that_fits_its_config():
     for name, variant in amt.VARIANTS.items():
         with torch.device("meta"):
             model = AMT(variant.config)
-        assert (model.watching is not None) is variant.config.copying, name
+        assert (model.conditioning is not None) is variant.config.copying, name
         assert variant.config.copying or not variant.pretraining, f"{name} would learn from lists without its encoder"
 
 

@@ -229,8 +229,8 @@ def _moments(block: Sequence[tuple[Floats, Floats]]) -> Floats:
 def _ccc(moments: Floats) -> Floats:
     """Lin's coefficient of moments (..., 5, 2) for each axis; NaN where the target is constant."""
     h, w, hh, ww, hw = np.moveaxis(moments, -2, 0)
-    wanted, spread = ww - w * w, (hh - h * h) + (ww - w * w) + (h - w) ** 2
-    moving = wanted >= STILL_SD**2
+    target_variance, spread = ww - w * w, (hh - h * h) + (ww - w * w) + (h - w) ** 2
+    moving = target_variance >= STILL_SD**2
     result: Floats = np.divide(2 * (hw - h * w), spread, out=np.full_like(spread, np.nan), where=moving)
     return result
 
@@ -283,16 +283,16 @@ def _report_entry(each: JudgedPair) -> dict[str, Any]:
 
 def _windows(each: JudgedPair) -> list[dict[str, Any]]:
     """The windows that were compared, each with its predicted and target values."""
-    found, (_, wanted) = each.alignment, each.window_points()
-    columns = zip(shared(each.report, each.target).windows, wanted.tolist(), found.heard, found.wanted, strict=True)
+    found, (_, target) = each.alignment, each.window_points()
+    columns = zip(shared(each.report, each.target).windows, target.tolist(), found.heard, found.wanted, strict=True)
     return [
         {
             "start_s": round(window.start_s, 3), "end_s": round(window.end_s, 3),
             "valence": round(window.valence, 6), "arousal": round(window.arousal, 6),
             "target_valence": round(valence, 6), "target_arousal": round(arousal, 6),
-            "quadrant": _quadrant(told), "target_quadrant": _quadrant(asked),
+            "quadrant": _quadrant(predicted), "target_quadrant": _quadrant(quadrant),
         }
-        for window, (valence, arousal), told, asked in columns
+        for window, (valence, arousal), predicted, quadrant in columns
     ]  # fmt: skip
 
 

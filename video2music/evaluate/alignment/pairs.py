@@ -24,6 +24,7 @@ from emotion.files import MIDI_NAMES, SOUND_NAMES, is_midi
 from emotion.metrics import AXES
 from emotion.midi import notes as midi_notes
 from emotion.midi import synthesis
+from emotion.midi.soundfont import find_soundfont
 from emotion.values import AffectCurve, EmotionReport
 from video2music import features
 from video2music.composing import manifest
@@ -108,7 +109,7 @@ def _pairs_of(path: Path) -> Iterator[VideoMusicPair | FailedPair]:
 
 
 def _folder_pairs(folder: Path) -> list[VideoMusicPair]:
-    """The videos of a folder, each with the music of its own stem that lies beside it. Raises MediaError."""
+    """The videos of a folder, each with the music of its own stem that is beside it. Raises MediaError."""
     within = (path for path in folder.rglob("*") if not is_hidden(path, folder))
     videos = sorted(path for path in within if path.suffix.lower() in VIDEO_NAMES and path.is_file())
     if not videos:
@@ -279,7 +280,7 @@ def _predict(judge: emotion.judge.Judge, music: Path, picture_s: float) -> tuple
     with tempfile.TemporaryDirectory(prefix="alignment-") as folder:
         sound = Path(folder, "music.wav")
         mix.master(synthesis.render(music, duration_s=lasting_s), sound, duration_s=lasting_s)
-        return judge.predict(sound), (f"its MIDI was played with {synthesis.find_soundfont().name}",)
+        return judge.predict(sound), (f"its MIDI was played with {find_soundfont().name}",)
 
 
 def _limits(report: EmotionReport, target: AffectCurve) -> Iterator[str]:

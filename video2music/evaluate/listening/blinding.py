@@ -99,8 +99,8 @@ def _codec(path: Path) -> str:
 
 
 def _length_s(video: Path) -> float:
-    told = probe(video).duration_s
-    return told if told else max(frame.end_s for frame in frames(video))
+    duration_s = probe(video).duration_s
+    return duration_s if duration_s else max(frame.end_s for frame in frames(video))
 
 
 def _sound(path: Path) -> Samples:

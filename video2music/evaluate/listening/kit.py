@@ -161,16 +161,16 @@ def _made(folder: Path) -> Path:
 
 def _blinded(pairs: Pairs, temporary: Path) -> tuple[dict[str, BlindedPair], list[str]]:
     """Each clip's two files, and a sentence for each clip that cannot be read. Raises DataError if none can."""
-    found, told = {}, []
+    found, messages = {}, []
     for number, (clip, paths) in enumerate(pairs.items()):
         log.info("clip %d of %d, %s", number + 1, len(pairs), clip)
         try:
             found[clip] = blind(paths, temporary / str(number))
         except MediaError as error:
-            told.append(f"{clip} is left out: {error}")
+            messages.append(f"{clip} is left out: {error}")
     if not found:
-        raise DataError(f"no clip can be used: {told[0]}")
-    return found, told
+        raise DataError(f"no clip can be used: {messages[0]}")
+    return found, messages
 
 
 def _digest(pairs: Pairs, seed: int) -> str:

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from emotion.report import Songs, by_metric, only
 from video2music.chords import END, VOCABULARY_SIZE, Chord
-from video2music.data.batches import batch_of, picture_of
+from video2music.data.batches import batch_of, on_device, video_batch
 from video2music.data.muvi_sync import MAX_SECONDS, Song
 from video2music.evaluate.models import metrics
 from video2music.evaluate.models.metrics import RULES, Calibration, agreement
@@ -70,19 +70,21 @@ def amt_logits(
     `song_only_logits` gives them, the song's part is not computed again. Songs of similar length share a batch.
     """
     hidden = torch.tensor([name in hide for name in MODALITIES])
+    device = next(model.parameters()).device
     by_length = sorted(range(len(songs)), key=lambda index: len(songs[index]))
     found: list[Logits] = [np.empty(0)] * len(songs)
     for start in range(0, len(songs), batch):
         some = by_length[start : start + batch]
         tensors = batch_of([songs[index] for index in some])
-        picture = picture_of([(videos or songs)[index] for index in some])
-        picture = picture._replace(present=picture.present & ~hidden)
+        video = video_batch([(videos or songs)[index] for index in some])
+        video = video._replace(present=video.present & ~hidden)
         chords = tensors.previous[:, : model.config.max_steps]
+        chords, video = chords.to(device), on_device(video, device)
         if song_logits is None:
-            logits = model(chords, tensors.minor, picture if use_video else None).numpy()
+            logits = model(chords, tensors.minor.to(device), video if use_video else None).cpu().numpy()
         else:
             past = pad_sequence([torch.from_numpy(song_logits[index]) for index in some], batch_first=True)
-            logits = model.condition(past, chords, picture).numpy()
+            logits = model.condition(past.to(device), chords, video).cpu().numpy()
         for row, index in enumerate(some):
             found[index] = logits[row, : len(songs[index]) + 1].copy()
     return found
@@ -177,11 +179,13 @@ def regressor_predictions(
 ) -> list[DynamicsRows]:
     """Predictions for every song; `hide` and `videos` as in `amt_logits`."""
     hidden = torch.tensor([name in hide for name in MODALITIES])
-    seen, found = videos or songs, []
+    device = next(model.parameters()).device
+    sources, found = videos or songs, []
     for start in range(0, len(songs), batch):
-        some = seen[start : start + batch]
-        picture = picture_of(some)
-        predicted = model(picture._replace(present=picture.present & ~hidden)).numpy()
+        some = sources[start : start + batch]
+        video = video_batch(some)
+        video = video._replace(present=video.present & ~hidden)
+        predicted = model(on_device(video, device)).cpu().numpy()
         found += [predicted[index, : len(song)] for index, song in enumerate(some)]
     return found
 

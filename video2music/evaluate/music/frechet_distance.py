@@ -18,7 +18,7 @@ from emotion.errors import DataError
 from video2music.arranging.arrange import arrange
 from video2music.chords import Chord
 from video2music.data import pop909
-from video2music.data.pop909 import Accompaniment
+from video2music.data.pop909 import PianoSong
 from video2music.styles import Style, load_style
 from video2music.values import Dynamics, Form, Key, Note, Score, Section
 
@@ -105,7 +105,7 @@ def is_measured(name: str) -> bool:
     return bool(np.random.default_rng(SPLIT_SEED).permutation(1000)[int(name) % 1000] % 2)
 
 
-def whole_bar_features(song: Accompaniment) -> NDArray[np.int64]:
+def whole_bar_features(song: PianoSong) -> NDArray[np.int64]:
     """Number of the first beat of every bar that has four beats."""
     downbeats = np.flatnonzero(song.downbeat)
     result: NDArray[np.int64] = downbeats[:-1][np.diff(downbeats) == BAR_BEATS]
@@ -174,7 +174,7 @@ def _root(spread: Matrix) -> Matrix:
     return result
 
 
-def form_of(song: Accompaniment) -> Form:
+def form_of(song: PianoSong) -> Form:
     """The grid of a song from its own beats, as form.plan lays one: steps of the number of beats nearest to a second.
 
     A bar counts as many beats as its song has it; a step begins with every bar. The last bar holds one chord.
@@ -206,14 +206,14 @@ def dynamics_of(form: Form, rng: np.random.Generator) -> Dynamics:
     return Dynamics(*rows)
 
 
-def arranged(song: Accompaniment, style: Style, rng: np.random.Generator) -> Score:
+def arranged(song: PianoSong, style: Style, rng: np.random.Generator) -> Score:
     """A song's chords through our arranger, in the song's own bars and key."""
     form = form_of(song)
     chords = pop909.chords_at(song, form.steps_s, form.step_ends_s)
     return arrange(chords, dynamics_of(form, rng), form, style, key=Key(0, "major"), rng=rng)
 
 
-def arpeggio(song: Accompaniment) -> list[Note]:
+def arpeggio(song: PianoSong) -> list[Note]:
     """Baseline: broken chords in eighths from the bass up, all with one velocity."""
     eighths_s = np.interp(np.arange(0, 2 * len(song.beats_s) - 1) / 2, np.arange(len(song.beats_s)), song.beats_s)
     chords = pop909.chords_at(song, eighths_s[:-1], eighths_s[1:])
@@ -225,7 +225,7 @@ def arpeggio(song: Accompaniment) -> list[Note]:
     ]
 
 
-def blocks(song: Accompaniment) -> list[Note]:
+def blocks(song: PianoSong) -> list[Note]:
     """Baseline: the chord of each step (the number of beats nearest to a second) as a block."""
     form = form_of(song)
     chords = pop909.chords_at(song, form.steps_s, form.step_ends_s)
@@ -258,7 +258,7 @@ def distance_rows(
     others = [song for song in found if not is_measured(song.name)]
     if min(len(measured), len(others)) < 2:
         raise DataError(f"{folder} has {len(found)} songs among the first {songs}: a few of either half are needed")
-    performers: dict[str, Callable[[int, Accompaniment], NoteArrays]] = {
+    performers: dict[str, Callable[[int, PianoSong], NoteArrays]] = {
         f"ours, {drawn.name}": lambda at, song: _notes(arranged(song, drawn, np.random.default_rng([seed, at]))),
         "arpeggio in eighths": lambda _, song: ScoreNotes.of(arpeggio(song)),
         "block chord every second": lambda _, song: ScoreNotes.of(blocks(song)),
@@ -274,7 +274,7 @@ def distance_rows(
     }
 
 
-def _bar_features(songs: Sequence[Accompaniment], performer: Callable[[int, Accompaniment], NoteArrays]) -> Matrix:
+def _bar_features(songs: Sequence[PianoSong], performer: Callable[[int, PianoSong], NoteArrays]) -> Matrix:
     """The features of all bars of four beats that `performer(number, song)` plays."""
     performed = ((song, performer(number, song)) for number, song in enumerate(songs))
     return np.concatenate([features(notes, song.beats_s, whole_bar_features(song)) for song, notes in performed])

@@ -117,7 +117,7 @@ def song_excerpts(songs: Sequence[Song], count: int) -> list[VideoExcerpt]:
     """Excerpts of 30 to 60 s from `count` of the songs, evenly spread over the split. Raises DataError."""
     long = [song for song in songs if len(song) >= SHORTEST_S]
     if len(long) < count:
-        raise DataError(f"{count} excerpts were wanted, but only {len(long)} songs last {SHORTEST_S} s: ask for fewer")
+        raise DataError(f"{count} excerpts were requested, but only {len(long)} songs last {SHORTEST_S} s: ask for fewer")
     rng = np.random.default_rng(0)
     chosen = [long[place] for place in np.linspace(0, len(long) - 1, count).round().astype(int)]
     return [_random_excerpt(song, rng) for song in chosen]

@@ -132,7 +132,7 @@ def test_without_chance_and_without_videos_the_finding_says_so(report):
     alone = {name: row for name, row in report["rows"].items() if name != CHANCE}
     assert "a chance level takes more videos" in summary_text({**report, "rows": alone})
     nothing = built([], [FailedPair("a", "a is empty")])
-    assert "Nothing could be heard" in "".join(read(page(nothing)).text)
+    assert "No music could be judged" in "".join(read(page(nothing)).text)
 
 
 def test_two_of_three_videos_with_a_chance_level_are_too_few_to_tell_it():

@@ -7,7 +7,7 @@ from emotion.errors import DataError
 from tests.video2music.video_files import clicks, film
 from video2music.composing import form
 from video2music.errors import MediaError
-from video2music.evaluate import intervals
+from video2music.evaluate import tables
 from video2music.evaluate.music import clips, cuts
 from video2music.evaluate.music.cuts import CutList
 from video2music.media import mux
@@ -152,13 +152,13 @@ def test_pooled_figures_are_those_of_all_errors_together():
         [np.array([1.0, 2.0, 3.0]), np.array([]), np.array([10.0])],
         [np.array([4.0]), np.array([5.0]), np.zeros(0)],
     ]
-    found = intervals.pooled(errors, lambda values: float(np.median(values)))
+    found = tables.pooled(errors, lambda values: float(np.median(values)))
     assert found["mean"] == 3.5 and found["seeds"] == [2.5, 4.5]
     assert 2 <= found["low"] <= found["mean"] <= found["high"] <= 10
 
 
 def test_the_worst_of_all_seeds_is_told():
-    found = intervals.extreme(
+    found = tables.extreme(
         [np.array([1.0, -7.0]), np.array([3.0, 5.0])], lambda values: values[np.abs(values).argmax()]
     )
     assert found == {"mean": -7.0, "low": -7.0, "high": -7.0, "seeds": [-7.0, 5.0]}
