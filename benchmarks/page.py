@@ -47,12 +47,12 @@ def page(work: Path) -> dict[str, list[float]]:
 def _scored_s(someone: Visitor, clip: Path, candidates: str | None) -> float:
     """Seconds from handing a clip over to score and verdict; Compose is pressed as soon as the server has the clip."""
     if candidates:
-        someone.unfold("More wishes")
+        someone.unfold("More options")
         someone.write("candidates", candidates)
     began = time.perf_counter()
     someone.give("clip", clip)
     someone.press("compose")
-    film, verdict = someone.part("variant-1").locator("video"), someone.part("verdict").locator("svg").first
+    film, verdict = someone.part("variant-1").locator("video"), someone.part("view-match").locator("svg").first
     someone.wait_until(lambda: film.is_visible() and verdict.is_visible(), "the score", SCORED_WITHIN_S)
     return time.perf_counter() - began
 

@@ -34,14 +34,15 @@ def own_environment() -> Iterator[None]:
 
 
 @contextmanager
-def served_page(root: Path, **wishes: Any) -> Iterator[gr.Blocks]:
-    """The page on a free port, with all that it makes below `root`; `wishes` are Settings."""
-    import app
+def served_page(root: Path, **fields: Any) -> Iterator[gr.Blocks]:
+    """The page on a free port, with all that it makes below `root`; `fields` are those of Settings."""
+    from video2music.studio import page as studio_page
+    from video2music.studio.jobs import JobRunner
 
-    settings = serving.Settings(root=root, port=free_port(), **wishes)
+    settings = serving.Settings(root=root, port=free_port(), **fields)
     with own_environment():
-        page = app.build(app.Studio(settings))
-        app.serve(page, settings, prevent_thread_lock=True, quiet=True)
+        page = studio_page.build(JobRunner(settings))
+        studio_page.serve(page, settings, prevent_thread_lock=True, quiet=True)
         try:
             yield page
         finally:

@@ -17,7 +17,6 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-import app
 from tests.browser.server import serving as app_of_its_own
 from tests.pages import THREADS, served_page
 from tests.video2music.conftest import draw_clip, picture_packets
@@ -134,10 +133,13 @@ class Server(NamedTuple):
         return self.outcome(name, asked)
 
 
-def served(folder: Path, **wishes: object):
+def served(folder: Path, **score_form: object):
     """Yields a served page with a root of its own in a folder."""
-    with served_page(folder / "root", limits=LIMITS, **wishes) as page:
+    with served_page(folder / "root", limits=LIMITS, **score_form) as page:
         yield Server(page.server_port, (folder / "root").resolve())
+
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +192,7 @@ def listener():
 def test_the_page_answers_and_says_which_functions_programs_may_use(server):
     assert server.ask("GET", "/").status == 200
     told = json.loads(server.ask("GET", "/gradio_api/info").body)
-    assert set(told["named_endpoints"]) == {"/watch", "/compose", "/reroll", "/variant", "/judge", "/batch"}
+    assert set(told["named_endpoints"]) == {"/analyse", "/compose", "/reroll", "/variant", "/judge", "/batch"}
     assert told["unnamed_endpoints"] == {}
 
 
@@ -200,7 +202,7 @@ def test_a_result_is_served_to_whoever_knows_its_unguessable_name(server, run):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_no_other_way_of_writing_a_path_is_served(server, run, secret, path):
-    named = path.format(root=server.root, run=run, name=run.name, secret=secret, app=Path(app.__file__).resolve())
+    named = path.format(root=server.root, run=run, name=run.name, secret=secret, app=ROOT / "app.py")
     for method in ("GET", "HEAD"):
         answer = server.ask(method, f"/gradio_api/file={named}")
         assert answer.status in (400, 403, 404), answer
@@ -299,13 +301,13 @@ def test_an_upload_that_lies_about_its_length_is_stopped(server):
 )
 @pytest.mark.parametrize("path", ["", *FOREIGN])
 def test_a_file_that_was_not_uploaded_cannot_be_named_in_its_place(server, run, secret, wrap, path):
-    named = path.format(root=server.root, run=run, name=run.name, secret=secret, app=app.__file__)
+    named = path.format(root=server.root, run=run, name=run.name, secret=secret, app=ROOT / "app.py")
     for given in ({"path": named, "meta": FILE_DATA}, {"path": named}):
         answer = server.call("watch", wrap(given), "color", "")
         assert answer.status == 400 and "uploaded here" in answer.sentence
         joined = {"data": [wrap(given), "color", ""], "fn_index": 0, "session_hash": "abc"}
         assert server.ask("POST", "/gradio_api/queue/join", joined).status == 400
-        assert server.ask("POST", "/gradio_api/call/v2/watch", {"clip": wrap(given)}).status == 400
+        assert server.ask("POST", "/gradio_api/call/v2/analyse", {"clip": wrap(given)}).status == 400
 
 
 def test_an_address_in_place_of_an_upload_is_refused_and_not_asked(server, listener):
@@ -330,11 +332,11 @@ def test_what_a_page_of_another_site_posts_is_refused(server, path, site):
 
 
 def test_a_request_that_is_huge_or_nested_without_end_is_refused(server):
-    deep = server.ask("POST", "/gradio_api/call/watch", b"[" * 100_000, Content_Type="application/json")
+    deep = server.ask("POST", "/gradio_api/call/analyse", b"[" * 100_000, Content_Type="application/json")
     assert deep.status == 400 and "nested" in deep.sentence
     huge = server.call("watch", "x" * 3_000_000)
     assert huge.status == 413 and "2 MB is the most" in huge.sentence
-    odd = server.ask("POST", "/gradio_api/call/watch", b"\xff\xfe{", Content_Type="application/json")
+    odd = server.ask("POST", "/gradio_api/call/analyse", b"\xff\xfe{", Content_Type="application/json")
     assert odd.status == 400
 
 
@@ -424,7 +426,7 @@ def test_several_workers_share_the_cores(monkeypatch, workers):
     assert os.environ.get("OMP_NUM_THREADS") == (None if workers == 1 else str(share))
 
 
-def wishes(server, clip: Path, **more: object) -> dict[str, object]:
+def score_form(server, clip: Path, **more: object) -> dict[str, object]:
     """A request for a piece, quick to make unless `more` says otherwise."""
     given = {"path": server.put(clip), "meta": FILE_DATA}
     return {"clip": given, "candidates": 1, "encoder": "color", "stems": False, **more}
@@ -456,7 +458,7 @@ def busy(tmp_path_factory):
 @pytest.mark.slow
 def test_forty_requests_at_once_are_each_answered_with_their_own_or_told_to_wait(busy, tmp_path):
     clips = [draw_clip(tmp_path / f"clip {n}.mp4", seconds=2 + n / 12, size=(64, 48)) for n in range(40)]
-    asked = [wishes(busy, clip, seed=100 + n) for n, clip in enumerate(clips)]
+    asked = [score_form(busy, clip, seed=100 + n) for n, clip in enumerate(clips)]
     together = threading.Barrier(len(asked))
 
     def ask(number: int) -> tuple[int, Answer, tuple[str, object] | None]:
@@ -492,10 +494,10 @@ def test_cancelling_stops_the_work_and_frees_the_worker(server, tmp_path):
     config = json.loads(server.ask("GET", "/config").body)
     (number,) = [one["id"] for one in config["dependencies"] if one["api_name"] == "compose"]
     before = runs_of(server)
-    event = json.loads(wished(server, wishes(server, long, candidates=16)).body)["event_id"]
+    event = json.loads(wished(server, score_form(server, long, candidates=16)).body)["event_id"]
     wait_for(lambda: runs_of(server) - before)
     (given_up,) = runs_of(server) - before
-    after = wished(server, wishes(server, short))
+    after = wished(server, score_form(server, short))
     time.sleep(3)
     assert runs_of(server) - before == {given_up}  # one worker: the other waits
     began_s = time.monotonic()
@@ -514,7 +516,7 @@ def test_ctrl_c_ends_the_server_at_once_whatever_is_under_way(tmp_path):
     long = draw_clip(tmp_path / "long.mp4", seconds=28)
     with app_of_its_own(tmp_path) as running:
         server = Server(urlsplit(running.address).port, (tmp_path / "cache" / "studio").resolve())
-        assert wished(server, wishes(server, long, candidates=16)).status == 200
+        assert wished(server, score_form(server, long, candidates=16)).status == 200
         wait_for(lambda: runs_of(server))
         time.sleep(2)
         running.process.send_signal(signal.SIGINT)
@@ -529,9 +531,9 @@ def test_closing_the_page_stops_what_runs_for_it(server, tmp_path):
     config = json.loads(server.ask("GET", "/config").body)
     (one,) = [one for one in config["dependencies"] if one["api_name"] == "compose"]
     told = json.loads(server.ask("GET", "/gradio_api/info").body)["named_endpoints"]["/compose"]["parameters"]
-    asked = wishes(server, long, candidates=16)
+    asked = score_form(server, long, candidates=16)
     values = [asked.get(given["parameter_name"], given.get("parameter_default")) for given in told]
-    data = [*values, *[None] * (len(one["inputs"]) - len(values))]  # the last is the visit, which the server keeps
+    data = [*values, *[None] * (len(one["inputs"]) - len(values))]  # the last is the session, which the server keeps
     before = runs_of(server)
     page = http.client.HTTPConnection("127.0.0.1", server.port)
     page.request("GET", "/gradio_api/heartbeat/visitor")

@@ -46,4 +46,4 @@ def test_after_a_refusal_the_page_serves_the_next_film(visitor, tmp_path, short_
     offer(visitor, path)
     visitor.complaint()
     visitor.upload(short_clips[0])
-    assert visitor.part("watched").inner_text()
+    assert visitor.part("clip-analysis").inner_text()

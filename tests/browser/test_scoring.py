@@ -1,4 +1,4 @@
-"""A clip on its way through the page: watched, wished for, composed, played, fetched, and composed again in part.
+"""A clip through the whole page: analysed, composed for with options, played, downloaded, and redrawn in part.
 
 One piece serves all these tests: the fixtures do what a visitor does, in that order, and the tests look at what came.
 """
@@ -22,7 +22,7 @@ from tests.browser.visitor import NARROW, WIDE, Visitor, stages_in
 
 LENGTH_S, CUTS_S = 10.0, (4.0, 7.0)
 DOWNLOADS = ("video", "music", "midi", "chart", "sheet", "chords", "stems", "manifest")
-VIEWS = ("compared", "verdict", "chart", "roll")
+VIEWS = ("view-compared", "view-match", "view-chart", "view-notes")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Playback:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What came of the visit: the stages that were named, seconds it took, how it played, and the files fetched."""
+class FetchedResult:
+    """The result of one run: the stages that were named, the drawn curve, how it played, and the files fetched."""
 
     someone: Visitor
     stages: set[str]
@@ -55,29 +55,29 @@ def guest(browser, server):
 
 
 @pytest.fixture(scope="module")
-def watched(guest, clip):
+def analysed(guest, clip):
     """The guest with an uploaded clip."""
     guest.upload(clip)
     return guest
 
 
 @pytest.fixture(scope="module")
-def scored(watched, tmp_path_factory):
+def scored(analysed, tmp_path_factory):
     """Two variants after a curve drawn by hand, seed 7, in A minor."""
-    watched.choose("feeling", "a curve that I draw")
-    watched.unfold("The curve as text")
-    drawn = drag_first_arousal(watched)
-    watched.unfold("More wishes")
-    watched.choose("style", "acoustic")
-    watched.choose("key", "A minor")
+    analysed.choose("emotion", "a curve over time")
+    analysed.unfold("The curve as text")
+    drawn = drag_first_arousal(analysed)
+    analysed.unfold("More options")
+    analysed.choose("style", "acoustic")
+    analysed.choose("key", "A minor")
     for name, text in {"seed": "7", "variants": "2", "candidates": "2"}.items():
-        watched.write(name, text)
-    watched.press("compose")
-    stages = stages_named(watched)
+        analysed.write(name, text)
+    analysed.press("compose")
+    stages = stages_named(analysed)
     folder = tmp_path_factory.mktemp("fetched")
-    playback = play(watched, "variant-1")
-    files = {name: watched.fetch(f"download-{name}", folder) for name in DOWNLOADS}
-    return Scored(watched, stages, drawn, playback, files)
+    playback = play(analysed, "variant-1")
+    files = {name: analysed.fetch(f"download-{name}", folder) for name in DOWNLOADS}
+    return FetchedResult(analysed, stages, drawn, playback, files)
 
 
 def drag_first_arousal(someone: Visitor) -> str:
@@ -98,14 +98,14 @@ def drag_first_arousal(someone: Visitor) -> str:
 
 def stages_named(someone: Visitor) -> set[str]:
     """Wait for the piece; which stages the page named meanwhile."""
-    seen: set[str] = set()
+    analysis: set[str] = set()
 
     def done() -> bool:
-        seen.update(stages_in(someone))
+        analysis.update(stages_in(someone))
         return someone.part("variant-1").locator("video").is_visible()
 
     someone.wait_until(done, "the piece")
-    return seen
+    return analysis
 
 
 def play(someone: Visitor, name: str) -> Playback:
@@ -119,7 +119,7 @@ def play(someone: Visitor, name: str) -> Playback:
     return Playback(film.evaluate("film => film.duration"), before, film.evaluate("film => film.currentTime"))
 
 
-def manifest(scored: Scored) -> dict[str, Any]:
+def manifest(scored: FetchedResult) -> dict[str, Any]:
     return json.loads(scored.files["manifest"].read_text())
 
 
@@ -128,14 +128,14 @@ def chords(path: Path) -> tuple[np.ndarray, list[str]]:
     return mir_eval.io.load_labeled_intervals(str(path))
 
 
-def test_the_clip_is_watched(watched):
-    seen = watched.part("watched")
-    assert seen.locator("img, image").count() >= len(CUTS_S) + 1, "a picture of each scene"
-    assert all(f"0:{cut:04.1f}" in seen.inner_text() for cut in CUTS_S)
+def test_the_clip_is_watched(analysed):
+    analysis = analysed.part("clip-analysis")
+    assert analysis.locator("img, image").count() >= len(CUTS_S) + 1, "a picture of each scene"
+    assert all(f"0:{cut:04.1f}" in analysis.inner_text() for cut in CUTS_S)
 
 
-def test_the_clip_cannot_be_trimmed_with_a_program_from_elsewhere(watched):
-    assert not watched.part("clip").get_by_label("Trim").first.is_visible()
+def test_the_clip_cannot_be_trimmed_with_a_program_from_elsewhere(analysed):
+    assert not analysed.part("clip").get_by_label("Trim").first.is_visible()
 
 
 def test_the_bar_names_stages(scored):
@@ -203,9 +203,9 @@ def test_the_fetched_chords_follow_on_each_other_up_to_the_pieces_end(scored):
     assert LENGTH_S - 2 < spans[-1][1] <= LENGTH_S
 
 
-def test_the_wishes_reached_the_piece(scored):
-    wished = manifest(scored)["options"]
-    assert (wished["style"], wished["key"], wished["candidates"]) == ("acoustic", "A minor", 2)
+def test_the_options_reached_the_piece(scored):
+    options = manifest(scored)["options"]
+    assert (options["style"], options["key"], options["candidates"]) == ("acoustic", "A minor", 2)
 
 
 def test_the_drawn_curve_is_what_the_music_was_to_feel_like(scored):

@@ -15,7 +15,7 @@ def pair(browser, server, short_clips):
         someone.open()
         someone.upload(clip)
         someone.write("seed", str(seed))
-        someone.unfold("More wishes")
+        someone.unfold("More score_form")
         someone.write("candidates", "1")
     yield people
     for someone in people:
@@ -31,7 +31,7 @@ def fetched(pair, tmp_path_factory):
     first.press("compose-cancel")
     first.wait_until(lambda: not first.part("compose-cancel").is_visible(), "the end of what was stopped")
     first.page.wait_for_timeout(2000)  # in which a late word of what was stopped would have come
-    assert "Stopped" in first.part("compose-status").inner_text()
+    assert "Cancelled" in first.part("compose-status").inner_text()
     assert not first.page.get_by_test_id("toast-body").count()
     shown = first.part("results").is_visible()
     for someone in pair:

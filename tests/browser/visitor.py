@@ -74,7 +74,7 @@ class Visitor:
     def upload(self, clip: Path) -> None:
         """Hand over the clip to score, and wait until its pictures are shown."""
         self.give("clip", clip)
-        self.wait_until(lambda: self.part("watched").locator("img, image").count() > 0, "the watched clip")
+        self.wait_until(lambda: self.part("clip-analysis").locator("img, image").count() > 0, "the watched clip")
 
     def choose(self, name: str, words: str) -> None:
         """Take the first that a dropdown offers that begins with these words."""
@@ -143,15 +143,15 @@ class Visitor:
 
 
 STAGES = (
-    "Watching the clip",
+    "Analysing the clip",
     "Fitting bars to the cuts",
-    "Writing chords",
+    "Composing chords",
     "Shaping the dynamics",
-    "Listening to other ways to go on",
+    "Comparing candidates",
     "Arranging",
-    "Playing the instruments",
-    "Putting the music under the picture",
-    "Listening to the result",
+    "Rendering the instruments",
+    "Mixing and writing the video",
+    "Predicting the emotion of the result",
 )
 OPERABLE = frozenset({
     "textbox", "searchbox", "combobox", "listbox", "slider", "spinbutton", "checkbox", "radio", "switch", "button",

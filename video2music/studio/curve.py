@@ -1,4 +1,4 @@
-"""The curve that is drawn by hand: what the drawing holds, and the same as text, for those who would rather write."""
+"""The emotion curve that is drawn by hand: the value of the drawing widget, and the same curve as text."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ EVERY_S = 3.0  # about, from one of them to the next
 
 
 class Point(NamedTuple):
-    """A place of the curve: time in s, valence and arousal in [-1, 1]."""
+    """A point of the curve: time in s, valence and arousal in [-1, 1]."""
 
     time_s: float
     valence: float
@@ -23,26 +23,26 @@ class Point(NamedTuple):
 
 
 def blank(duration_s: float = SECONDS) -> dict[str, Any]:
-    """A drawing of a still feeling; valence and arousal lie apart, so that each can be taken hold of."""
+    """A drawing of a constant emotion; valence and arousal are apart, so that each can be grabbed."""
     times_s = _times_s(duration_s)
     return drawing((Point(time_s, 0.2, -0.2) for time_s in times_s), duration_s)
 
 
-def begun(curve: AffectCurve, duration_s: float) -> dict[str, Any]:
-    """A drawing of a curve by few points, to be bent."""
+def simplified(curve: AffectCurve, duration_s: float) -> dict[str, Any]:
+    """A drawing of a curve by a few points, to edit."""
     times_s, seconds = _times_s(duration_s), np.arange(len(curve))
     levels = zip(np.interp(times_s, seconds, curve.valence), np.interp(times_s, seconds, curve.arousal), strict=True)
     return drawing((Point(time_s, *level) for time_s, level in zip(times_s, levels, strict=True)), duration_s)
 
 
 def _times_s(duration_s: float) -> list[float]:
-    """When there are points to begin with."""
+    """The times of the points to begin with."""
     count = min(max(round(duration_s / EVERY_S) + 1, FEWEST), MOST)
     return np.linspace(0, duration_s, count).tolist()
 
 
 def drawing(points: Iterable[Point], duration_s: float) -> dict[str, Any]:
-    """What the page's drawing holds: the length in s and (time, valence, arousal) of each point."""
+    """The value of the drawing widget: the length in s and (time, valence, arousal) of each point."""
     return {
         "duration_s": round(duration_s, 2),
         "points": [[round(float(number), 2) for number in point] for point in points],

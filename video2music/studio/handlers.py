@@ -1,8 +1,6 @@
-"""The work behind each event of the page, done in a thread; the page itself only asks for it and shows what comes back.
+"""The work behind the page's events, run in threads by `jobs.JobRunner`; the page shows what comes back.
 
-Everything here raises UserError with one sentence, and what the job's own `tell` raises when the visitor stops it.
-
-Any music, judged: what a judge hears in it, and the figures to hand out.
+Everything here raises UserError with one sentence, and what the job's `progress` raises when it is cancelled.
 """
 
 import json
@@ -12,49 +10,38 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emotion import judge as judges
-from emotion.files import is_midi, whole_file
+from emotion.files import atomic_write, is_midi
 from emotion.values import EmotionReport
-from video2music.composing.target import from_picture
+from video2music.composing.target import video_target
 from video2music.errors import OptionError
 from video2music.studio import composing, text, uploads
-from video2music.studio.curve import begun
-from video2music.studio.jobs import Job
-from video2music.studio.session import Piece, Visit, favourite
-from video2music.studio.views import affect, match, piano_roll
-from video2music.studio.views import chords as harmony_chart
-from video2music.studio.views import video as watched
-from video2music.studio.wishes import Wishes
+from video2music.studio.curve import simplified
+from video2music.studio.jobs import JobContext
+from video2music.studio.score_form import ScoreForm
+from video2music.studio.session import Session, SessionPiece, best_match
+from video2music.studio.views import affect, chords, match, piano_roll, video
+
+EXTRACTION_SHARE = 0.8  # of the time of an analysis; the rest decodes the clip again for a strip of pictures
 
 
-class Seen(NamedTuple):
-    """What was seen in a clip, as HTML, and a drawing of what its picture feels like."""
+class ClipAnalysis(NamedTuple):
+    """The features of a clip as HTML, and the emotion of its picture as a curve to edit."""
 
     view: str
     curve: dict[str, Any]
 
 
-class Judged(NamedTuple):
-    """What was heard in music: the figures, a view of them as HTML, and the figures as a file."""
-
-    figures: dict[str, Any]
-    view: str
-    file: str
-
-
-WATCHED = 0.8  # of the time that it takes to watch and to make a strip of pictures
-
-
 class Views(NamedTuple):
-    """The pictures of one variant, each as HTML; `compared` is empty where there is only one."""
+    """The views of one variant, each as HTML; `compared` is empty where there is only one."""
 
     compared: str
     match: str
     chart: str
-    piano_roll: str
+    notes: str
 
 
 class Files(NamedTuple):
-    """The paths of what a visitor may take home of one variant; no stems where none were wished for."""
+    """The paths of the downloads of one variant; no stems where none were asked for."""
 
     video: str
     music: str
@@ -66,69 +53,80 @@ class Files(NamedTuple):
     manifest: str
 
 
-def watch(job: Job, clip: Path, encoder: str) -> Seen:
-    """Look at a clip; the feeling of its picture is the curve to begin a drawing with."""
+class JudgeResult(NamedTuple):
+    """A prediction for any music: its values, a view of them as HTML, and a JSON file of the values."""
+
+    values: dict[str, Any]
+    view: str
+    file: str
+
+
+def analyse(job: JobContext, clip: Path, encoder: str) -> ClipAnalysis:
+    """Extract the features of a clip."""
     uploads.clip(clip, job.limits)
-    seen = composing.watch(clip, encoder, lambda stage, share: job.tell(stage, share * WATCHED))
-    pictures = watched.thumbnails(clip, seen, tell=lambda share: job.tell("watch", WATCHED + share * (1 - WATCHED)))
-    return Seen(watched.view(seen, pictures), begun(from_picture(seen), seen.duration_s))
+    stage = "extract"
+    features = composing.analyse(clip, encoder, lambda _, share: job.progress(stage, share * EXTRACTION_SHARE))
+    rest = 1 - EXTRACTION_SHARE
+    pictures = video.thumbnails(
+        clip, features, progress=lambda share: job.progress(stage, EXTRACTION_SHARE + share * rest)
+    )
+    return ClipAnalysis(video.view(features, pictures), simplified(video_target(features), features.duration_s))
 
 
-def compose(job: Job, clip: Path, wished: Wishes) -> tuple[Piece, ...]:
+def compose(job: JobContext, clip: Path, form: ScoreForm) -> tuple[SessionPiece, ...]:
     """Score a clip: a piece for each variant."""
     uploads.clip(clip, job.limits)
-    return composing.compose(clip, job.folder, wished.options(job.folder), job.tell)
+    return composing.compose(clip, job.folder, form.options(job.folder), job.progress)
 
 
-def reroll(job: Job, piece: Piece, number: int, section: int, locks: Iterable[str]) -> Piece:
-    """Draw a piece anew, one section or all but its locks."""
-    rolled = composing.roll(piece, job.folder, job.tell, number=number, section=section, locks=locks)
-    return replace(rolled, origin=text.origin(piece, section, locks))
+def redraw(job: JobContext, piece: SessionPiece, number: int, section: int, locks: Iterable[str]) -> SessionPiece:
+    """Draw one section of a piece again, or all but its locks."""
+    again = composing.redraw(piece, job.folder, job.progress, number=number, section=section, locks=locks)
+    return replace(again, origin=text.origin(piece, section, locks))
 
 
-def judge(job: Job, music: Path, who: str) -> Judged:
-    """Hear a sound or a MIDI file."""
-    uploads.music(music, job.limits)
-    job.tell("judge", 0.2)
-    report = hear(music, who)
-    file = written(report, music.name, job.folder)
-    return Judged(figures(report, music.name), affect.view(report), str(file))
-
-
-def views(piece: Piece, visit: Visit) -> Views:
-    """All pictures of a variant, beside the others of the visit."""
-    others = [replace(one.scored, name=text.variant(one)) for one in visit.pieces]
+def show(piece: SessionPiece, session: Session) -> Views:
+    """All views of a variant, beside the others of the session; reads manifests and MIDI files."""
+    named = [replace(one.loaded, name=text.variant_name(one)) for one in session.pieces]
     return Views(
-        match.table(others, best=favourite(visit.pieces)) if len(others) > 1 else "",
-        match.view(piece.scored),
-        harmony_chart.view(piece.replay.composition),
-        piano_roll.view(piece.scored.score),
+        match.table(named, best=best_match(session.pieces)) if len(named) > 1 else "",
+        match.view(piece.loaded),
+        chords.view(piece.loaded.composition),
+        piano_roll.view(piece.loaded.score),
     )
 
 
-def files(piece: Piece) -> Files:
-    """What there is to take home; now the stems are packed and the manifest told. Raises OSError."""
+def files(piece: SessionPiece) -> Files:
+    """The downloads; only now are the stems packed and the manifest copied. Raises OSError."""
     made = piece.result
-    found = (
-        made.video, made.audio, made.midi, made.chart, made.lead_sheet, made.chords, composing.stems(piece),
-        composing.told(piece),
+    paths = (
+        made.video, made.audio, made.midi, made.chart, made.lead_sheet, made.chords, composing.stems_zip(piece),
+        composing.public_manifest(piece),
     )  # fmt: skip
-    return Files._make(str(composing.named(piece, path)) if path else None for path in found)
+    return Files._make(str(composing.numbered(piece, path)) if path else None for path in paths)
 
 
-JUDGES = tuple(judges.LISTENERS)
-DEFAULT = "unified"  # hears both kinds, and had no part in choosing a piece
+def judge(job: JobContext, music: Path, name: str) -> JudgeResult:
+    """Predict the emotion of an uploaded sound or MIDI file."""
+    uploads.music(music, job.limits)
+    job.progress("judge", 0.2)
+    report = predict(music, name)
+    values = report_values(report, music.name)
+    path = job.folder / f"{music.stem}.emotion.json"
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    return JudgeResult(values, affect.view(report), str(path))
 
 
-def hear(path: Path, who: str = DEFAULT) -> EmotionReport:
-    """What a judge hears in a sound or a MIDI file, told apart by their names. Raises UserError."""
-    if who not in JUDGES:
-        raise OptionError(f"unknown judge {who!r}: choose one of {', '.join(JUDGES)}")
-    heard = judges.load(who)
-    return heard.hear(midi=path) if is_midi(path) else heard.hear(path)
+def predict(path: Path, name: str = judges.DEFAULT_JUDGE) -> EmotionReport:
+    """What a judge predicts for a sound or MIDI file; the kind is known by the file's name. Raises UserError."""
+    if name not in judges.JUDGES:
+        raise OptionError(f"unknown judge {name!r}: choose one of {', '.join(judges.JUDGES)}")
+    judge = judges.load(name)
+    return judge.predict(midi=path) if is_midi(path) else judge.predict(path)
 
 
-def figures(report: EmotionReport, name: str) -> dict[str, Any]:
+def report_values(report: EmotionReport, name: str) -> dict[str, Any]:
     """A report as plain data, of a file that was called `name`."""
     whole = report.whole
     return {
@@ -139,11 +137,3 @@ def figures(report: EmotionReport, name: str) -> dict[str, Any]:
         "confidence": round(whole.confidence, 4),
         **asdict(report),
     }
-
-
-def written(report: EmotionReport, name: str, folder: Path) -> Path:
-    """The figures as a JSON file in a run's folder. Raises OSError."""
-    made = folder / f"{Path(name).stem}.feeling.json"
-    with whole_file(made) as partial:
-        partial.write_text(json.dumps(figures(report, name), indent=1) + "\n", encoding="utf-8")
-    return made

@@ -1,8 +1,7 @@
-"""Work for the visitors of one page: each piece in a run folder of its own and in a thread, and to be stopped at once.
+"""Jobs of the page's sessions: each runs in a thread, in a run folder of its own, and can be stopped at once.
 
-Whatever goes wrong comes out as a Refusal, which is one sentence for the visitor.
-
-How much of a run is done, as one number that rises.
+The page's events start and cancel jobs by their `JobKey`. Whatever fails becomes a `JobError`, whose message is one
+sentence for the visitor. `RunProgress` turns the pipeline's stages into one number for the progress bar.
 """
 
 import asyncio
@@ -18,217 +17,224 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from video2music.errors import Video2MusicError
-from video2music.studio import runs, serving
-from video2music.studio.session import Piece
+from video2music.studio import serving
+from video2music.studio.demo_clip import demo_clip
+from video2music.studio.session import SessionPiece
 from video2music.studio.uploads import Limits, sentence
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Tell = Callable[[str, float], None]
+Progress = Callable[[str, float], None]  # called with a stage of the pipeline and the fraction of it that is done
 
-STOPPED = "Stopped. Nothing new was made."
-
-
-class Refusal(Video2MusicError):
-    """What a visitor is told in place of a result."""
+STOPPED = "Cancelled. Nothing new was made."
 
 
-class Cancelled(Refusal):
-    """The same for one who asked for that."""
+class JobError(Video2MusicError):
+    """Why a job has no result, as one sentence for the visitor."""
 
 
-class Stopped(Exception):
-    """Raised by work that was told to stop."""
+class JobCancelled(JobError):
+    """The visitor cancelled the job."""
 
 
-class Errand(NamedTuple):
-    """What somebody has asked for: the hash of the visitor's session, None for programs without one, and what kind."""
+class JobStopped(Exception):
+    """Raised inside a job that must stop."""
 
-    visitor: str | None
+
+class JobKey(NamedTuple):
+    """What a job is started and cancelled by: the hash of the session, None for programs without one, and its kind."""
+
+    session: str | None
     kind: str
 
 
-class Job(NamedTuple):
-    """What work is given: a run folder of its own, whom to tell of every step, and the limits of uploads."""
+class JobContext(NamedTuple):
+    """What a job is given: a run folder of its own, the callback for its progress, and the limits of uploads."""
 
     folder: Path
-    tell: Tell
+    progress: Progress
     limits: Limits
 
 
 @dataclass
-class _Standing:
-    """What is known of an errand: how often it was asked for, whether the last time is open, and how to stop it."""
+class _JobState:
+    """How often a job was requested, whether the last request is open or was cancelled, and how to stop its threads."""
 
-    asked: int = 0
+    requests: int = 0
     is_open: bool = False
-    is_unwanted: bool = False
+    is_cancelled: bool = False
     stops: set[threading.Event] = field(default_factory=set)
 
 
-class Errands:
-    """What visitors have asked one page for. `kept` are the folders of their runs. Raises OptionError."""
+class JobRunner:
+    """Runs the jobs of one page. `kept` are the folders of its runs. Raises OptionError."""
 
     def __init__(self, settings: serving.Settings) -> None:
         self.settings = settings
         self.kept = serving.prepare(settings)
-        self._threads = ThreadPoolExecutor(2 * settings.workers + 2, "errand")  # for work, for watching, and to spare
-        self._door = threading.Lock()  # errands begin and end in one thread, and visitors leave in another
-        self._known: defaultdict[Errand, _Standing] = defaultdict(_Standing)
+        # `workers` jobs that compose and as many that analyse a clip run at once; two more threads for short ones
+        self._threads = ThreadPoolExecutor(2 * settings.workers + 2, "job")
+        self._lock = threading.Lock()  # jobs begin and end on the event loop, and sessions are closed in a thread
+        self._states: defaultdict[JobKey, _JobState] = defaultdict(_JobState)
         self._closed = False
 
-    async def run(self, work: Callable[[Job], T], tell: Tell, errand: Errand, *, upload: Path, keep: bool = True) -> T:
-        """What `work` returns; its folder goes when it fails, is stopped, or need not be kept. Raises Refusal.
+    async def run(
+        self, work: Callable[[JobContext], T], progress: Progress, job_key: JobKey, *, upload: Path, keep: bool = True
+    ) -> T:
+        """What `work` returns; its folder is deleted when it fails, is stopped, or need not be kept. Raises JobError.
 
-        `upload` is the file that the sentence of a Refusal may name.
+        `upload` is the file that the message of a JobError may name.
         """
-        folder, done = self.folder(), False
+        folder, done = self.new_folder(), False
         self.kept.touch(upload)
         try:
-            with refusals(upload, folder), self.settling(errand):
+            with job_errors(upload, folder), self.closing_request(job_key):
                 limits = self.settings.limits
-                found = await self.stoppable(lambda stop: work(Job(folder, _stopping(tell, stop), limits)), errand)
+                result = await self.run_stoppable(
+                    lambda stop: work(JobContext(folder, _stopping(progress, stop), limits)), job_key
+                )
             done = keep
-            return found
+            return result
         finally:
             if not done:
                 self.kept.forget(folder)
 
-    def folder(self) -> Path:
-        """A fresh run folder. Raises Refusal."""
-        with refusals():
+    def new_folder(self) -> Path:
+        """A new run folder. Raises JobError."""
+        with job_errors():
             return self.kept.new()
 
-    async def with_piece(self, piece: Piece, work: Callable[[Piece], T]) -> T:
-        """What a quick piece of `work` makes of what is there, whose age begins anew. Raises Refusal."""
-        self.hold(piece)
-        with refusals(piece.clip, piece.folder):
-            return await asyncio.to_thread(work, piece)
+    async def run_short(self, work: Callable[[], T], piece: SessionPiece) -> T:
+        """What `work` makes of the files of a piece, in a thread, without a folder or progress. Raises JobError."""
+        self.touch(piece)
+        with job_errors(piece.clip, piece.folder):
+            return await asyncio.to_thread(work)
 
-    async def demo(self) -> Path:
-        """The clip that the program draws itself, drawn when it is first asked for. Raises Refusal."""
-        with refusals():
-            return await asyncio.to_thread(runs.clip, self.kept)
+    async def demo_clip(self) -> Path:
+        """The clip that the program draws itself, drawn when it is first asked for. Raises JobError."""
+        with job_errors():
+            return await asyncio.to_thread(demo_clip, self.kept)
 
-    def hold(self, piece: Piece) -> None:
-        """Begin the age of a piece's files anew, that of the clip it was made for as well."""
+    def touch(self, piece: SessionPiece) -> None:
+        """Mark the files of a piece, and the clip it was made for, as in use, so that they are not deleted by age."""
         self.kept.touch(piece.folder)
         self.kept.touch(piece.clip)
 
-    async def stoppable(self, work: Callable[[threading.Event], T], errand: Errand) -> T:
+    async def run_stoppable(self, work: Callable[[threading.Event], T], job_key: JobKey) -> T:
         """What `work(stop)` returns, which runs in a thread; `stop` is set when whoever awaits this is cancelled.
 
-        The cancelled one waits for the work to come back, so that the next piece never runs beside one that was given
-        up: Gradio alone lets the thread of a cancelled event go on, and gives its place away. `cancel` and `leave` set
-        `stop` as well. Raises what `work` raises, and Stopped for an errand that was cancelled before it began.
+        A cancelled caller waits for the thread to return, so that the next job never runs beside an abandoned one:
+        Gradio alone lets the thread of a cancelled event go on, and gives its place in the queue away. `cancel` and
+        `close_session` set `stop` as well. Raises what `work` raises, and JobStopped for a job that was cancelled
+        before it began.
         """
         stop, context = threading.Event(), contextvars.copy_context()
-        with self._noted(stop, errand):
+        with self._registered(stop, job_key):
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._threads, lambda: context.run(work, stop))
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:
                 stop.set()
-                await outlast(running)
+                await wait_until_done(running)
                 raise
 
     @contextmanager
-    def _noted(self, stop: threading.Event, errand: Errand) -> Iterator[None]:
-        """Keep in mind how to stop an errand. Raises Stopped for one that nobody wants."""
-        with self._door:
-            standing = self._known[errand]
-            if self._closed or standing.is_unwanted:
-                raise Stopped(errand.kind)
-            standing.stops.add(stop)
+    def _registered(self, stop: threading.Event, job_key: JobKey) -> Iterator[None]:
+        """Let `cancel` and `close_session` find `stop`. Raises JobStopped where the job was cancelled already."""
+        with self._lock:
+            state = self._states[job_key]
+            if self._closed or state.is_cancelled:
+                raise JobStopped(job_key.kind)
+            state.stops.add(stop)
         try:
             yield
         finally:
-            with self._door:
-                standing.stops.discard(stop)
-                if standing == _Standing():
-                    self._known.pop(errand, None)
+            with self._lock:
+                state.stops.discard(stop)
+                if state == _JobState():
+                    self._states.pop(job_key, None)
 
     @contextmanager
-    def settling(self, errand: Errand) -> Iterator[None]:
-        """An errand is no longer open afterwards, unless it was asked for anew meanwhile."""
-        standing = self._known.get(errand, _Standing())
-        asked = standing.asked
+    def closing_request(self, job_key: JobKey) -> Iterator[None]:
+        """The request is no longer open afterwards, unless there was a newer one meanwhile."""
+        state = self._states.get(job_key, _JobState())
+        requests = state.requests
         try:
             yield
         finally:
-            with self._door:
-                if standing.asked == asked:
-                    standing.is_open = False
+            with self._lock:
+                if state.requests == requests:
+                    state.is_open = False
 
-    def want(self, errand: Errand) -> None:
-        """Open an errand, whatever was cancelled before: the visitor has asked for it."""
-        with self._door:
-            standing = self._known[errand]
-            standing.asked, standing.is_open, standing.is_unwanted = standing.asked + 1, True, False
+    def request(self, job_key: JobKey) -> None:
+        """Open a request, whatever was cancelled before: the visitor has pressed the button."""
+        with self._lock:
+            state = self._states[job_key]
+            state.requests, state.is_open, state.is_cancelled = state.requests + 1, True, False
 
-    def cancel(self, errand: Errand) -> None:
-        """Stop an errand, also one that is still on its way here, until it is wanted again.
+    def cancel(self, job_key: JobKey) -> None:
+        """Stop a job, also one that the queue has not started yet, until there is a new request.
 
-        A browser can cancel only what the server has told it the number of, so that a quick hand would miss.
+        The browser can cancel only events whose id the server has sent it, which is too late for a quick hand.
         """
-        with self._door:
-            standing = self._known[errand]
-            standing.is_open, standing.is_unwanted = False, True
-            for stop in standing.stops:
+        with self._lock:
+            state = self._states[job_key]
+            state.is_open, state.is_cancelled = False, True
+            for stop in state.stops:
                 stop.set()
 
-    def is_open(self, errand: Errand) -> bool:
-        """Whether an errand was asked for and has neither ended nor been cancelled."""
-        with self._door:
-            return errand in self._known and self._known[errand].is_open
+    def is_open(self, job_key: JobKey) -> bool:
+        """Whether a job was requested and has neither ended nor been cancelled."""
+        with self._lock:
+            return job_key in self._states and self._states[job_key].is_open
 
-    def is_cancelled(self, errand: Errand) -> bool:
-        """Whether an errand was cancelled and not asked for again."""
-        with self._door:
-            return errand in self._known and self._known[errand].is_unwanted
+    def is_cancelled(self, job_key: JobKey) -> bool:
+        """Whether a job was cancelled and not requested again."""
+        with self._lock:
+            return job_key in self._states and self._states[job_key].is_cancelled
 
-    def leave(self, visitor: str | None) -> None:
-        """Stop all work of a visitor who has closed the page, and forget what is known of it."""
-        with self._door:
-            for errand in [errand for errand in self._known if errand.visitor == visitor is not None]:
-                for stop in self._known.pop(errand).stops:
+    def close_session(self, session: str | None) -> None:
+        """Stop all jobs of a session whose page was closed, and forget their states."""
+        with self._lock:
+            for job_key in [job_key for job_key in self._states if job_key.session == session is not None]:
+                for stop in self._states.pop(job_key).stops:
                     stop.set()
 
-    def close(self) -> None:
-        """Stop all work for good."""
-        with self._door:
+    def shutdown(self) -> None:
+        """Stop all jobs; none begins any more."""
+        with self._lock:
             self._closed = True
-            for standing in self._known.values():
-                for stop in standing.stops:
+            for state in self._states.values():
+                for stop in state.stops:
                     stop.set()
 
 
 @contextmanager
-def refusals(upload: Path | None = None, folder: Path | None = None) -> Iterator[None]:
-    """Every error as a Refusal, whose sentence names neither the upload's folder nor that of the run."""
+def job_errors(upload: Path | None = None, folder: Path | None = None) -> Iterator[None]:
+    """Every error as a JobError, whose message names neither the upload's folder nor that of the run."""
     try:
         yield
-    except Stopped:
-        raise Cancelled(STOPPED) from None
+    except JobStopped:
+        raise JobCancelled(STOPPED) from None
     except Exception as error:  # the page's outer edge
-        raise Refusal(sentence(error, upload, folder)) from None
+        raise JobError(sentence(error, upload, folder)) from None
 
 
-def _stopping(tell: Tell, stop: threading.Event) -> Tell:
-    """The same progress, which ends the work as soon as the visitor asked for that."""
+def _stopping(progress: Progress, stop: threading.Event) -> Progress:
+    """The same callback, which raises JobStopped once `stop` is set."""
 
-    def told(stage: str, fraction: float) -> None:
+    def report(stage: str, fraction: float) -> None:
         if stop.is_set():
-            raise Stopped(stage)
-        tell(stage, fraction)
+            raise JobStopped(stage)
+        progress(stage, fraction)
 
-    return told
+    return report
 
 
-async def outlast(running: "asyncio.Future[T]") -> None:
-    """Wait for work that is coming to its end, however often we are told to stop waiting."""
+async def wait_until_done(running: "asyncio.Future[T]") -> None:
+    """Wait for a job that is about to end, however often this wait itself is cancelled."""
     while not running.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([running])
@@ -237,7 +243,7 @@ async def outlast(running: "asyncio.Future[T]") -> None:
 
 
 class RunProgress:
-    """The stages of a run as one bar: the first comes once, the others once for every variant.
+    """The stages of a run as one bar: the first runs once, the others once for every variant.
 
     `shares` are the stages in order, each with about how much of the time it takes.
     """

@@ -1,4 +1,4 @@
-"""Models loaded before they are needed, once, while the first visitor looks around."""
+"""Models loaded once, before they are needed, while the first visitor looks at the page."""
 
 import logging
 import threading
@@ -7,21 +7,21 @@ from emotion.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_door, _done = threading.Lock(), threading.Event()
+_lock, _done = threading.Lock(), threading.Event()
 
 
-def begin() -> None:
+def start() -> None:
     """Load what composing needs in the background, unless that is done."""
     if not _done.is_set():
-        threading.Thread(target=ready, name="load-models", daemon=True).start()
+        threading.Thread(target=wait, name="load-models", daemon=True).start()
 
 
-def ready() -> None:
-    """Load what composing needs, unless that is done; whoever comes meanwhile waits.
+def wait() -> None:
+    """Load what composing needs, unless that is done; callers that come meanwhile wait.
 
-    Two threads must not import at the same time what imports late: to the second one transformers looks empty.
+    Two threads must not run the late imports at the same time: to the second one transformers looks empty.
     """
-    with _door:
+    with _lock:
         if not _done.is_set():
             _load()
             _done.set()
@@ -34,7 +34,7 @@ def _load() -> None:
 
     try:
         draft.load_models()
-        for name in (pipeline.SELECTS, pipeline.REPORTS):
+        for name in (pipeline.SELECTING_JUDGE, pipeline.REPORTING_JUDGE):
             judge.load(name)
     except UserError as error:
         log.warning("not everything is loaded yet: %s", error)

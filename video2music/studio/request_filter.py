@@ -1,4 +1,4 @@
-"""What stands between the net and Gradio: it lets the page's own routes pass, files below one root, and no addresses.
+"""An ASGI filter before Gradio: it passes the page's own routes and files below one root, and no addresses.
 
 Gradio serves more than a page needs: a proxy, files fetched from other hosts, an editor, histories. And a request may
 name a file instead of uploading one, by its path or by an address on the net, which Gradio would fetch. Here only what
@@ -22,7 +22,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 API = "/gradio_api"
-LARGEST_ASKED = 2_000_000  # bytes of a request that is no upload: wishes, and a curve of an hour
+LARGEST_ASKED = 2_000_000  # bytes of a request that is no upload: score_form, and a curve of an hour
 _WRAPPING = 10_000  # bytes around a file in the body of an upload
 SPARE = 1_000_000_000  # bytes of the disk that uploads leave free
 
@@ -53,26 +53,26 @@ _HEADERS = (
 _FROM_HERE = (b"same-origin", b"none")
 
 
-class Refusal(NamedTuple):
-    """An answer that is no: its HTTP status and a sentence."""
+class Rejection(NamedTuple):
+    """An answer that refuses a request: its HTTP status and a sentence."""
 
     status: int
     sentence: str
 
 
-class Refused(Exception):
-    """A request that must not go on, with its Refusal."""
+class RejectedError(Exception):
+    """A request that must not go on, with its Rejection."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
-        self.refusal = Refusal(status, sentence)
+        self.refusal = Rejection(status, sentence)
 
 
-class Gate:
+class RequestFilter:
     """An ASGI application around another one, which refuses with a status and one sentence.
 
     `kept` are the runs and uploads that may be fetched; `queue` is how many requests wait at most, for the sentence
-    that the next one is told; without `api` the routes for programs are closed. `prefix` is where the page hangs
+    that refuses the next one; without `api` the routes for programs are closed. `prefix` is where the page hangs
     behind another server.
     """
 
@@ -105,54 +105,58 @@ class Gate:
                 await self._ask(scope, receive, send, path)
             else:
                 await self.app(scope, receive, send)
-        except Refused as no:
+        except RejectedError as no:
             await _refuse(send, no.refusal)
 
     def _let_pass(self, method: str, path: str) -> None:
-        """Raises Refused at what the page does not need and at files that are nobody's business."""
+        """Raises RejectedError at what the page does not need and at files that are nobody's business."""
         found = _FILE.fullmatch(path)
         if found and method in ("GET", "HEAD"):
             if not self.kept.serves(found["path"]):
-                raise Refused(403, "this file is not for you, or it was deleted by its age: compose again")
+                raise RejectedError(403, "this file is not for you, or it was deleted by its age: compose again")
             return
         routes = {"GET": self._read, "HEAD": self._read, "POST": self._posted}.get(method)
         if routes is None or not routes.fullmatch(path):
-            raise Refused(404, "there is nothing here: the page is at /, and its API at /gradio_api/info")
+            raise RejectedError(404, "there is nothing here: the page is at /, and its API at /gradio_api/info")
 
     async def _ask(self, scope: Message, receive: Receive, send: Send, path: str) -> None:
         """Pass a request in JSON on, once every file that it names is one that was uploaded here."""
         body = await _whole(receive, LARGEST_ASKED)
         for named in _files(_parsed(body)):
             if "://" in named:
-                raise Refused(400, "a file cannot be given by an address: upload it, and give the path of the upload")
+                raise RejectedError(
+                    400, "a file cannot be given by an address: upload it, and give the path of the upload"
+                )
             if not self.kept.serves(named):
-                raise Refused(400, f"{Path(named).name!r} is no file that was uploaded here: upload it, or do so again")
-        busy = Refusal(503, f"{self.queue} requests are waiting already, and no more fit in: try again in a minute")
-        told = {503: busy} if self._asked.fullmatch(path) else {}
-        await self.app(scope, _again(body, receive), _Reworded(send, told))
+                raise RejectedError(
+                    400, f"{Path(named).name!r} is no file that was uploaded here: upload it, or do so again"
+                )
+        busy = Rejection(503, f"{self.queue} requests are waiting already, and no more fit in: try again in a minute")
+        reworded = {503: busy} if self._asked.fullmatch(path) else {}
+        await self.app(scope, _again(body, receive), _Reworded(send, reworded))
 
     async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass an upload on, up to its limits; what it brought of another type is deleted again."""
         most = max(self.limits.upload_bytes, self.limits.largest + _WRAPPING)
-        told = dict(scope["headers"]).get(b"content-length", b"0")
-        size = int(told) if told.isdigit() else 0
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        size = int(length) if length.isdigit() else 0
         if size > most:
-            raise Refused(413, _too_large(size, most))
+            raise RejectedError(413, _too_large(size, most))
         if shutil.disk_usage(self.kept.root).free < size + SPARE:
-            raise Refused(507, "there is no room for uploads on this server now: try again later")
-        largest = Refusal(
+            raise RejectedError(507, "there is no room for uploads on this server now: try again later")
+        largest = Rejection(
             413, f"a file may have {uploads.amount(self.limits.largest)} at most: cut it, or save it smaller"
         )
         held = _Held()
         await self.app(scope, _counted(receive, most), held.send)
         if held.status == 413:
-            raise Refused(*largest)
+            raise RejectedError(*largest)
         self._refuse_types(held)
         for message in held.messages:
             await send(message)
 
     def _refuse_types(self, answer: "_Held") -> None:
-        """Delete what an upload left if one of its files is of no known type. Raises Refused."""
+        """Delete what an upload left if one of its files is of no known type. Raises RejectedError."""
         left = _parsed(answer.body) if answer.status == 200 else None
         paths = [Path(one) for one in left or () if isinstance(one, str)]
         strange = [path for path in paths if path.suffix.lower() not in uploads.NAMES]
@@ -160,7 +164,9 @@ class Gate:
             for path in strange:  # not the others: the same clip may be somebody else's, too
                 with suppress(OSError):
                     path.unlink()
-            raise Refused(415, f"{strange[0].name!r} is no video, sound or MIDI file by its name: give one of those")
+            raise RejectedError(
+                415, f"{strange[0].name!r} is no video, sound or MIDI file by its name: give one of those"
+            )
 
 
 def _any_of(*routes: str) -> re.Pattern[str]:
@@ -181,24 +187,24 @@ def _files(asked: Any) -> Iterator[str]:
 
 
 def _parsed(body: bytes) -> Any:
-    """What a body in JSON says, None where it is none. Raises Refused when it is nested too deep."""
+    """What a body in JSON says, None where it is none. Raises RejectedError when it is nested too deep."""
     try:
         return json.loads(body)
     except RecursionError:
-        raise Refused(400, "the request is nested too deep: send the plain list of values") from None
+        raise RejectedError(400, "the request is nested too deep: send the plain list of values") from None
     except ValueError:  # Gradio says so in its own words
         return None
 
 
 async def _whole(receive: Receive, most: int) -> bytes:
-    """The body of a request. Raises Refused when it is longer than `most` bytes."""
+    """The body of a request. Raises RejectedError when it is longer than `most` bytes."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
-            raise Refused(413, _too_large(size, most))
+            raise RejectedError(413, _too_large(size, most))
         more = message["type"] == "http.request" and message.get("more_body", False)
     return b"".join(parts)
 
@@ -214,7 +220,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _counted(receive: Receive, most: int) -> Receive:
-    """What comes, up to `most` bytes: the length that a request told of may be missing or false. Raises Refused."""
+    """What comes, up to `most` bytes: the length in a request's head may be missing or false. Raises RejectedError."""
     size = 0
 
     async def give() -> Message:
@@ -222,7 +228,7 @@ def _counted(receive: Receive, most: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > most:
-            raise Refused(413, _too_large(size, most))
+            raise RejectedError(413, _too_large(size, most))
         return message
 
     return give
@@ -247,20 +253,20 @@ class _Held:
 
 
 class _Reworded:
-    """Passes an answer on; one of a status in the table is told in the table's words."""
+    """Passes an answer on; one whose status is in the table gets the table's sentence."""
 
-    def __init__(self, send: Send, told: dict[int, Refusal]) -> None:
-        self._send, self._told, self._refused = send, told, False
+    def __init__(self, send: Send, sentences: dict[int, Rejection]) -> None:
+        self._send, self._sentences, self._refused = send, sentences, False
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] in self._told:
+        if message["type"] == "http.response.start" and message["status"] in self._sentences:
             self._refused = True
-            await _refuse(self._send, self._told[message["status"]])
+            await _refuse(self._send, self._sentences[message["status"]])
         elif not self._refused:
             await self._send(message)
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
+async def _refuse(send: Send, refusal: Rejection) -> None:
     body = json.dumps({"detail": refusal.sentence}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
@@ -268,10 +274,10 @@ async def _refuse(send: Send, refusal: Refusal) -> None:
 
 
 def _refuse_other_sites(scope: Message) -> None:
-    """Raises Refused at what another site's page, open in a visitor's browser, would post here unseen."""
+    """Raises RejectedError at what another site's page, open in a visitor's browser, would post here unseen."""
     site = dict(scope["headers"]).get(b"sec-fetch-site")
     if scope["method"] == "POST" and site is not None and site not in _FROM_HERE:
-        raise Refused(403, "this was sent by a page of another site: open the page itself")
+        raise RejectedError(403, "this was sent by a page of another site: open the page itself")
 
 
 def _with_headers(send: Send) -> Send:

@@ -1,11 +1,8 @@
-"""The clip that the program draws itself, for a visitor who has none at hand.
+"""The folder of each run: below one root of the server's own, under a name that nobody can guess, deleted by its age.
 
-The folder of each request: below one root of the server's own, under a name that nobody can guess, gone in time.
-
-Beside the runs lie the uploads, in folders that Gradio names by a hash of what is in them, and what was seen in each
-clip, which is not handed out. A name is all that it takes
-to fetch a file, as a link in a mail does; so names are drawn by `secrets`, and nobody but the server's user may list
-the root.
+Beside the runs are the uploads, in folders that Gradio names by a hash of their content, and cached features of clips,
+which are not served. Who knows the path of a file may fetch it, so names are drawn by `secrets`, and nobody but the
+server's user may list the root.
 """
 
 import logging
@@ -20,49 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from emotion.files import failure, whole_file
-from video2music.errors import MediaError, OptionError
-from video2music.features.cache import cache_folder
-
-NAME = "demo.mp4"
-DRAWING = 1  # to be raised whenever another clip is drawn
-_lock = threading.Lock()
-_lent: dict[Path, Path] = {}  # root -> where the clip lies below it
-
-
-def clip(kept: "Runs") -> Path:
-    """Where the clip lies, in a run folder that all visitors share. Raises MediaError, OptionError.
-
-    It is drawn once a machine and kept in the cache, for that takes several seconds.
-    """
-    with _lock:
-        path = _lent.get(kept.root)
-        if path is None or not path.is_file():
-            path = _lent[kept.root] = _lend(kept.new() / NAME)
-        kept.touch(path.parent)
-        return path
-
-
-def _lend(path: Path) -> Path:
-    """A copy of the drawn clip."""
-    try:
-        shutil.copyfile(_drawn(), path)
-    except OSError as error:
-        raise MediaError(failure(error, path, called="the demo clip")) from None
-    return path
-
-
-def _drawn() -> Path:
-    """The clip in the cache. Raises MediaError, OSError."""
-    made = cache_folder() / f"demo-{DRAWING}.mp4"
-    if not made.is_file():
-        from video2music import demo
-
-        made.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(made) as partial:
-            demo.draw(partial.with_suffix(".mp4")).replace(partial)
-    return made
-
+from emotion.files import failure
+from video2music.errors import OptionError
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +162,9 @@ def _is_own(path: Path, kind: Callable[[int], bool]) -> bool:
         found = path.lstat()
     except (OSError, ValueError):  # a name with a NUL in it
         return False
-    return kind(found.st_mode) and found.st_uid == os.getuid()
+    # Windows has no user ids; there the folder's access list, which the user's cache inherits, keeps others out.
+    owner = getattr(os, "getuid", lambda: found.st_uid)()
+    return kind(found.st_mode) and found.st_uid == owner
 
 
 def _touched_s(path: Path) -> float:

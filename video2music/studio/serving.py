@@ -1,4 +1,4 @@
-"""How the page is served: the one place that knows its host, its limits, its queue and what it lets nobody have.
+"""How the page is served: host, limits, queue, and what of Gradio is switched off.
 
 Gradio itself is not imported here: the page is handed in. `prepare` comes before any part of a page is made, because
 each part remembers where files go; then `blocks`, `work` and at last `serve`.
@@ -18,7 +18,7 @@ from emotion.runtime import available_cores
 from video2music.errors import OptionError
 from video2music.features.cache import cache_folder
 from video2music.media import clip
-from video2music.studio.request_filter import Gate
+from video2music.studio.request_filter import RequestFilter
 from video2music.studio.runs import DAY_S, FEATURES, Runs
 from video2music.studio.uploads import MEGABYTE, STANDARD, Limits
 
@@ -35,8 +35,8 @@ class Settings:
 
     host, port   where it listens; None is the first free port from 7860 on
     root         folder of its own for runs and uploads; None is `studio` in the user's cache
-    queue        how many requests may wait; the next one is told so and has to come again
-    workers      how many are worked on at the same time, and how many clips are watched beside; they share the cores
+    queue        how many requests may wait; the next one is refused with a sentence
+    workers      how many jobs run at the same time, and how many clips are analysed beside; they share the cores
     keep_s       seconds after which a run or upload that nobody touched is deleted
     limits       of what is handed in
     api          whether programs may use the page's functions over plain HTTP
@@ -106,8 +106,8 @@ def _options() -> tuple[_Option, ...]:
         _Option("--host", str, _field("host"), "address to listen on; 0.0.0.0 is all of this machine's [127.0.0.1]"),
         _Option("--port", int, _field("port"), "port to listen on [the first free one from 7860 on]"),
         _Option("--root", Path, _field("root"), "folder of the page's own for runs and uploads [in the user's cache]"),
-        _Option("--queue", int, _field("queue"), "requests that may wait; further ones are told to come again [8]"),
-        _Option("--workers", int, _field("workers"), "requests worked on at the same time, sharing the cores [1]"),
+        _Option("--queue", int, _field("queue"), "requests that may wait; further ones are refused for now [8]"),
+        _Option("--workers", int, _field("workers"), "jobs that run at the same time, sharing the cores [1]"),
         _Option("--keep-hours", float, _field("keep_s", HOUR_S), "age at which runs and uploads are deleted [24]"),
         _Option("--clip-mb", float, _limit("clip_bytes", MEGABYTE), "largest clip in megabytes [500]"),
         _Option("--clip-minutes", float, _limit("clip_s", MINUTE_S), "longest clip in minutes [10]"),
@@ -115,14 +115,18 @@ def _options() -> tuple[_Option, ...]:
     )
 
 
-def read(arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Settings:
+def read(
+    arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None, *, program: str | None = None
+) -> Settings:
     """Settings from a command line; what is not on it may be in the environment, as V2M_STUDIO_PORT for --port.
 
     `--help` and a wrong option end the program, as argparse does. Raises OptionError at values that make no sense.
     """
     environment = os.environ if environment is None else environment
     parser = argparse.ArgumentParser(
-        description="Serve the page.", epilog="Each option may be set in the environment: V2M_STUDIO_PORT for --port."
+        prog=program,
+        description="Serve the page.",
+        epilog="Each option may be set in the environment: V2M_STUDIO_PORT for --port.",
     )
     for option in _options():
         parser.add_argument(option.flag, type=option.kind, help=option.help, default=None)
@@ -154,7 +158,7 @@ def prepare(settings: Settings) -> Runs:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """What we and Gradio read from the environment: where files go, and that nobody is told of anything."""
+    """What we and Gradio read from the environment: where files go, and that nothing is reported to anybody."""
     return {
         "V2M_FEATURES": str(root / FEATURES),
         "GRADIO_TEMP_DIR": str(root),
@@ -168,7 +172,7 @@ def environment(root: Path) -> dict[str, str]:
 def _share_threads(workers: int) -> None:
     """Let each of several workers have its part of the cores; one alone has them all, as torch does by itself.
 
-    To be told before torch and the detector of speech come, with the first piece: the latter asks for four threads
+    To be set before torch and the speech detector are imported, with the first job: the latter asks for four threads
     whatever the machine has, unless OMP_THREAD_LIMIT holds it back.
     """
     share = max(1, available_cores() // workers)
@@ -200,7 +204,12 @@ def launch(settings: Settings) -> dict[str, Any]:
         "max_file_size": settings.limits.largest,
         "state_session_capacity": VISITORS,
         "footer_links": ["api"] if settings.api else [],
-        "app_kwargs": {"middleware": [_gate(settings)], "docs_url": None, "redoc_url": None, "openapi_url": None},
+        "app_kwargs": {
+            "middleware": [_request_filter(settings)],
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+        },
         **dict.fromkeys(_NEVER, False),
     }
 
@@ -208,11 +217,11 @@ def launch(settings: Settings) -> dict[str, Any]:
 _NEVER = ("share", "enable_monitoring", "run_history", "mcp_server", "pwa", "ssr_mode", "show_error")
 
 
-def _gate(settings: Settings) -> Any:
+def _request_filter(settings: Settings) -> Any:
     from starlette.middleware import Middleware
 
     return Middleware(
-        Gate,
+        RequestFilter,
         kept=Runs(settings.folder, keep_s=settings.keep_s),
         limits=settings.limits,
         queue=settings.queue,

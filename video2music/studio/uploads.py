@@ -1,9 +1,8 @@
-"""What to tell a visitor of an error: one sentence, with files by the names that the visitor knows.
+"""What a visitor may upload, and how errors name it.
 
-What a visitor may hand in: limits of size, length and type, checked before any work on a file begins.
-
-Each check raises UploadError with one sentence for the visitor, who knows the file by its name and not by where the
-server keeps it.
+Limits of size, length and type are checked before any work on a file begins. Each check raises UploadError with one
+sentence for the visitor, who knows the file by its name and not by its place on the server; `sentence` makes any other
+error fit for the page in the same way.
 """
 
 import logging
@@ -23,27 +22,8 @@ from video2music.media import clip as media
 
 log = logging.getLogger(__name__)
 
-_FOR_A_COMMAND = re.compile(r":[^:]*(?<![\w-])--?[a-z].*", re.DOTALL)  # advice that names an option
-
-
-def sentence(error: BaseException, upload: Path | None = None, folder: Path | None = None) -> str:
-    """An error's sentence without the server's folders: neither that of the upload nor that of the run."""
-    if not isinstance(error, UserError):
-        log.error("unforeseen", exc_info=error)
-        return f"Something unforeseen happened ({type(error).__name__}): the terminal that serves this page says more."
-    return plain(str(error), upload, folder)
-
-
-def plain(told: str, upload: Path | None = None, folder: Path | None = None) -> str:
-    """What somebody at a keyboard would be told, for a visitor, who knows neither folders nor options."""
-    if upload is not None:  # its name is set aside, as it may look like an option
-        told = told.replace(str(upload), "\0").replace(upload.name, "\0")
-    if folder is not None:
-        told = told.replace(f"{folder}{os.sep}", "").replace(str(folder), "the result")
-    return _FOR_A_COMMAND.sub("", told).replace("\0", upload.name if upload else "")
-
-
 MEGABYTE = 1_000_000  # as disks and mail programs count
+_FOR_A_COMMAND = re.compile(r":[^:]*(?<![\w-])--?[a-z].*", re.DOTALL)  # advice that names an option
 
 # The names by kind; lists for the widgets that choose a file.
 TYPES = MappingProxyType({
@@ -240,3 +220,20 @@ def _span(seconds: float) -> str:
     """A length as people say it."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} minutes" if minutes else f"{seconds:.3g} seconds"
+
+
+def sentence(error: BaseException, upload: Path | None = None, folder: Path | None = None) -> str:
+    """An error's sentence without the server's folders: neither that of the upload nor that of the run."""
+    if not isinstance(error, UserError):
+        log.error("unforeseen", exc_info=error)
+        return f"Something unforeseen happened ({type(error).__name__}): the terminal that serves this page says more."
+    return plain(str(error), upload, folder)
+
+
+def plain(told: str, upload: Path | None = None, folder: Path | None = None) -> str:
+    """What somebody at a keyboard would be told, for a visitor, who knows neither folders nor options."""
+    if upload is not None:  # its name is set aside, as it may look like an option
+        told = told.replace(str(upload), "\0").replace(upload.name, "\0")
+    if folder is not None:
+        told = told.replace(f"{folder}{os.sep}", "").replace(str(folder), "the result")
+    return _FOR_A_COMMAND.sub("", told).replace("\0", upload.name if upload else "")

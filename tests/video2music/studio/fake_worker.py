@@ -22,7 +22,7 @@ def write_down(clip, out, _options, *, name):
     return Result(*files.values(), duration_s=4.0)
 
 
-class Clerk:
+class FakeWorker:
     """A worker in this process; it waits for `gate` before each clip that is not the first."""
 
     def __init__(self, gate=None):

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.values import AffectCurve
-from video2music.composing.target import from_wish
+from video2music.composing.target import requested_target
 from video2music.studio import curve
 from video2music.studio.curve import Point
-from video2music.studio.wishes import CURVE, Wishes
+from video2music.studio.score_form import CURVE, ScoreForm
 
 HUNDREDTHS = st.integers(-100, 100).map(lambda number: number / 100)
 CURVES = st.lists(
@@ -26,7 +26,7 @@ def test_text_of_a_drawing_draws_the_same_again(points):
 @given(CURVES)
 def test_what_is_drawn_is_what_the_music_aims_at(tmp_path_factory, points):
     text = curve.text(curve.drawing(points, 60.0))
-    aim = from_wish(Wishes(feeling=CURVE, curve=text).options(tmp_path_factory.getbasetemp()), seconds=61)
+    aim = requested_target(ScoreForm(emotion=CURVE, curve=text).options(tmp_path_factory.getbasetemp()), seconds=61)
     times, valence, arousal = zip(*points, strict=True)
     assert aim.valence == pytest.approx(np.interp(range(61), times, valence), abs=1e-6)
     assert aim.arousal == pytest.approx(np.interp(range(61), times, arousal), abs=1e-6)
@@ -56,7 +56,7 @@ def test_a_half_written_line_does_not_lose_the_others():
 def test_a_drawing_of_a_straight_curve_lies_on_it_from_end_to_end(duration_s, start, end):
     seconds = int(np.ceil(duration_s))
     line = np.linspace(start, end, seconds)
-    drawn = curve.begun(AffectCurve(line, -line, "picture"), duration_s)
+    drawn = curve.simplified(AffectCurve(line, -line, "picture"), duration_s)
     times = [time for time, _, _ in drawn["points"]]
     assert 3 <= len(times) <= 8 and times == sorted(times)
     assert times[0] == 0 and times[-1] == pytest.approx(duration_s, abs=0.005)

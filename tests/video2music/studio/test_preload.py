@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from video2music.studio import warming
+from video2music.studio import preload
 
 
 @pytest.fixture
@@ -15,32 +15,32 @@ def loads(monkeypatch):
     steps = []
 
     def load():
-        steps.append("begun")
+        steps.append("started")
         time.sleep(0.2)
         steps.append("done")
 
-    monkeypatch.setattr(warming, "_load", load)
-    monkeypatch.setattr(warming, "_done", threading.Event())
+    monkeypatch.setattr(preload, "_load", load)
+    monkeypatch.setattr(preload, "_done", threading.Event())
     return steps
 
 
 def test_of_many_who_need_the_models_one_loads_and_the_others_wait(loads):
     def need(_):
-        warming.ready()
+        preload.wait()
         return loads[-1]
 
-    warming.begin()
+    preload.start()
     with ThreadPoolExecutor(4) as people:
         assert list(people.map(need, range(4))) == ["done"] * 4
-    warming.begin()
-    assert loads == ["begun", "done"]
+    preload.start()
+    assert loads == ["started", "done"]
 
 
 def test_what_failed_is_tried_again(loads, monkeypatch):
-    quick = warming._load
-    monkeypatch.setattr(warming, "_load", lambda: 1 / 0)
+    quick = preload._load
+    monkeypatch.setattr(preload, "_load", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        warming.ready()
-    monkeypatch.setattr(warming, "_load", quick)
-    warming.ready()
-    assert loads == ["begun", "done"]
+        preload.wait()
+    monkeypatch.setattr(preload, "_load", quick)
+    preload.wait()
+    assert loads == ["started", "done"]

@@ -222,3 +222,11 @@ def test_a_root_that_cannot_be_written_is_told_of(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(OptionError, match="cannot be written"):
         Runs(tmp_path / "root")
+
+
+def test_files_are_served_where_the_system_has_no_user_ids(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "getuid")
+    kept = Runs(tmp_path / "root")
+    path = kept.new() / "clip.mp4"
+    path.write_bytes(b"film")
+    assert kept.serves(path)

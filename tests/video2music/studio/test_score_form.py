@@ -5,32 +5,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.affect import PLACES
+from emotion.affect import VA_ANCHORS
 from video2music import Options, UserError, styles
-from video2music.composing.target import from_wish
-from video2music.studio.wishes import (
+from video2music.composing.target import requested_target
+from video2music.studio.score_form import (
     CURVE,
-    FEELINGS,
+    EMOTION_CHOICES,
     MOST_CANDIDATES,
     MOST_VARIANTS,
     PICTURE,
     POINT,
-    Wishes,
-    encoders_here,
+    ScoreForm,
     key_names,
 )
+from video2music.studio.text import encoder_choices
 from video2music.values import Key
 
 
 def test_a_page_that_nobody_touched_wishes_for_what_the_program_does_by_itself(tmp_path):
-    assert Wishes(stems=False).options(tmp_path) == Options()
+    assert ScoreForm(stems=False).options(tmp_path) == Options()
     assert list(tmp_path.iterdir()) == []
 
 
 @given(
     st.builds(
-        Wishes,
-        feeling=st.sampled_from([name for name in FEELINGS if name != CURVE]),
+        ScoreForm,
+        emotion=st.sampled_from([name for name in EMOTION_CHOICES if name != CURVE]),
         valence=st.floats(-1, 1),
         arousal=st.floats(-1, 1),
         strength=st.floats(0, 1),
@@ -47,12 +47,12 @@ def test_a_page_that_nobody_touched_wishes_for_what_the_program_does_by_itself(t
 )
 def test_whatever_the_widgets_offer_can_be_granted_and_aims_where_it_says(tmp_path_factory, wished):
     options = wished.options(tmp_path_factory.getbasetemp())
-    aim = from_wish(options, seconds=3)
-    places = {**PLACES, POINT: (wished.valence, wished.arousal)}
-    if wished.feeling == PICTURE:
-        assert aim is None
+    target = requested_target(options, seconds=3)
+    places = {**VA_ANCHORS, POINT: (wished.valence, wished.arousal)}
+    if wished.emotion == PICTURE:
+        assert target is None
     else:
-        assert aim.points == pytest.approx(np.tile(places[wished.feeling], (3, 1)), abs=1e-6)
+        assert target.points == pytest.approx(np.tile(places[wished.emotion], (3, 1)), abs=1e-6)
     assert (options.strength, options.style, options.source) == (wished.strength, wished.style, wished.source)
     assert (options.key is None) == (wished.key == "any") and (options.primer is None) == (not wished.primer.strip())
     assert options.tempo in (None, (90, 90), (80, 110)) and options.seed == (wished.seed or 0)
@@ -60,8 +60,8 @@ def test_whatever_the_widgets_offer_can_be_granted_and_aims_where_it_says(tmp_pa
 
 @pytest.mark.parametrize("head", ["", "t_s,valence,arousal\n"])
 def test_a_drawn_curve_lies_in_the_runs_own_folder_and_is_followed(tmp_path, head):
-    options = Wishes(feeling=CURVE, curve=f"{head}0,-1,0\n4,1,0.5\n").options(tmp_path)
-    assert from_wish(options, seconds=5).valence == pytest.approx([-1, -0.5, 0, 0.5, 1])
+    options = ScoreForm(emotion=CURVE, curve=f"{head}0,-1,0\n4,1,0.5\n").options(tmp_path)
+    assert requested_target(options, seconds=5).valence == pytest.approx([-1, -0.5, 0, 0.5, 1])
     (file,) = tmp_path.iterdir()
     assert file.read_text().splitlines()[0] == "t_s,valence,arousal"
 
@@ -71,9 +71,9 @@ def test_a_drawn_curve_lies_in_the_runs_own_folder_and_is_followed(tmp_path, hea
     [
         ({"style": "/etc/passwd"}, "no style '/etc/passwd'"),
         ({"style": "../../secrets.toml"}, "no style"),
-        ({"feeling": "angry"}, "unknown feeling 'angry'"),
-        ({"feeling": CURVE, "curve": " "}, "the curve is empty"),
-        ({"feeling": CURVE, "curve": "0,0,0\n" * 20_000}, "letters"),
+        ({"emotion": "angry"}, "unknown emotion 'angry'"),
+        ({"emotion": CURVE, "curve": " "}, "the curve is empty"),
+        ({"emotion": CURVE, "curve": "0,0,0\n" * 20_000}, "letters"),
         ({"tempo": "quick"}, "tempo 'quick'"),
         ({"tempo": "5"}, "30 to 300"),
         ({"key": "H dur"}, "unknown key"),
@@ -89,7 +89,7 @@ def test_a_drawn_curve_lies_in_the_runs_own_folder_and_is_followed(tmp_path, hea
 )  # fmt: skip
 def test_what_cannot_be_granted_is_told_in_a_sentence(tmp_path, wished, told):
     with pytest.raises(UserError, match=told) as refused:
-        Wishes(**wished).options(tmp_path)
+        ScoreForm(**wished).options(tmp_path)
     assert "\n" not in str(refused.value)
 
 
@@ -98,4 +98,4 @@ def test_every_key_is_offered_once():
 
 
 def test_an_encoder_that_needs_no_download_is_always_offered():
-    assert "color" in encoders_here()
+    assert {"auto", "color"} <= {name for _, name in encoder_choices()}

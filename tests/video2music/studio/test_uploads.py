@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.emotion.waves import encoded, sine, wav
-from tests.video2music.films import film
+from tests.video2music.video_files import film
 from video2music.errors import OptionError
 from video2music.media import clip as media
 from video2music.studio import uploads
@@ -22,7 +22,7 @@ SECOND_MS = tuple(range(0, 1000, 40))
 
 @pytest.fixture
 def made(tmp_path):
-    """Makes a file of the name in a folder that no sentence may tell of."""
+    """Makes a file of the name in a folder that no sentence may progress of."""
     folder = tmp_path / "servers-own-folder"
     folder.mkdir()
     return folder

@@ -1,4 +1,4 @@
-"""What any music feels like: its place on the plane, the curve over time, and words; and the same of a wish."""
+"""The predicted emotion of any music: on the valence-arousal plane, over time, and in words; and a target alike."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from emotion.affect import QUADRANTS
 from emotion.metrics import AXES
 from emotion.svg import CORNERS, clock, markup
 from emotion.values import AffectCurve, EmotionReport
-from video2music.studio.text import feels, percent
+from video2music.studio.text import emotion_words, percent
 from video2music.studio.views import timeline
 from video2music.studio.views.timeline import across, down
 
@@ -30,32 +30,32 @@ def view(report: EmotionReport) -> str:
     lasting_s = max(report.whole.end_s, 1e-3)
     places = alignment.heard_points(report)
     curves = [curve(report, axis, lasting_s, style=axis) for axis in AXES]
-    told = "valence and arousal of the music over time"
-    lane = timeline.plane_lane(told, curves, height_em=11)
+    title = "valence and arousal of the music over time"
+    lane = timeline.plane_lane(title, curves, height_em=11)
     return timeline.view(
-        "what the music feels like",
+        "predicted emotion of the music",
         *(timeline.sentence(text) for text in sentences(report)),
         _shares(report),
         timeline.legend(*timeline.AXIS_LEGEND),
         f'<div class="pair">{timeline.lanes(lasting_s, lane)}'
-        f"{timeline.plane('the way of the music through the plane', (places, 'music'))}</div>",
+        f"{timeline.plane('path of the music on the valence-arousal plane', (places, 'music'))}</div>",
         style=STYLE,
     )
 
 
-def wished(target: AffectCurve) -> str:
-    """HTML of a wish: the plane and the curve over time, one row a second."""
+def target_view(target: AffectCurve) -> str:
+    """HTML of a target without a prediction: the plane and the curve over time, one row a second."""
     lasting_s = float(len(target))
     curves = [
         timeline.curve(timeline.seconds(row, lasting_s), lasting_s, name)
         for name, row in zip(AXES, target.points.T, strict=True)
     ]
-    told = "wished valence and arousal over time"
-    lane = timeline.plane_lane(told, curves, height_em=11)
-    drawn = timeline.plane("the wish on the plane", (target.points, "picture"))
+    title = "target valence and arousal over time"
+    lane = timeline.plane_lane(title, curves, height_em=11)
+    drawn = timeline.plane("the target on the plane", (target.points, "picture"))
     return timeline.view(
-        "what is wished for",
-        timeline.sentence(f"On the whole: {feels(*target.points.mean(0))}."),
+        "target emotion",
+        timeline.sentence(f"Overall: {emotion_words(*target.points.mean(0))}."),
         timeline.legend(*timeline.AXIS_LEGEND),
         f'<div class="pair">{timeline.lanes(lasting_s, lane)}{drawn}</div>',
         style=STYLE,
@@ -63,14 +63,14 @@ def wished(target: AffectCurve) -> str:
 
 
 def sentences(report: EmotionReport) -> tuple[str, ...]:
-    """What the judge says, and what limits it, as plain text."""
+    """The prediction, and what limits it, as plain text."""
     whole = report.whole
-    heard = f"{clock(whole.end_s - whole.start_s)} of {report.heard}, heard by the judge {report.judge}"
+    subject = f"{clock(whole.end_s - whole.start_s)} of {report.heard}, predicted by {report.judge}"
     if whole.confidence <= 1 / len(QUADRANTS):
-        return (f"{heard}: nothing is known of its feeling.", *_remarks(report))
+        return (f"{subject}: no emotion can be predicted.", *_remarks(report))
     place = f"valence {whole.valence:+.2f}, arousal {whole.arousal:+.2f}"
-    sure = f"The likeliest quadrant is {CORNERS[whole.quadrant][-1]}, with {percent(whole.confidence)}"
-    return (f"{heard}: on the whole {feels(whole.valence, whole.arousal)} ({place}). {sure}.", *_remarks(report))
+    sure = f"The most likely quadrant is {CORNERS[whole.quadrant][-1]}, with {percent(whole.confidence)}"
+    return (f"{subject}: overall {emotion_words(whole.valence, whole.arousal)} ({place}). {sure}.", *_remarks(report))
 
 
 def _remarks(report: EmotionReport) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def _shares(report: EmotionReport) -> str:
 
 
 def curve(report: EmotionReport, axis: str, lasting_s: float, *, style: str) -> str:
-    """One axis of what was heard: a point in the middle of each window, the first and last value held to the ends."""
+    """One axis of a prediction: a point in the middle of each window, the first and last value held to the ends."""
     middles_s = alignment.spans_s(report).mean(1)
     values = [getattr(window, axis) for window in report.windows]
     points = timeline.thinned(np.stack([middles_s, values], axis=1)).tolist()

@@ -107,8 +107,8 @@ def _kit(playing: Sequence[Track], lasting_s: float, cuts: str) -> str:
         return ""
     drawn = _paths(tracks, pitches.index, len(pitches), lasting_s)
     frame = f'<path class="grid" d="M0 0h{SPAN}M0 {HEIGHT}h{SPAN}"/>'
-    told = "strokes of the drums over time"
-    return timeline.lane(told, [frame, cuts, *drawn], height_em=0.6 * len(pitches) + 0.8, beside=[level(0.5, "drums")])
+    title = "strokes of the drums over time"
+    return timeline.lane(title, [frame, cuts, *drawn], height_em=0.6 * len(pitches) + 0.8, beside=[level(0.5, "drums")])
 
 
 def _paths(

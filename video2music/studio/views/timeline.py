@@ -1,6 +1,4 @@
-"""Ways through the plane of valence and arousal, and their means.
-
-Lanes over one axis of time, for all views: curves, cuts and whatever else happens at a time.
+"""Drawings that all views share: lanes over one axis of time, and paths on the valence-arousal plane.
 
 A lane's drawing is SPAN units wide, which is the length of the clip, and HEIGHT units high; it is stretched to its
 place, with lines that keep their width. What is to be read stands beside it as HTML, at a share of the width, so that
@@ -13,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion import svg
-from emotion.svg import MOST_TICKS, Way, clock, line, markup, ticks_s
+from emotion.svg import MOST_TICKS, Trajectory, clock, line, markup, ticks_s
 
-MOST_PLACES = 60  # of a way
+MOST_PLACES = 60  # of a path on the plane
 
 PLANE_STYLE = """
 .v2m .plane { max-width: 320px; margin: 0 auto; }
@@ -28,10 +26,10 @@ PLANE_STYLE = """
 """
 
 
-def plane(told: str, *ways: tuple[NDArray[np.floating], str]) -> str:
-    """Ways through the plane, each places (N, 2) and the kind of an svg.Way; of long ones the means of neighbours."""
-    short = [Way(thinned(places, most=MOST_PLACES).tolist(), kind) for places, kind in ways]
-    return f'<div class="plane">{svg.ways(told, short)}</div>'
+def plane(title: str, *paths: tuple[NDArray[np.floating], str]) -> str:
+    """Paths on the plane, each points (N, 2) and the kind of an svg.Trajectory; long ones are thinned."""
+    short = [Trajectory(thinned(places, most=MOST_PLACES).tolist(), kind) for places, kind in paths]
+    return f'<div class="plane">{svg.trajectories(title, short)}</div>'
 
 
 SPAN, HEIGHT = 1000, 100
@@ -76,10 +74,10 @@ STYLE = """
 """
 
 
-def view(told: str, *blocks: str, style: str = "") -> str:
-    """Blocks as one piece of HTML that brings its own style; `told` is what screen readers say of the whole."""
+def view(title: str, *blocks: str, style: str = "") -> str:
+    """Blocks as one piece of HTML that brings its own style; `label` is the whole's name for screen readers."""
     inner = "".join(blocks)
-    return f'<div class="v2m" role="group" aria-label="{markup(told)}"><style>{STYLE}{style}</style>{inner}</div>'
+    return f'<div class="v2m" role="group" aria-label="{markup(title)}"><style>{STYLE}{style}</style>{inner}</div>'
 
 
 def sentence(text: str) -> str:
@@ -89,8 +87,8 @@ def sentence(text: str) -> str:
 
 def legend(*entries: tuple[str, str]) -> str:
     """What the kinds of lines mean, each (style, words)."""
-    told = "".join(f'<span><b class="{style}"></b>{markup(words)}</span>' for style, words in entries)
-    return f'<div class="legend">{told}</div>'
+    items = "".join(f'<span><b class="{style}"></b>{markup(words)}</span>' for style, words in entries)
+    return f'<div class="legend">{items}</div>'
 
 
 def lanes(lasting_s: float, *rows: str, most_ticks: int = MOST_TICKS) -> str:
@@ -99,10 +97,10 @@ def lanes(lasting_s: float, *rows: str, most_ticks: int = MOST_TICKS) -> str:
     return f'<div class="lanes">{"".join(rows)}<div class="lane times">{times}</div></div>'
 
 
-def lane(told: str, parts: Iterable[str], *, height_em: float, beside: Iterable[str] = ()) -> str:
-    """A drawing in units of SPAN and HEIGHT, which screen readers call `told`; `beside` are labels."""
+def lane(title: str, parts: Iterable[str], *, height_em: float, beside: Iterable[str] = ()) -> str:
+    """A drawing in units of SPAN and HEIGHT, which screen readers call `title`; `beside` are labels."""
     box = f'viewBox="0 0 {SPAN} {HEIGHT}" preserveAspectRatio="none"'
-    drawing = f'<svg {box} role="img" aria-label="{markup(told)}">{"".join(parts)}</svg>'
+    drawing = f'<svg {box} role="img" aria-label="{markup(title)}">{"".join(parts)}</svg>'
     return f'<div class="lane" style="height:{height_em:g}em">{drawing}{"".join(beside)}</div>'
 
 
@@ -116,10 +114,10 @@ def level(share: float, text: str) -> str:
     return f'<i class="level" style="top:{100 * share:.1f}%">{markup(text)}</i>'
 
 
-def plane_lane(told: str, parts: Iterable[str], *, height_em: float, beside: Iterable[str] = ()) -> str:
+def plane_lane(title: str, parts: Iterable[str], *, height_em: float, beside: Iterable[str] = ()) -> str:
     """A lane of values from -1 to 1, with lines at -1, 0 and 1."""
     levels = (level(0, "+1"), level(0.5, "0"), level(1, "-1"))
-    return lane(told, [PLANE_GRID, *parts], height_em=height_em, beside=[*levels, *beside])
+    return lane(title, [PLANE_GRID, *parts], height_em=height_em, beside=[*levels, *beside])
 
 
 def across(time_s: float, lasting_s: float) -> float:
@@ -159,7 +157,7 @@ def thinned(rows: NDArray[np.floating], *, most: int = MOST_POINTS) -> NDArray[n
 
 
 def cut_marks(times_s: Iterable[float], lasting_s: float) -> str:
-    """A line from top to bottom at every cut; of those that nobody could tell apart, at the first."""
+    """A line from top to bottom at every cut; of those that nobody could progress apart, at the first."""
     places: list[float] = []
     for place in sorted(across(time_s, lasting_s) for time_s in times_s):
         if not places or place - places[-1] >= NARROWEST:

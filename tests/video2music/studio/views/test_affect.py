@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.values import AffectCurve, EmotionReport, Hearing
+from emotion.values import AffectCurve, EmotionReport, Prediction
 from tests.video2music.studio.views.svg_reading import NASTY, labelled, marks, points, read, said, styled, value_at
 from video2music.studio.views import affect
 
@@ -19,7 +19,9 @@ UNKNOWN = (0.25, 0.25, 0.25, 0.25)
 def hearing(start_s, end_s, valence, arousal, quadrants=None):
     """What is heard from one time to another; the quadrant of the place is sure to 70 %."""
     place = (0 if valence >= 0 else 1) if arousal >= 0 else (3 if valence >= 0 else 2)
-    return Hearing(start_s, end_s, valence, arousal, quadrants or tuple(0.7 if n == place else 0.1 for n in range(4)))
+    return Prediction(
+        start_s, end_s, valence, arousal, quadrants or tuple(0.7 if n == place else 0.1 for n in range(4))
+    )
 
 
 def report(places, *, window_s=8.0, hop_s=4.0, **changes):
@@ -71,15 +73,15 @@ def test_the_bars_are_as_long_as_the_quadrants_are_likely():
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ((0.5, -0.5), "on the whole pleasant and calm (valence +0.50, arousal -0.50). The likeliest quadrant is "
+        ((0.5, -0.5), "overall pleasant and calm (valence +0.50, arousal -0.50). The most likely quadrant is "
                       "pleasant, calm, with 70 %."),
-        ((-0.4, 0.02), "on the whole unpleasant (valence -0.40, arousal +0.02). The likeliest quadrant is "
+        ((-0.4, 0.02), "overall unpleasant (valence -0.40, arousal +0.02). The most likely quadrant is "
                        "unpleasant, excited, with 70 %."),
     ],
 )  # fmt: skip
 def test_the_words_are_those_of_the_place(place, words):
     (told,) = affect.sentences(report([place]))
-    assert told == f"8 s of audio, heard by the judge adff: {words}"
+    assert told == f"8 s of audio, predicted by adff: {words}"
 
 
 def test_where_nothing_is_known_nothing_is_claimed():
@@ -87,23 +89,23 @@ def test_where_nothing_is_known_nothing_is_claimed():
     told = affect.sentences(
         replace(report([(0, 0)]), whole=silent, windows=(silent,), remarks=("the sound is silent",))
     )
-    assert told == ("8 s of audio, heard by the judge adff: nothing is known of its feeling.", "The sound is silent.")
+    assert told == ("8 s of audio, predicted by adff: no emotion can be predicted.", "The sound is silent.")
 
 
-def test_a_wish_is_drawn_second_by_second():
-    wish = AffectCurve(np.linspace(-1, 1, 11), np.full(11, 0.5), "file a.csv")
-    tree = read(affect.wished(wish))
+def test_a_target_is_drawn_second_by_second():
+    target = AffectCurve(np.linspace(-1, 1, 11), np.full(11, 0.5), "file a.csv")
+    tree = read(affect.target_view(target))
     (valence, arousal) = [points(each) for each in tree.iter("polyline") if each.get("class") in {"valence", "arousal"}]
     assert value_at(valence, 500) == pytest.approx(0, abs=1e-3)
     assert arousal[:, 1].tolist() == [25, 25]
     assert large_dots(tree, "picture") == [pytest.approx((0, 0.5), abs=1e-3)]
-    assert "On the whole: excited." in said(tree)
+    assert "Overall: excited." in said(tree)
 
 
 @pytest.mark.parametrize("seconds", [1, 2, 3600, 21_600])
-def test_a_wish_of_any_length_stays_small(seconds):
+def test_a_target_of_any_length_stays_small(seconds):
     rows = np.random.default_rng(0).uniform(-1, 1, (2, seconds))
-    text = affect.wished(AffectCurve(*rows, "point"))
+    text = affect.target_view(AffectCurve(*rows, "point"))
     assert len(text) < 50_000 and read(text) is not None
 
 

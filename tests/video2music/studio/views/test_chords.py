@@ -102,7 +102,7 @@ def test_every_miss_is_the_distance_to_the_nearest_bar_line():
     assert len(places) == len(told) >= 4
     assert [milliseconds(each.text) for each in told] == pytest.approx([wanted[place] for place in places], abs=0.51)
     met = sum(abs(error) <= 80 for error in wanted.values())
-    assert f"Cuts that meet a bar line within 80 ms: {met} of 7; the farthest" in said(tree) and 0 < met < 7
+    assert f"Cuts within 80 ms of a bar line: {met} of 7; the farthest" in said(tree) and 0 < met < 7
 
 
 def test_a_cut_is_drawn_into_the_bar_that_it_falls_into():
@@ -113,7 +113,7 @@ def test_a_cut_is_drawn_into_the_bar_that_it_falls_into():
     cut = [bar.find("i") for bar in styled(tree, "bar")]
     assert [each is not None for each in cut] == [False, True, False, False]
     assert shares([cut[1]]) == [0.25] and cut[1].get("title") == "cut at 0:02.5, bar line −500 ms"
-    assert "Cuts that meet a bar line within 80 ms: 0 of 1; the farthest from one, at 0:02.5, is 500 ms off." in said(
+    assert "Cuts within 80 ms of a bar line: 0 of 1; the farthest from one, at 0:02.5, is 500 ms off." in said(
         tree
     )
 
@@ -121,7 +121,7 @@ def test_a_cut_is_drawn_into_the_bar_that_it_falls_into():
 def test_a_clip_without_cuts_and_one_under_a_bar():
     for duration_s in (30.0, 0.7):
         text = said(read(chords.view(scored(duration_s, ()))))
-        assert "The clip has no cuts to meet." in text and "Eb major" in text
+        assert "The clip has no cuts to align with." in text and "Eb major" in text
 
 
 def test_the_size_is_told():
@@ -130,7 +130,7 @@ def test_the_size_is_told():
     text = chords.summary(composition)
     assert f"{len(form.bars_s)} bars in {len(form.sections)} sections" in text
     low, high = (round(each([tempo.bpm for tempo in form.tempi])) for each in (np.min, np.max))
-    assert f"{low} to {high} beats a minute" in text if high > low else f"{low} beats a minute" in text
+    assert f"{low} to {high} beats per minute" in text if high > low else f"{low} beats a minute" in text
 
 
 def test_an_hour_stays_small():

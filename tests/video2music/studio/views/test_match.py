@@ -17,7 +17,7 @@ from video2music.arranging import midi
 from video2music.composing import manifest
 from video2music.errors import ManifestError, MediaError
 from video2music.options import Options
-from video2music.studio.session import Scored, load
+from video2music.studio.session import LoadedPiece, load
 from video2music.studio.views import match
 
 
@@ -26,7 +26,7 @@ def scored(heard, wanted=(0.6, 0.6), *, source="q1", name="v1", **changes):
     seconds = 4 * len(heard) + 4
     target = AffectCurve(np.full(seconds, wanted[0]), np.full(seconds, wanted[1]), source)
     composition = replace(composed(drawn_form([4] * (seconds // 2))), target=target)
-    return replace(Scored(name, composition, score(track([(0, 1, 60)])), report(heard)), **changes)
+    return replace(LoadedPiece(name, composition, score(track([(0, 1, 60)])), report(heard)), **changes)
 
 
 @settings(deadline=None)
@@ -34,7 +34,7 @@ def scored(heard, wanted=(0.6, 0.6), *, source="q1", name="v1", **changes):
     heard=st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=12),
     wanted=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
 )
-def test_music_is_drawn_over_what_was_wanted(heard, wanted):
+def test_music_is_drawn_over_the_target(heard, wanted):
     made = scored(heard, wanted)
     tree = read(match.view(made))
     lasting_s = made.composition.form.duration_s
@@ -49,39 +49,39 @@ def test_music_is_drawn_over_what_was_wanted(heard, wanted):
     assert large_dots(tree, "music") == [pytest.approx(np.mean(heard, axis=0), abs=2e-3)]
 
 
-def test_the_match_is_held_against_music_of_which_nothing_is_known():
+def test_the_match_is_held_against_music_of_which_no_emotion_is_predicted():
     """(1 - distance / diagonal + .25) / 2, with the distance from (.6, .6) to the middle."""
     made = scored([(0.6, 0.6)] * 3)
     level = (1 - 0.6 * 2**0.5 / 8**0.5 + 0.25) / 2
     assert match.neutral(made.report, made) == pytest.approx(level)
     (told,) = match.sentences(made)
-    assert f"music that is neutral throughout would have {level:.2f}." in told
+    assert f"neutral music would score {level:.2f}." in told
 
 
-def test_the_verdict_says_who_heard_what():
+def test_the_sentences_name_judge_prediction_and_target():
     made = scored([(0.6, 0.6), (0.5, 0.7), (-0.5, 0.4)], chosen_by="poolingvq", candidates=8)
     told, chosen = match.sentences(made)
     assert told.startswith(
-        "The judge adff, which took no part in composing, hears music that is pleasant and excited; the likeliest "
-        "quadrant is pleasant, excited, with 70 %. The wish is pleasant and excited. Their match is 0."
+        "The judge adff, which had no part in composing, predicts pleasant and excited; the most likely "
+        "quadrant is pleasant, excited, with 70 %. The target is pleasant and excited. The match is 0."
     )
-    assert told.endswith("For 67 % of the time the music lies in the quarter of the plane that is wanted just then.")
-    assert chosen == ("Of 8 beginnings the judge poolingvq kept the one that it heard nearest to what was wanted.")
+    assert told.endswith("For 67 % of the time the music is in the target quadrant.")
+    assert chosen == ("Of 8 candidates, the judge poolingvq selected the one nearest to the target.")
 
 
 def test_a_judge_that_chose_is_not_called_independent():
     told, _ = match.sentences(scored([(0.6, 0.6)], chosen_by="adff", candidates=2))
-    assert "The judge adff, which also chose the piece, hears" in told and "no part" not in told
+    assert "The judge adff, which also selected the piece, predicts" in told and "no part" not in told
 
 
 def test_the_picture_is_named_where_it_decided():
     made = scored([(0.6, 0.6)], source="picture")
     assert "The picture is pleasant and excited." in match.sentences(made)[0]
-    assert "the picture: wanted" in said(read(match.view(made)))
+    assert "target: the picture" in said(read(match.view(made)))
 
 
 @pytest.mark.parametrize(("place", "told"), [((0.5, 0.5), "All the time the"), ((-0.5, 0.5), "At no time the")])
-def test_music_that_always_or_never_does_what_was_wanted(place, told):
+def test_music_that_always_or_never_is_in_the_target_quadrant(place, told):
     assert told in match.sentences(scored([place] * 3))[0]
 
 
@@ -93,13 +93,13 @@ def test_remarks_are_told():
     )  # fmt: skip
 
 
-def test_without_a_judge_the_wish_alone_is_drawn():
+def test_without_a_prediction_the_target_alone_is_drawn():
     made = scored([(0.6, 0.6)], report=None)
     tree = read(match.view(made))
     assert (
-        "No judge has heard the music" in said(tree) and large_dots(tree, "picture") and not large_dots(tree, "music")
+        "There is no prediction" in said(tree) and large_dots(tree, "picture") and not large_dots(tree, "music")
     )
-    assert "not heard" in said(read(match.table([made])))
+    assert "no prediction" in said(read(match.table([made])))
 
 
 def test_the_table_marks_the_variant_that_is_the_best():

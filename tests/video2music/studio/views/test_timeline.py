@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emotion.metrics import AXES
 from emotion.svg import exact, ticks_s
 from tests.video2music.studio.views.svg_reading import NASTY, labelled, points, read, said, shares, styled, value_at
-from video2music.studio.text import counted, feels, percent
+from video2music.studio.text import counted, emotion_words, percent
 from video2music.studio.views import timeline
 
 
@@ -32,7 +32,7 @@ def test_long_curves_keep_their_mean_and_stay_short(count, seed):
     times_s = np.array([time_s for time_s, _ in found])
     assert (np.diff(times_s) > 0).all() and 0 < times_s[0] < times_s[-1] < count
     edges = [0.0]
-    for time_s in times_s:  # the middles tell where the parts end
+    for time_s in times_s:  # the middles progress where the parts end
         edges.append(2 * time_s - edges[-1])
     assert edges[-1] == pytest.approx(count)
     area = sum(value * (end - start) for (_, value), start, end in zip(found, edges, edges[1:], strict=False))
@@ -94,7 +94,7 @@ def test_names_cannot_become_markup():
     ],
 )
 def test_places_have_words(place, words):
-    assert feels(*place) == words
+    assert emotion_words(*place) == words
 
 
 def test_numbers_agree_with_their_words():

@@ -1,4 +1,4 @@
-"""What was watched: pictures of their times, curves at their values, cuts where they are."""
+"""The analysis of a clip: pictures of their times, curves at their values, cuts where they are."""
 
 import base64
 import io
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from emotion.affect import emotions_at
-from tests.video2music.films import EVEN_MS, brightness, film
 from tests.video2music.studio.views.svg_reading import (
     NASTY,
     labelled,
@@ -23,13 +22,14 @@ from tests.video2music.studio.views.svg_reading import (
     styled,
     value_at,
 )
+from tests.video2music.video_files import EVEN_MS, brightness, film
 from video2music import features
 from video2music.studio.views import video
 from video2music.values import Cut, VideoFeatures
 
 
 def seen(affect, *, duration_s=None, cuts=(), motion=None):
-    """Features of a clip that feels so, (T, 2)."""
+    """Features of a clip of this emotion, (T, 2)."""
     affect = np.asarray(affect, np.float32).reshape(-1, 2)
     rows = len(affect)
     moved = np.zeros(rows, np.float32) if motion is None else np.asarray(motion, np.float32)
@@ -57,7 +57,7 @@ def test_curves_have_the_values_of_their_seconds(count, seed):
 
 
 @given(st.lists(st.floats(0, 255, width=32), min_size=1, max_size=50))
-def test_the_movement_fills_its_lane_up_to_its_greatest(motion):
+def test_the_motion_fills_its_lane_up_to_its_greatest(motion):
     (area,) = styled(read(video.view(seen(np.zeros((len(motion), 2)), motion=motion))), "moved")[1:]
     corners = points(area)
     assert corners[0].tolist() == [0, 100] and corners[-1].tolist() == [1000, 100]
@@ -119,7 +119,7 @@ def test_thumbnails_are_the_pictures_of_their_times(tmp_path, most):
 
 def test_making_the_strip_can_be_followed_and_stopped(clip):
     told = []
-    video.thumbnails(clip, drawn(6), tell=told.append)
+    video.thumbnails(clip, drawn(6), progress=told.append)
     assert told == sorted(told) and told[0] == 0 and 0.5 < told[-1] <= 1 and len(told) >= 3
 
     def stop(fraction):
@@ -127,7 +127,7 @@ def test_making_the_strip_can_be_followed_and_stopped(clip):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        video.thumbnails(clip, drawn(6), tell=stop)
+        video.thumbnails(clip, drawn(6), progress=stop)
 
 
 @settings(deadline=None)
@@ -153,7 +153,7 @@ def test_thumbnails_stand_upright(tmp_path):
     assert picture(found).size[0] < picture(found).size[1]
 
 
-def test_a_preview_shows_what_was_watched(tmp_path):
+def test_a_preview_shows_the_analysis(tmp_path):
     clip = film(tmp_path / "a.mkv", "ffv1", pixels="bgr0")
     found = video.thumbnails(clip, seen([[0, 0]], duration_s=0.2), most=4)
     means = [np.asarray(picture(each)).mean() for each in found]
