@@ -3,8 +3,9 @@
 A song's chords are voiced as the arranger would voice them, and every note of its PIANO track becomes an onset of the
 slot whose pitch is nearest; the networks of `arranging.accompaniment` are trained on those.
 
-The songs of the half that `evaluate.music.frechet_distance` measures are never read. Of the others among the first 300, which
-are played with a more varied touch than the rest, every tenth chooses the epoch, and the section features are theirs.
+The songs of the half that `evaluate.music.frechet_distance` measures are never read. Of the others among the first 300,
+which are played with a more varied touch than the rest, every tenth chooses the epoch, and the section features are
+theirs.
 """
 
 import copy
