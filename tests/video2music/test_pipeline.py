@@ -1,4 +1,4 @@
-"""The whole way from a clip to a scored clip, with the shipped weights."""
+"""From a clip to a scored clip, with the shipped weights."""
 
 import json
 import shutil
@@ -43,15 +43,15 @@ def test_the_files_have_their_names(scored):
     assert folder.name == stem
 
 
-def test_the_manifest_tells_how_the_piece_was_made(scored):
-    told = json.loads(scored.manifest.read_text())
-    assert told["version"] == 3 and told["seed"] == 0 and told["encoder"] == "color"
-    assert len(told["chords"]) == len(told["form"]["steps_s"]) == len(told["dynamics"]["density"])
-    assert set(told["weights"]) == {"color", "amt", "regressor", "accompaniment"}
-    assert all(len(sha) == 64 for sha in told["weights"].values())
-    assert set(told["seconds"]) <= set(STAGES) and {"extract", "chords", "render"} <= set(told["seconds"])
-    assert len(told["target"]["valence"]) == 6
-    assert set(told["files"]) == {path.name for path in scored.manifest.parent.iterdir()}
+def test_the_manifest_holds_how_the_piece_was_made(scored):
+    data = json.loads(scored.manifest.read_text())
+    assert data["version"] == 3 and data["seed"] == 0 and data["encoder"] == "color"
+    assert len(data["chords"]) == len(data["form"]["steps_s"]) == len(data["dynamics"]["density"])
+    assert set(data["weights"]) == {"color", "amt", "regressor", "accompaniment"}
+    assert all(len(sha) == 64 for sha in data["weights"].values())
+    assert set(data["seconds"]) <= set(STAGES) and {"extract", "chords", "render"} <= set(data["seconds"])
+    assert len(data["target"]["valence"]) == 6
+    assert set(data["files"]) == {path.name for path in scored.manifest.parent.iterdir()}
 
 
 def test_no_end_or_pad_or_silence_is_among_the_chords(scored):
@@ -60,16 +60,16 @@ def test_no_end_or_pad_or_silence_is_among_the_chords(scored):
 
 
 def test_the_chord_file_covers_the_piece_in_the_sounding_key(scored):
-    told = json.loads(scored.manifest.read_text())
+    data = json.loads(scored.manifest.read_text())
     rows = [line.split() for line in scored.chords.read_text().splitlines()]
-    assert len(rows) == len(told["chords"])
+    assert len(rows) == len(data["chords"])
     assert all(one[1] == other[0] for one, other in pairwise(rows))
     pitches = {
         note.pitch % 12 for track in pretty_midi.PrettyMIDI(str(scored.midi)).instruments for note in track.notes
     }
     last = Chord.parse(rows[-1][2])
     assert set(last.pitch_classes) <= pitches
-    assert str(last) == told["key"].replace(" major", "").replace(" minor", ":min")
+    assert str(last) == data["key"].replace(" major", "").replace(" minor", ":min")
 
 
 def test_the_midi_marks_cuts_and_key(scored):
@@ -100,21 +100,21 @@ def test_a_piece_in_a_style_of_ones_own_is_played_again_whatever_became_of_the_f
     assert again.midi.read_bytes() == first.midi.read_bytes()
 
 
-def test_what_a_replay_tells_of_its_weights_is_what_composed(clip, scored, tmp_path):
-    told = json.loads(scored.manifest.read_text())
-    told["weights"]["amt"] = "0" * 64
+def test_the_weights_in_a_replays_manifest_are_those_that_composed(clip, scored, tmp_path):
+    data = json.loads(scored.manifest.read_text())
+    data["weights"]["amt"] = "0" * 64
     changed = tmp_path / "changed.json"
-    changed.write_text(json.dumps(told))
+    changed.write_text(json.dumps(data))
     again = compose(clip, tmp_path / "again", replay=manifest.read(changed))
     assert json.loads(again.manifest.read_text())["weights"]["amt"] == "0" * 64
 
 
-@pytest.mark.parametrize("wish", [{"encoder": "eyes"}, {"curve": "nowhere.csv"}, {"style": "polka"}])
-def test_wishes_are_refused_before_the_clip_is_watched(clip, tmp_path, wish):
-    told = []
+@pytest.mark.parametrize("options", [{"encoder": "eyes"}, {"curve": "nowhere.csv"}, {"style": "polka"}])
+def test_bad_options_are_refused_before_features_are_extracted(clip, tmp_path, options):
+    stages = []
     with pytest.raises(UserError):
-        compose(clip, tmp_path, Options(**wish), progress=lambda stage, fraction: told.append(stage))
-    assert not told
+        compose(clip, tmp_path, Options(**options), progress=lambda stage, fraction: stages.append(stage))
+    assert not stages
 
 
 def test_a_broken_manifest_is_refused_in_a_sentence(scored, tmp_path):
@@ -133,7 +133,7 @@ def test_a_manifest_of_another_clip_is_refused(scored, tmp_path):
 
 def test_sad_and_exciting_differ_in_chords_density_and_touch(clip, tmp_path):
     sad, exciting = (
-        _heard(compose(clip, tmp_path / name, Options(encoder="color", candidates=1, emotion=name)))
+        _music_statistics(compose(clip, tmp_path / name, Options(encoder="color", candidates=1, emotion=name)))
         for name in ("sad", "exciting")
     )
     assert sad["sad chords"] > exciting["sad chords"] + 0.3
@@ -141,7 +141,7 @@ def test_sad_and_exciting_differ_in_chords_density_and_touch(clip, tmp_path):
     assert exciting["velocity"] > sad["velocity"] + 8
 
 
-def _heard(result):
+def _music_statistics(result):
     notes = [note for track in pretty_midi.PrettyMIDI(str(result.midi)).instruments for note in track.notes]
     chords = [Chord.parse(line.split()[2]) for line in result.chords.read_text().splitlines()]
     return {
@@ -151,9 +151,9 @@ def _heard(result):
     }
 
 
-def test_the_key_and_the_primer_are_those_that_were_wished(clip, tmp_path):
-    wish = Options(encoder="color", candidates=1, key="D minor", primer="Dm Bb")
-    result = compose(clip, tmp_path, wish)
+def test_the_key_and_the_primer_are_those_requested(clip, tmp_path):
+    options = Options(encoder="color", candidates=1, key="D minor", primer="Dm Bb")
+    result = compose(clip, tmp_path, options)
     assert json.loads(result.manifest.read_text())["key"] == "D minor"
     labels = [line.split()[2] for line in result.chords.read_text().splitlines()]
     assert labels[:2] == ["D:min", "Bb"] and labels[-1] == "D:min"
@@ -176,10 +176,10 @@ def searched(clip, tmp_path_factory):
 
 
 def test_the_manifest_keeps_every_candidates_scores_and_who_judged(searched):
-    told = json.loads(searched[0].manifest.read_text())["search"]
-    assert told["judge"]["name"] == "rules" and len(told["candidates"]) == 5
-    whole = [row["match"]["score"] for row in told["candidates"]]
-    assert told["selected"] == max(range(5), key=lambda place: whole[place])
+    data = json.loads(searched[0].manifest.read_text())["search"]
+    assert data["judge"]["name"] == "rules" and len(data["candidates"]) == 5
+    whole = [row["match"]["score"] for row in data["candidates"]]
+    assert data["selected"] == max(range(5), key=lambda place: whole[place])
 
 
 def test_a_searched_piece_is_played_again_without_search(clip, searched, tmp_path):
@@ -202,11 +202,11 @@ def test_the_report_is_of_the_finished_sound_by_the_judge_that_did_not_choose(se
     assert reporter.heard == [result.audio.name]
     assert result.report.judge == "loudness"
     assert result.report.whole.end_s == pytest.approx(6.0, abs=0.01)
-    told = json.loads(result.manifest.read_text())["report"]
-    assert told["judge"] == "loudness" and told["whole"]["arousal"] == result.report.whole.arousal
+    data = json.loads(result.manifest.read_text())["report"]
+    assert data["judge"] == "loudness" and data["whole"]["arousal"] == result.report.whole.arousal
 
 
-def test_without_the_judges_weights_one_candidate_is_made_and_that_is_told(clip, tmp_path, monkeypatch, caplog):
+def test_without_the_judges_weights_one_candidate_is_made_with_a_warning(clip, tmp_path, monkeypatch, caplog):
     def missing(name):
         raise CheckpointError(f"no weights of {name}")
 
@@ -223,7 +223,7 @@ def test_a_number_of_candidates_that_cannot_be_is_refused(candidates):
         Options(candidates=candidates)
 
 
-def test_without_strength_a_wish_changes_neither_tempo_nor_playing(clip, tmp_path):
+def test_without_strength_an_emotion_changes_neither_tempo_nor_playing(clip, tmp_path):
     made = [
         json.loads(compose(clip, tmp_path / name, replace(COLOR, emotion=name, strength=0)).manifest.read_text())
         for name in ("q2", "q3")
@@ -232,17 +232,17 @@ def test_without_strength_a_wish_changes_neither_tempo_nor_playing(clip, tmp_pat
 
 
 def test_progress_names_every_stage_in_order(clip, tmp_path):
-    told = []
+    calls = []
     compose(
         clip,
         tmp_path,
         SEARCHED,
         judge=RuleJudge(),
         reporter=Reporter(),
-        progress=lambda stage, fraction: told.append((stage, fraction)),
+        progress=lambda stage, fraction: calls.append((stage, fraction)),
     )
-    assert list(dict.fromkeys(stage for stage, _ in told)) == list(STAGES)
-    assert all(0 <= fraction <= 1 for _, fraction in told)
+    assert list(dict.fromkeys(stage for stage, _ in calls)) == list(STAGES)
+    assert all(0 <= fraction <= 1 for _, fraction in calls)
 
 
 def test_a_clip_finds_its_own_folder_again_and_another_of_its_name_gets_another(clip, tmp_path):
