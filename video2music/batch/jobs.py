@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from emotion.checkpoint import file_sha256
 from video2music.errors import OptionError, Video2MusicError
 from video2music.media.clip import VIDEO_NAMES
-from video2music.options import Options
-from video2music.output import names
+from video2music.options import SPECS, Options
+from video2music.output import folder_names
 
 if TYPE_CHECKING:
     from video2music.composing.manifest import Replay
@@ -35,7 +35,8 @@ class WorkerLost(Video2MusicError):
 
 log = logging.getLogger(__name__)
 
-_FILE_OPTIONS = ("curve", "style")  # options that may name a file, whose content is then part of the key
+# options that may name a file, whose content is then part of the key
+_FILE_OPTIONS = tuple(spec.name for spec in SPECS.values() if spec.is_path)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def plan(requested: Iterable[Job]) -> list[Job]:
     ordered = [unique[key] for key in sorted(unique)]
     n_options = Counter(job.clip for job in ordered)
     named = []
-    for job, name in zip(ordered, names([job.clip for job in ordered]), strict=True):
+    for job, name in zip(ordered, folder_names([job.clip for job in ordered]), strict=True):
         options_hash = hashlib.sha256(job.signature.encode()).hexdigest()[:6]
         named.append(replace(job, name=name if n_options[job.clip] == 1 else f"{name}-{options_hash}"))
     return named

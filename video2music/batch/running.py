@@ -116,14 +116,12 @@ class Batch:
                 self._record(book, index, failed_result(job, message))
                 continue
             found = known.get((key, job.name)) or known.get((key, str(job.clip)))
-            if found and (self._files_exist(found) if found.is_done else not self._retry):
+            files_exist = found and all((self._out / manifest).is_file() for manifest in found.manifests)
+            if found and (files_exist if found.is_done else not self._retry):
                 self._results[index] = found
                 self._earlier.append(found)
             else:
                 self._waiting.append((index, key))
-
-    def _files_exist(self, result: JobResult) -> bool:
-        return all((self._out / manifest).is_file() for manifest in result.manifests)
 
     def _run_workers(self, book: Journal) -> None:
         """A thread per worker until nothing waits; at the end, however it comes, every worker is killed."""

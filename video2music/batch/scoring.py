@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Protocol
 
 from emotion.errors import UserError
-from emotion.files import PARTIAL, failure, whole_file
+from emotion.files import PARTIAL, atomic_write, failure
 from emotion.runtime import available_cores
 from video2music.batch.jobs import Job, Shard
 from video2music.batch.journal import DONE, JobResult, failed_result
 from video2music.errors import MediaError
 from video2music.options import Result
-from video2music.output import Output, claim, files_in, stem_of, workshop
+from video2music.output import Output, atomic_output_dir, claim, files_in, stem_of
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ def write_result(scratch: Path, result: JobResult) -> None:
     """Write RESULT_FILE, after everything that was made is on the disk. Raises OSError."""
     for path in files_in(scratch):
         _fsync(path)
-    with whole_file(scratch / RESULT_FILE) as partial:
+    with atomic_write(scratch / RESULT_FILE) as partial:
         partial.write_text(result.line())
         _fsync(partial)
 
@@ -218,7 +218,7 @@ def publish(out: Path, scratch: Path, result: JobResult, *, overwrite: bool) -> 
     """Move what was made to its folder in OUT; does nothing where that has happened. Raises MediaError.
 
     A folder that does not exist or is empty is replaced in one step. Files of an earlier run are replaced by the rules
-    of `output.workshop`, from copies, so that a run that is killed meanwhile can do it again.
+    of `output.atomic_output_dir`, from copies, so that a run that is killed meanwhile can do it again.
     """
     made, target = scratch / result.name, out / result.name
     if not made.exists():
@@ -232,7 +232,7 @@ def publish(out: Path, scratch: Path, result: JobResult, *, overwrite: bool) -> 
         clip = Path(result.clip)
         for manifest in result.manifests:
             folder = (out / manifest).parent
-            with workshop(Output(folder, stem_of(clip), clip)) as partial:
+            with atomic_output_dir(Output(folder, stem_of(clip), clip)) as partial:
                 shutil.copytree(made / folder.relative_to(target), partial, dirs_exist_ok=True)
     except OSError as error:
         raise MediaError(failure(error, target)) from None

@@ -23,7 +23,7 @@ Summaries = Mapping[str, Summary]
 """Metric -> its summary: a row of a report."""
 
 
-class Evaluation(NamedTuple):
+class ModelEvaluation(NamedTuple):
     """The report in its JSON form, and the predictions behind it: rows of a table whose headings are `columns`."""
 
     report: dict[str, Any]

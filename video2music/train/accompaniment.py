@@ -3,9 +3,9 @@
 A song's chords are voiced as the arranger would voice them, and every note of its PIANO track becomes an onset of the
 slot whose pitch is nearest; the networks of `arranging.accompaniment` are trained on those.
 
-The songs of the half that `evaluate.music.frechet_distance` measures are never read. Of the others among the first 300,
-which are played with a more varied touch than the rest, every tenth chooses the epoch, and the section features are
-theirs.
+The half of the songs that `evaluate.music.frechet_distance` measures is never read. Of the others every tenth among
+the first 300 chooses the epoch. The section features are of these 300, which are played with a more varied touch than
+the rest.
 """
 
 import copy
@@ -53,6 +53,8 @@ from video2music.data.pop909 import PianoSong
 from video2music.evaluate.music import frechet_distance
 from video2music.styles import Registers, load_style
 from video2music.train import card
+
+log = logging.getLogger(__name__)
 
 SECTION_BARS = 8  # over which the features of a section are taken
 HARD, SOFT = 4, -4  # velocity above and below the bar's mean from which on a note is accented or soft
@@ -211,8 +213,6 @@ def _section_features(
             np.log(beat_s),
         ])  # fmt: skip
 
-
-log = logging.getLogger(__name__)
 
 STYLE = "piano"  # in whose registers the chords are voiced
 VARIED = 300  # the section features are of songs up to this number

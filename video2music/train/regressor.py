@@ -38,7 +38,7 @@ def train(data: Path, out: Path, *, name: str = "shipped", seed: int = 0) -> dic
     torch.manual_seed(recipe.seed)
     model = Regressor(RegressorConfig()).to(resolve_device())
     model.inputs.set_statistics(statistics(songs))
-    truth = _dynamics(songs)
+    truth = np.concatenate([scores.true_dynamics(song) for song in songs])
     model.target_mean.copy_(torch.from_numpy(truth.mean(0)))
     model.target_scale.copy_(torch.from_numpy(truth.std(0)))
     model.train()
@@ -128,7 +128,3 @@ def _report(
         "shipped, no semantic rows": scores.regressor_scores(model, songs, hide=("semantic",)),
     }
     return report.build("dynamics", "muvi_sync", split, [seed], {name: [songs] for name, songs in rows.items()})
-
-
-def _dynamics(songs: Sequence[Song]) -> NDArray[np.float32]:
-    return np.concatenate([np.stack([song.density, song.loudness], axis=1) for song in songs])

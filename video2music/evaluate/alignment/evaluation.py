@@ -130,7 +130,12 @@ def build(judged: Sequence[JudgedPair], failed: Sequence[FailedPair], *, judge: 
     return found | {
         "judge": {"name": judge, "sha256": sha256, "composes": judge == pipeline.SELECTING_JUDGE},
         "differences": differences,
-        "confusion": {"windows": _confusion_of_windows(judged), "videos": _confusion_of_wholes(judged)},
+        "confusion": {
+            "windows": _confusion(
+                pair for each in judged for pair in zip(each.alignment.wanted, each.alignment.heard, strict=True)
+            ),
+            "videos": _confusion((each.target_quadrant, each.predicted_quadrant) for each in judged),
+        },
         "videos": [_report_entry(each) for each in judged],
         "failed": [{"video": each.name, "error": each.error} for each in failed],
     }
@@ -171,11 +176,8 @@ def _summaries(songs: Songs) -> dict[str, Any]:
 
 def _others(each: JudgedPair, judged: Sequence[JudgedPair]) -> list[JudgedPair]:
     """The pairs of another video that has another target."""
-    return [other for other in judged if not (_same_video(each, other) or _same_target(each, other))]
-
-
-def _same_video(one: JudgedPair, other: JudgedPair) -> bool:
-    return one.pair.video.resolve() == other.pair.video.resolve()
+    video = each.pair.video.resolve()
+    return [other for other in judged if other.pair.video.resolve() != video and not _same_target(each, other)]
 
 
 def _same_target(one: JudgedPair, other: JudgedPair) -> bool:
@@ -235,18 +237,8 @@ def _ccc(moments: Floats) -> Floats:
     return result
 
 
-def _confusion_of_windows(judged: Sequence[JudgedPair]) -> list[list[int]]:
-    """Counts of windows by target quadrant (rows) and predicted quadrant or NONE (columns)."""
-    alignments = [each.alignment for each in judged]
-    return _counts(pair for found in alignments for pair in zip(found.wanted, found.heard, strict=True))
-
-
-def _confusion_of_wholes(judged: Sequence[JudgedPair]) -> list[list[int]]:
-    """The same for videos: the quadrant of the target's mean, and that predicted for the whole music."""
-    return _counts((each.target_quadrant, each.predicted_quadrant) for each in judged)
-
-
-def _counts(pairs: Iterable[tuple[int, int | None]]) -> list[list[int]]:
+def _confusion(pairs: Iterable[tuple[int, int | None]]) -> list[list[int]]:
+    """Counts of pairs by target quadrant (rows) and predicted quadrant or NONE (columns)."""
     found = np.zeros((len(QUADRANTS), len(QUADRANTS) + 1), int)
     for target, predicted in pairs:
         found[target, len(QUADRANTS) if predicted is None else predicted] += 1

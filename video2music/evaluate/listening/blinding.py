@@ -57,11 +57,14 @@ def blind(paths: tuple[Path, Path], out: Path) -> BlindedPair:
     read, is silent, or shows a picture that no browser plays.
     """
     video = _picture_source(paths)
-    length_s = _length_s(video) if video else None
     sounds = [_sound(path) for path in paths]
-    _warn_of_lengths(paths, [len(samples) / SAMPLE_RATE for samples in sounds])
-    if length_s is not None:
-        sounds = [_fit_length(samples, round(length_s * SAMPLE_RATE)) for samples in sounds]
+    first_s, second_s = (len(samples) / SAMPLE_RATE for samples in sounds)
+    if abs(first_s - second_s) > LENGTH_TOLERANCE_S:
+        log.warning("%s sounds for %.1f s and %s for %.1f s: is it one clip?", paths[0], first_s, paths[1], second_s)
+    if video:
+        length_s = probe(video).duration_s or max(frame.end_s for frame in frames(video))
+        length = round(length_s * SAMPLE_RATE)
+        sounds = [np.pad(each[:length], ((0, max(0, length - len(each))), (0, 0))) for each in sounds]
     lufs = _common_lufs(paths, sounds)
     with temporary_folder(out.parent) as folder_path:
         wavs = [
@@ -98,11 +101,6 @@ def _codec(path: Path) -> str:
         return picture_stream(container, path).codec_context.codec.canonical_name
 
 
-def _length_s(video: Path) -> float:
-    duration_s = probe(video).duration_s
-    return duration_s if duration_s else max(frame.end_s for frame in frames(video))
-
-
 def _sound(path: Path) -> Samples:
     """All of a file's sound (frames, 2) at 44.1 kHz, from the first picture on if it has one. Raises MediaError."""
     track = soundtrack(path) if path.suffix.lower() in VIDEO_NAMES else Soundtrack(path, 0.0)
@@ -110,16 +108,6 @@ def _sound(path: Path) -> Samples:
     if not blocks:
         raise MediaError(f"{path} has no sound: give what the system made, with its music")
     return np.concatenate(blocks)
-
-
-def _warn_of_lengths(paths: tuple[Path, Path], lengths_s: list[float]) -> None:
-    first_s, second_s = lengths_s
-    if abs(first_s - second_s) > LENGTH_TOLERANCE_S:
-        log.warning("%s sounds for %.1f s and %s for %.1f s: is it one clip?", paths[0], first_s, paths[1], second_s)
-
-
-def _fit_length(samples: Samples, length: int) -> Samples:
-    return np.pad(samples[:length], ((0, max(0, length - len(samples))), (0, 0)))
 
 
 def _common_lufs(paths: tuple[Path, Path], sounds: list[Samples]) -> float:

@@ -50,7 +50,11 @@ def build_report(key: TrialKey, answers: Sequence[TrialAnswer]) -> dict[str, Any
         "listeners": len({answer.listener for answer in answers}),
         "trials": len(key.trials),
         "unfinished": _unfinished(key, answers),
-        "comments": [_comment(answer) for answer in answers if answer.comment],
+        "comments": [
+            {"listener": answer.listener, "clip": answer.trial.clip, "comment": answer.comment}
+            for answer in answers
+            if answer.comment
+        ],
     }
 
 
@@ -175,10 +179,6 @@ def _unfinished(key: TrialKey, answers: Sequence[TrialAnswer]) -> dict[str, int]
     """Listener -> how many trials are open, of those who left any."""
     done = Counter(answer.listener for answer in answers)
     return {name: len(key.trials) - count for name, count in sorted(done.items()) if count < len(key.trials)}
-
-
-def _comment(answer: TrialAnswer) -> dict[str, Any]:
-    return {"listener": answer.listener, "clip": answer.trial.clip, "comment": answer.comment}
 
 
 ReportRows = Mapping[str, Summaries]

@@ -27,7 +27,7 @@ from video2music.chords import END, Chord
 from video2music.data.muvi_sync import Song, load_split
 from video2music.errors import OptionError
 from video2music.evaluate.models import baselines, metrics, scores, video_effect
-from video2music.evaluate.tables import Evaluation
+from video2music.evaluate.tables import ModelEvaluation
 from video2music.model import amt, regressor
 from video2music.model.conditioning import allowed_chords
 from video2music.model.video import MODALITIES
@@ -197,7 +197,7 @@ ScoreWith = Callable[[TrainedModel, tuple[str, ...], Sequence[Song] | None], Son
 """Scores of a model with modalities hidden and, if given, with these songs' videos."""
 
 
-def evaluate_chords(data: Path, *, split: str = "test", seeds: int = 1, runs: Path | None = None) -> Evaluation:
+def evaluate_chords(data: Path, *, split: str = "test", seeds: int = 1, runs: Path | None = None) -> ModelEvaluation:
     """Evaluate the chord models on a split of MuVi-Sync at `data`. Raises DataError, OptionError, CheckpointError."""
     songs = load_split(data, split)
     found = collect_models(amt.KIND, amt.load, amt.WEIGHTS, runs, seeds=seeds)
@@ -223,10 +223,10 @@ def evaluate_chords(data: Path, *, split: str = "test", seeds: int = 1, runs: Pa
         for song, each in zip(songs, of_run, strict=True)
         for row in _chord_predictions(run, song, each)
     ]
-    return Evaluation(document, CHORD_COLUMNS, predictions)
+    return ModelEvaluation(document, CHORD_COLUMNS, predictions)
 
 
-def evaluate_dynamics(data: Path, *, split: str = "test", seeds: int = 1, runs: Path | None = None) -> Evaluation:
+def evaluate_dynamics(data: Path, *, split: str = "test", seeds: int = 1, runs: Path | None = None) -> ModelEvaluation:
     """Evaluate the regressors on a split of MuVi-Sync at `data`. Raises DataError, OptionError, CheckpointError."""
     songs = load_split(data, split)
     found = collect_models(regressor.KIND, regressor.load, regressor.WEIGHTS, runs, seeds=seeds)
@@ -247,7 +247,7 @@ def evaluate_dynamics(data: Path, *, split: str = "test", seeds: int = 1, runs: 
         for song, each in zip(songs, guesses, strict=True)
         for second, (true, guess) in enumerate(zip(scores.true_dynamics(song), each, strict=True))
     ]
-    return Evaluation(document, DYNAMICS_COLUMNS, predictions)
+    return ModelEvaluation(document, DYNAMICS_COLUMNS, predictions)
 
 
 def _model_rows(

@@ -190,12 +190,9 @@ def estimate_gain(
         usable
     ] / determinant[usable]
     gain_db = 20 * np.log10(np.maximum(factor, 1e-3))
-    return MusicGain((starts[usable] + window / 2) / rate, _smooth(gain_db))
-
-
-def _smooth(gain_db: NDArray[np.float64]) -> NDArray[np.float64]:
-    around = np.pad(gain_db, MEDIAN_WINDOWS // 2, mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(around, MEDIAN_WINDOWS), axis=1)
+    padded = np.pad(gain_db, MEDIAN_WINDOWS // 2, mode="edge")
+    smooth_db = np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_WINDOWS), axis=1)
+    return MusicGain((starts[usable] + window / 2) / rate, smooth_db)
 
 
 def _sums(values: NDArray[np.float64], starts: NDArray[np.int64], window: int) -> NDArray[np.float64]:

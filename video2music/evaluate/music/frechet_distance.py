@@ -259,7 +259,9 @@ def distance_rows(
     if min(len(measured), len(others)) < 2:
         raise DataError(f"{folder} has {len(found)} songs among the first {songs}: a few of either half are needed")
     performers: dict[str, Callable[[int, PianoSong], NoteArrays]] = {
-        f"ours, {drawn.name}": lambda at, song: _notes(arranged(song, drawn, np.random.default_rng([seed, at]))),
+        f"ours, {drawn.name}": lambda at, song: ScoreNotes.of(
+            note for track in arranged(song, drawn, np.random.default_rng([seed, at])).tracks for note in track.notes
+        ),
         "arpeggio in eighths": lambda _, song: ScoreNotes.of(arpeggio(song)),
         "block chord every second": lambda _, song: ScoreNotes.of(blocks(song)),
     }
@@ -278,7 +280,3 @@ def _bar_features(songs: Sequence[PianoSong], performer: Callable[[int, PianoSon
     """The features of all bars of four beats that `performer(number, song)` plays."""
     performed = ((song, performer(number, song)) for number, song in enumerate(songs))
     return np.concatenate([features(notes, song.beats_s, whole_bar_features(song)) for song, notes in performed])
-
-
-def _notes(score: Score) -> ScoreNotes:
-    return ScoreNotes.of(note for track in score.tracks for note in track.notes)

@@ -33,7 +33,7 @@ from video2music.arranging import midi
 from video2music.composing.draft import arrange_score, load_models
 from video2music.data.muvi_sync import Song, load_split
 from video2music.errors import OptionError
-from video2music.evaluate.tables import Evaluation, markdown_table, metric_table
+from video2music.evaluate.tables import ModelEvaluation, markdown_table, metric_table
 from video2music.mixing import mix
 from video2music.options import Options
 from video2music.values import Cut, VideoFeatures
@@ -99,7 +99,7 @@ def evaluate_guidance(
     seeds: int = 2,
     jobs: int = 1,
     keep: Path | None = None,
-) -> Evaluation:
+) -> ModelEvaluation:
     """Compose, render and judge everything. Predictions are cached in the folder `keep`, if given.
 
     Raises DataError, OptionError, CheckpointError.
@@ -110,14 +110,16 @@ def evaluate_guidance(
     items = [*song_excerpts(load_split(features_folder, "test"), excerpts), *(clip_excerpts(clips) if clips else ())]
     judge = partial(_judged_pieces, seeds=seeds, keep=keep, weights={**weights, **load_models().weights_sha256})
     judged = [each for found in _parallel(judge, items, jobs) for each in found]
-    return Evaluation(_report(judged, seeds, weights), COLUMNS, [_row(each) for each in judged])
+    return ModelEvaluation(_report(judged, seeds, weights), COLUMNS, [_row(each) for each in judged])
 
 
 def song_excerpts(songs: Sequence[Song], count: int) -> list[VideoExcerpt]:
     """Excerpts of 30 to 60 s from `count` of the songs, evenly spread over the split. Raises DataError."""
     long = [song for song in songs if len(song) >= SHORTEST_S]
     if len(long) < count:
-        raise DataError(f"{count} excerpts were requested, but only {len(long)} songs last {SHORTEST_S} s: ask for fewer")
+        raise DataError(
+            f"{count} excerpts were requested, but only {len(long)} songs last {SHORTEST_S} s: ask for fewer"
+        )
     rng = np.random.default_rng(0)
     chosen = [long[place] for place in np.linspace(0, len(long) - 1, count).round().astype(int)]
     return [_random_excerpt(song, rng) for song in chosen]

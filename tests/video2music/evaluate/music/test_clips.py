@@ -83,7 +83,7 @@ def test_a_clip_that_breaks_something_stops_no_other(tmp_path, monkeypatch, capl
         return clip.name, options.seed
 
     monkeypatch.setattr(clips.pipeline, "compose", compose)
-    monkeypatch.setattr(clips, "of_result", lambda name, seed, result: result)
+    monkeypatch.setattr(clips, "measure_result", lambda name, seed, result: result)
     found = clips.measure(tmp_path, tmp_path / "work", seeds=2)
     assert found.scored == (("b.mp4", 0), ("b.mp4", 1))
     assert found.refused == ("c.txt is not a video: give another",)
