@@ -26,7 +26,7 @@ from video2music.errors import OptionError
 from video2music.options import SPECS
 
 if TYPE_CHECKING:
-    from video2music.evaluate.tables import Evaluation
+    from video2music.evaluate.tables import ModelEvaluation
 
 
 @with_run_settings()
@@ -302,7 +302,9 @@ def _check(predictions: Path | None, into: list[Path], task: str) -> None:
         try_file(path)
 
 
-def _hand_out(done: "Evaluation", text: str, json_file: str | None, predictions: Path | None, into: list[Path]) -> None:
+def _hand_out(
+    done: "ModelEvaluation", text: str, json_file: str | None, predictions: Path | None, into: list[Path]
+) -> None:
     from emotion.report import put_into
 
     write_json(json_file, done.report)

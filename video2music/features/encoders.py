@@ -154,7 +154,7 @@ def names() -> tuple[str, ...]:
 def encoders_table() -> str:
     """The encoders as a Markdown table for README, the one that needs least first."""
     lines = ["| encoder | gives | needs |", "|---|---|---|"]
-    for spec in reversed(ENCODERS.values()):
+    for spec in reversed(list(ENCODERS.values())):
         needs = f"`video2music download {spec.name}`, {spec.remote.megabytes} MB" if spec.remote else "nothing"
         lines.append(f"| `{spec.name}` | {spec.label} | {needs} |")
     return "\n".join(lines) + "\n"

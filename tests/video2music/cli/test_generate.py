@@ -250,7 +250,7 @@ def test_the_demo_leaves_anybody_elses_folder_alone(brief, tmp_path):
     mine.parent.mkdir()
     mine.write_text("mine")
     done = run("demo", "-o", tmp_path)
-    assert done.returncode == 1 and "holds no former demo" in done.stderr
+    assert done.returncode == 1 and "holds no earlier demo" in done.stderr
     assert mine.read_text() == "mine" and len(list(mine.parent.iterdir())) == 1
 
 
