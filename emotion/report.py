@@ -1,9 +1,12 @@
-"""Tables between two marker lines of a Markdown file: README and model cards show what a command printed.
+"""Reports of evaluations: means and bootstrap intervals over songs, a JSON form, a Markdown table, and the place in a
+Markdown file (README, model card) where such a table is kept up to date.
 
-Figures of several models as one report: means, bootstrap intervals over songs, a JSON form and a table.
+Used by the evaluations and trainings of both packages. The JSON form is
+{"task", "data", "split", "seeds", "commit", "rows": {NAME: {METRIC: {"mean", "low", "high", "seeds": [...]}}}}.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +16,18 @@ from numpy.typing import NDArray
 from emotion.errors import OutputError
 from emotion.files import atomic_write, failure
 
-
-def put_into(path: Path, task: str, text: str) -> None:
-    """Put a text between the lines `<!-- evaluate TASK -->` and `<!-- end evaluate TASK -->` of a file.
-
-    The file appears whole with the new text or stays as it was. Raises OutputError.
-    """
-    before, after = _around(path, task)
-    try:
-        with atomic_write(path) as partial:
-            partial.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(failure(error, path)) from None
-
-
-def markers(task: str) -> tuple[str, str]:
-    """The lines around a task's tables in a Markdown file."""
-    return f"<!-- evaluate {task} -->", f"<!-- end evaluate {task} -->"
-
-
-def check_markers(path: Path, task: str) -> None:
-    """Make sure, before any work, that `put_into` will find its place. Raises OutputError."""
-    _around(path, task)
-
-
-def _around(path: Path, task: str) -> tuple[str, str]:
-    """What stands before the place of the text, with the first marker line, and from the last one on."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except UnicodeDecodeError:
-        raise OutputError(f"--into {path} is no text: name a Markdown file") from None
-    except OSError as error:
-        raise OutputError(
-            f"--into {path} cannot be read ({error.strerror}): name a Markdown file that exists"
-        ) from None
-    begin, end = markers(task)
-    places = [index for index, line in enumerate(lines) if line.strip() in (begin, end)]
-    if [lines[index].strip() for index in places] != [begin, end]:
-        raise OutputError(
-            f"--into {path} has no one place for the tables: write the lines '{begin}' and '{end}' into it"
-        )
-    first, last = places
-    return "".join(lines[: first + 1]), "".join(lines[last:])
-
-
 Songs = Mapping[str, NDArray[np.floating]]
 """Metric -> one value a song; not a number where a song has none."""
 
-RESAMPLES = 2000
+RESAMPLES = 2000  # of the bootstrap: its percentiles vary by less than a tenth of an interval
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The report of an evaluation, and a row for each prediction under the evaluation's COLUMNS."""
+
+    report: dict[str, Any]
+    predictions: list[list[Any]]
 
 
 def means(songs: Songs) -> dict[str, float]:
@@ -92,7 +59,7 @@ def summaries(runs: Sequence[Songs]) -> dict[str, dict[str, Any]]:
 
 
 def gain(true: Sequence[Songs], other: Sequence[Songs], metric: str, *, sign: int) -> dict[str, float]:
-    """What `true` is better by than `other`, song by song, seeds averaged: mean and 95 % bootstrap interval.
+    """By how much `true` is better than `other`, song by song, seeds averaged: mean and 95 % bootstrap interval.
 
     `sign` is 1 where a high metric is good and -1 where a low one is, so that above 0 is for `true`.
     """
@@ -111,7 +78,7 @@ def build(
 def from_summaries(
     task: str, data: str, split: str, seeds: Sequence[int], rows: Mapping[str, Mapping[str, Mapping[str, Any]]]
 ) -> dict[str, Any]:
-    """The same form for figures that are no mean over items: each row gives what `summary` would, a metric."""
+    """The same form for metrics that are not means over items: each row gives what `summary` would, by metric."""
     return {
         "task": task, "data": data, "split": split, "seeds": list(seeds), "commit": commit(), "rows": dict(rows),
     }  # fmt: skip
@@ -131,12 +98,12 @@ def table(report: Mapping[str, Any]) -> str:
 
 
 def by_metric(rows: Sequence[Mapping[str, float]]) -> Songs:
-    """The figures of each song as columns."""
+    """The metrics of each song as columns."""
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def only(songs: Songs, names: Iterable[str]) -> Songs:
-    """The figures of that name."""
+    """The metrics of these names."""
     return {name: songs[name] for name in names}
 
 
@@ -154,3 +121,46 @@ def commit() -> str | None:
         return next((words[0] for words in packed if words[1:] == [name]), None)
     except OSError:
         return None
+
+
+def put_into(path: Path, task: str, text: str) -> None:
+    """Put a text between the lines `<!-- evaluate TASK -->` and `<!-- end evaluate TASK -->` of a file.
+
+    The file appears whole with the new text or stays as it was. Raises OutputError.
+    """
+    before, after = _around(path, task)
+    try:
+        with atomic_write(path) as partial:
+            partial.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(failure(error, path)) from None
+
+
+def markers(task: str) -> tuple[str, str]:
+    """The lines around a task's tables in a Markdown file."""
+    return f"<!-- evaluate {task} -->", f"<!-- end evaluate {task} -->"
+
+
+def check_markers(path: Path, task: str) -> None:
+    """Refuse, before any work, a file without the marker lines of `put_into`. Raises OutputError."""
+    _around(path, task)
+
+
+def _around(path: Path, task: str) -> tuple[str, str]:
+    """The text up to the first marker line, and from the last one on."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError:
+        raise OutputError(f"--into {path} is no text: name a Markdown file") from None
+    except OSError as error:
+        raise OutputError(
+            f"--into {path} cannot be read ({error.strerror}): name a Markdown file that exists"
+        ) from None
+    begin, end = markers(task)
+    places = [index for index, line in enumerate(lines) if line.strip() in (begin, end)]
+    if [lines[index].strip() for index in places] != [begin, end]:
+        raise OutputError(
+            f"--into {path} has no one place for the tables: write the lines '{begin}' and '{end}' into it"
+        )
+    first, last = places
+    return "".join(lines[: first + 1]), "".join(lines[last:])

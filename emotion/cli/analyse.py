@@ -1,4 +1,4 @@
-"""`python -m emotion analyse`: what music feels like."""
+"""`emotion analyse`: valence, arousal and quadrant of music."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from emotion.values import EmotionReport, Prediction
 
 PICTURE_NAMES = (".png", ".pdf", ".svg")
-WORDS = MappingProxyType({  # in the order of emotion.affect.QUADRANTS, which would import numpy
+DESCRIPTIONS = MappingProxyType({  # in the order of emotion.affect.QUADRANTS, which would import numpy
     "q1": "pleasant and excited",
     "q2": "unpleasant and excited",
     "q3": "unpleasant and calm",
     "q4": "pleasant and calm",
 })  # fmt: skip
 NUMBERS = ("start_s", "end_s", "valence", "arousal")
-COLUMNS = ("file", *NUMBERS, *WORDS, "quadrant", "confidence")
+COLUMNS = ("file", *NUMBERS, *DESCRIPTIONS, "quadrant", "confidence")
 
 
 def checked_picture(option: typer.CallbackParam, target: str | None) -> str | None:
@@ -52,24 +52,24 @@ def analyse(
         typer.Option(metavar="FILE", help="Draw all files into one .png, .pdf or .svg.", callback=checked_picture),
     ] = None,
 ) -> None:
-    """Tell what each FILE feels like, as a whole and window by window.
+    """Predict valence, arousal and quadrant of each FILE, as a whole and by windows of 8 s.
 
-    A file that cannot be heard is told in one sentence on stderr and does not stop the others; the exit status is 0
+    A file that cannot be read gives one sentence on stderr and does not stop the others; the exit status is 0
     only when all went well.
     """
     with failing_plainly():
         _check_pair(files, midi)
         from emotion import judge as judges
 
-        rows = _hear_all(judges.load(judge or judges.DEFAULT_JUDGE), files, midi, quiet="-" in (json_file, csv_file))
-        heard = [(path, found) for path, found in rows if not isinstance(found, str)]
-        write_json(json_file, {"files": [_told(path, found, midi) for path, found in rows]})
-        write_table(csv_file, _table(heard))
-        if plot is not None and heard:
+        rows = _predict_all(judges.load(judge or judges.DEFAULT_JUDGE), files, midi, quiet="-" in (json_file, csv_file))
+        reports = [(path, found) for path, found in rows if not isinstance(found, str)]
+        write_json(json_file, {"files": [_json_entry(path, found, midi) for path, found in rows]})
+        write_table(csv_file, _table(reports))
+        if plot is not None and reports:
             from emotion import plots
 
-            plots.draw([(path.name, found) for path, found in heard], Path(plot))
-    if len(heard) < len(rows):
+            plots.draw([(path.name, found) for path, found in reports], Path(plot))
+    if len(reports) < len(rows):
         raise typer.Exit(1)
 
 
@@ -80,7 +80,7 @@ def _check_pair(files: Sequence[Path], midi: Path | None) -> None:
         raise SoundError(f"--midi {midi} is the MIDI of one sound file, but was given with {given}")
 
 
-def _hear_all(
+def _predict_all(
     judge: "Judge", files: Sequence[Path], midi: Path | None, *, quiet: bool
 ) -> "list[tuple[Path, EmotionReport | str]]":
     """Each file with its report, or with the sentence that says why there is none; both are told at once."""
@@ -103,7 +103,7 @@ def _lines(path: Path, report: "EmotionReport") -> Iterator[str]:
     whole = report.whole
     yield f"{path}: {whole.end_s:.1f} s, heard as {report.heard} by {report.judge}"
     yield f"  valence {whole.valence:+.2f}  arousal {whole.arousal:+.2f}  {_quadrant(whole)}"
-    yield "  " + "  ".join(f"{name} {share:.0%}" for name, share in zip(WORDS, whole.quadrants, strict=True))
+    yield "  " + "  ".join(f"{name} {share:.0%}" for name, share in zip(DESCRIPTIONS, whole.quadrants, strict=True))
     yield "      from      to  valence  arousal"
     for window in report.windows:
         times = f"  {window.start_s:8.1f}{window.end_s:8.1f}"
@@ -111,21 +111,21 @@ def _lines(path: Path, report: "EmotionReport") -> Iterator[str]:
     yield from (f"  note: {remark}" for remark in report.remarks)
 
 
-def _quadrant(hearing: "Prediction") -> str:
-    if hearing.confidence <= 0.25:
+def _quadrant(prediction: "Prediction") -> str:
+    if prediction.confidence <= 0.25:
         return "unknown"
-    return f"{hearing.quadrant} {WORDS[hearing.quadrant]} ({hearing.confidence:.0%})"
+    return f"{prediction.quadrant} {DESCRIPTIONS[prediction.quadrant]} ({prediction.confidence:.0%})"
 
 
-def _row(hearing: "Prediction") -> dict[str, Any]:
+def _row(prediction: "Prediction") -> dict[str, Any]:
     """A stretch as one row of numbers; its quadrant is None where nothing is known."""
-    numbers = {name: round(getattr(hearing, name), 6) for name in NUMBERS}
-    shares = dict(zip(WORDS, (round(share, 6) for share in hearing.quadrants), strict=True))
-    known = hearing.quadrant if hearing.confidence > 0.25 else None
-    return {**numbers, **shares, "quadrant": known, "confidence": round(hearing.confidence, 6)}
+    numbers = {name: round(getattr(prediction, name), 6) for name in NUMBERS}
+    shares = dict(zip(DESCRIPTIONS, (round(share, 6) for share in prediction.quadrants), strict=True))
+    known = prediction.quadrant if prediction.confidence > 0.25 else None
+    return {**numbers, **shares, "quadrant": known, "confidence": round(prediction.confidence, 6)}
 
 
-def _told(path: Path, found: "EmotionReport | str", midi: Path | None) -> dict[str, Any]:
+def _json_entry(path: Path, found: "EmotionReport | str", midi: Path | None) -> dict[str, Any]:
     """A file's entry in the JSON report."""
     name = {"file": str(path), **({"midi": str(midi)} if midi else {})}
     if isinstance(found, str):
@@ -141,8 +141,8 @@ def _told(path: Path, found: "EmotionReport | str", midi: Path | None) -> dict[s
     }
 
 
-def _table(heard: "Sequence[tuple[Path, EmotionReport]]") -> Iterator[Sequence[Any]]:
+def _table(reports: "Sequence[tuple[Path, EmotionReport]]") -> Iterator[Sequence[Any]]:
     """The CSV report: a row for each window."""
     yield COLUMNS
-    for path, report in heard:
+    for path, report in reports:
         yield from ([path, *_row(window).values()] for window in report.windows)

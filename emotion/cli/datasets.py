@@ -9,7 +9,7 @@ import typer
 from emotion.cli.output import JsonOption, failing_plainly, write_json
 
 if TYPE_CHECKING:
-    from emotion.data.catalogue import Entry
+    from emotion.data.catalogue import CatalogueEntry
 
 WIDTHS = (22, 4, 6, 17, 15, 11)  # of the columns, 80 characters with the blanks between them
 HEADINGS = ("set", "year", "items", "media", "labels", "reader")
@@ -25,7 +25,7 @@ def datasets(
 ) -> None:
     """List data sets of music with emotion labels, and for which of them there is a reader here.
 
-    The JSON has what the table has no room for: length, whether labels change over time, perceived or induced, page.
+    The JSON has more columns: length, whether labels change over time, perceived or induced, page.
     """
     with failing_plainly():
         from emotion.data import catalogue
@@ -37,7 +37,7 @@ def datasets(
             typer.echo("\n".join(_lines(found, of=len(everything))))
 
 
-def _lines(entries: "Sequence[Entry]", *, of: int) -> Iterator[str]:
+def _lines(entries: "Sequence[CatalogueEntry]", *, of: int) -> Iterator[str]:
     """The table for reading."""
     yield _line(HEADINGS)
     for entry in entries:
@@ -45,7 +45,7 @@ def _lines(entries: "Sequence[Entry]", *, of: int) -> Iterator[str]:
         media = ", ".join(entry.media)
         yield _line((entry.name, str(entry.year), str(entry.instances), media, labels, entry.reader))
     readers = sum(bool(entry.reader) for entry in entries)
-    yield f"{len(entries)} of {of} sets, {readers} with a reader: emotion.data.READER, datasets/READER/card.toml"
+    yield f"{len(entries)} of {of} sets, {readers} with a reader: emotion.data.registry, datasets/READER/card.toml"
 
 
 def _line(cells: Sequence[str]) -> str:

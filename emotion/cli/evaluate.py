@@ -1,4 +1,4 @@
-"""`python -m emotion evaluate`: how well the judges judge."""
+"""`emotion evaluate`: metrics of the judges on labelled music."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,22 +23,25 @@ IntoOption = Annotated[
 def evaluate_poolingvq(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds emopia and vgmidi.")],
     runs: Annotated[
-        Path, typer.Option("--runs", metavar="DIR", help="RenderCache and networks that the tables ask for are kept here.")
+        Path,
+        typer.Option("--runs", metavar="DIR", help="RenderCache and networks that the tables ask for are kept here."),
     ] = Path("runs/poolingvq"),
     seeds: Annotated[int, typer.Option(min=1, help="How many networks to average in the tables.")] = 3,
     json_file: JsonOption = None,
     predictions: PredictionsOption = None,
     into: IntoOption = None,
 ) -> None:
-    """Quadrants on EMOPIA's test and folds, valence and arousal on VGMIDI's folds, ablations, what pooling saves."""
+    """Quadrants on EMOPIA's test and folds, valence and arousal on VGMIDI's folds, ablations, cost of pooling."""
     with failing_plainly():
         _check("poolingvq", predictions, into or [])
         from emotion.evaluate import poolingvq
         from emotion.models.poolingvq.pipeline import Sources
 
-        done = poolingvq.study(Sources(data, runs / "renders"), runs=runs, seeds=range(seeds))
-        rows = [poolingvq.COLUMNS, *done.predictions]
-        _hand_out(done.report, poolingvq.as_text(done.report), json_file, rows, predictions, into or [])
+        evaluation = poolingvq.evaluate(Sources(data, runs / "renders"), runs=runs, seeds=range(seeds))
+        rows = [poolingvq.COLUMNS, *evaluation.predictions]
+        _write_results(
+            evaluation.report, poolingvq.as_text(evaluation.report), json_file, rows, predictions, into or []
+        )
 
 
 @app.command("sound")
@@ -46,25 +49,25 @@ def evaluate_poolingvq(
 def evaluate_sound(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds fourq, ym2413, emopia and vgmidi.")],
     runs: Annotated[
-        Path, typer.Option("--runs", metavar="DIR", help="Rows of sound and answers on folds are kept here.")
+        Path, typer.Option("--runs", metavar="DIR", help="Features and predictions on folds are kept here.")
     ] = Path("runs/sound"),
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each row to average.")] = 1,
     json_file: JsonOption = None,
     predictions: PredictionsOption = None,
     into: IntoOption = None,
 ) -> None:
-    """ADFF and the unified model on folds of four sets, part by part; how far judges agree, and how long they take."""
+    """ADFF and the unified model on folds of four sets, part by part; agreement and speed of the judges."""
     with failing_plainly():
         _check("sound", predictions, into or [])
         from emotion.evaluate import sound
 
-        done = sound.study(data, runs=runs, seeds=seeds)
-        rows = [sound.COLUMNS, *done.predictions]
-        _hand_out(done.report, sound.as_text(done.report), json_file, rows, predictions, into or [])
+        evaluation = sound.evaluate(data, runs=runs, seeds=seeds)
+        rows = [sound.COLUMNS, *evaluation.predictions]
+        _write_results(evaluation.report, sound.as_text(evaluation.report), json_file, rows, predictions, into or [])
 
 
 def _check(task: str, predictions: Path | None, into: Sequence[Path]) -> None:
-    """Make sure, before any work, that all can be written. Raises OutputError."""
+    """Refuse, before any work, files that cannot be written. Raises OutputError."""
     from emotion.report import check_markers
 
     for path in into:
@@ -73,7 +76,7 @@ def _check(task: str, predictions: Path | None, into: Sequence[Path]) -> None:
         try_file(path)
 
 
-def _hand_out(
+def _write_results(
     report: dict[str, Any],
     text: str,
     json_file: str | None,

@@ -1,4 +1,4 @@
-"""`python -m emotion train`: make the shipped weights anew from the data sets."""
+"""`python -m emotion train`: train the shipped weights from the data sets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +10,11 @@ from emotion.cli.run_settings import with_run_settings
 
 RUNS = Path("runs/sound")
 RunsOption = Annotated[
-    Path, typer.Option("--runs", metavar="DIR", help="Rows of sound and answers on folds are kept here.")
+    Path, typer.Option("--runs", metavar="DIR", help="Features and predictions on folds are kept here.")
 ]
 FrontendOption = Annotated[str, typer.Option(help="mel (MusiCNN, in the package) or mert (fetched from the hub).")]
-SeedsOption = Annotated[int, typer.Option(min=1, help="How many trainings the figures are means of; the first ships.")]
-app = typer.Typer(
-    help="Train the judges anew. A run that was stopped goes on with the same command.", no_args_is_help=True
-)
+SeedsOption = Annotated[int, typer.Option(min=1, help="How many trainings the metrics are means of; the first ships.")]
+app = typer.Typer(help="Train the judges. A run that was stopped goes on with the same command.", no_args_is_help=True)
 
 
 @app.command("poolingvq")
@@ -26,7 +24,7 @@ def train_poolingvq(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where weights, config and card go.")] = Path(
         "runs/poolingvq"
     ),
-    seeds: Annotated[int, typer.Option(min=1, help="How many networks are heard together.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="How many networks are averaged.")] = 3,
 ) -> None:
     """Train the judge that selects; renders are kept in DIR/renders for `evaluate`."""
     with failing_plainly():
@@ -46,7 +44,7 @@ def train_adff(
     runs: RunsOption = RUNS,
     seeds: SeedsOption = 1,
 ) -> None:
-    """Train the judge that reports, and tell its figures on ten folds by artist and game."""
+    """Train the judge that reports, and print its metrics on ten folds by artist and game."""
     _ship("adff", data, out, runs, seeds, {})
 
 
@@ -61,7 +59,7 @@ def train_unified(
     seeds: SeedsOption = 1,
     frontend: FrontendOption = "mel",
 ) -> None:
-    """Train the judge of quadrants and of valence and arousal, and tell its figures on folds of all sets."""
+    """Train the judge of quadrants and of valence and arousal, and print its metrics on folds of all sets."""
     _ship("unified", data, out, runs, seeds, {"frontend": frontend} if frontend != "mel" else {})
 
 

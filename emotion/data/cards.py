@@ -1,6 +1,6 @@
-"""Cards: the facts about a data set, and its files and tables where the card says they are.
+"""Cards: the facts about a data set, and access to its files and tables by the roles that the card gives them.
 
-Cards and splits lie in `datasets/` of the source tree, or inside the package where it is installed. A card is TOML:
+Cards and splits are in `datasets/` of the source tree, or inside the package where it is installed. A card is TOML:
 
     [files.ROLE]       what a reader asks for by its role: path (* and ? match as in a shell), and where it is a table
                        columns (their roles and headings), delimiter, scale (the lowest and the highest rating)
@@ -23,7 +23,7 @@ PLACES = (_PACKAGE / "datasets", _PACKAGE.parent / "datasets")
 
 
 @dataclass(frozen=True)
-class File:
+class CardFile:
     """A file of a data set, or many by a pattern; `columns` are headings by role, `scale` the range of its ratings."""
 
     path: str
@@ -40,13 +40,13 @@ class File:
             raise ValueError(f"the delimiter {self.delimiter!r} of {self.path} is not one character")
 
     def of(self, name: str) -> str:
-        """The path of one item, whose name stands where the pattern has its star."""
+        """The path of one item, whose name replaces the star of the pattern."""
         return self.path.replace("*", name)
 
 
 @dataclass(frozen=True)
 class Card:
-    """A data set: `key` is its folder's name, `songs` the set by whose numbers its songs go, `about` whatever else."""
+    """A data set: `key` is its folder's name, `songs` the set whose numbers its songs have, `about` the rest."""
 
     key: str
     name: str
@@ -57,22 +57,22 @@ class Card:
     items: int
     what: str
     songs: str
-    files: Mapping[str, File]
+    files: Mapping[str, CardFile]
     units: Mapping[str, str]
     splits: Mapping[str, Any]
     traps: Mapping[str, str]
     editions: Mapping[str, Any]
     about: Mapping[str, Any]
 
-    def file(self, role: str) -> File:
-        """What the card says of a file. Raises DataError."""
+    def file(self, role: str) -> CardFile:
+        """The entry of a file. Raises DataError."""
         if role not in self.files:
             raise DataError(f"the card of {self.key} names no file {role!r}: it names {', '.join(self.files)}")
         return self.files[role]
 
 
 def path(name: str, *, places: tuple[Path, ...] | None = None) -> Path:
-    """Where a file of `datasets/` lies, such as `catalogue.csv`. Raises DataError."""
+    """The path of a file of `datasets/`, such as `catalogue.csv`. Raises DataError."""
     for place in PLACES if places is None else places:
         if (place / name).is_file():
             return place / name
@@ -97,24 +97,24 @@ def load(name: str, *, places: tuple[Path, ...] = PLACES) -> Card:
         raise DataError(f"{found} is no card ({error}): restore the file") from None
 
 
-def _card(key: str, told: dict[str, Any]) -> Card:
-    citation = told.pop("citation")
+def _card(key: str, entries: dict[str, Any]) -> Card:
+    citation = entries.pop("citation")
     return Card(
         key=key,
         citation=(citation,) if isinstance(citation, str) else tuple(citation),
-        files={role: _file(entry) for role, entry in told.pop("files").items()},
-        songs=told.pop("songs", key),
-        **{name: told.pop(name) for name in ("name", "title", "licence", "weights", "items", "what")},
-        **{name: told.pop(name, {}) for name in ("units", "splits", "traps", "editions")},
-        about=told,
+        files={role: _file(entry) for role, entry in entries.pop("files").items()},
+        songs=entries.pop("songs", key),
+        **{name: entries.pop(name) for name in ("name", "title", "licence", "weights", "items", "what")},
+        **{name: entries.pop(name, {}) for name in ("units", "splits", "traps", "editions")},
+        about=entries,
     )
 
 
-def _file(entry: dict[str, Any]) -> File:
+def _file(entry: dict[str, Any]) -> CardFile:
     if "scale" in entry:
         low, high = entry["scale"]
         entry["scale"] = (float(low), float(high))
-    return File(**entry)
+    return CardFile(**entry)
 
 
 def find(root: Path, card: Card, role: str) -> list[Path]:
@@ -132,7 +132,7 @@ def find(root: Path, card: Card, role: str) -> list[Path]:
 def rows(root: Path, card: Card, role: str, *, needs: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a role's tables, as text by the roles of the columns that are needed. Raises DataError.
 
-    What stands beyond the last heading belongs to the last column, delimiters and all.
+    What is beyond the last heading belongs to the last column, delimiters and all.
     """
     found = [row for table in find(root, card, role) for row in _rows(table, card, role, needs)]
     if not found and not card.file(role).optional:

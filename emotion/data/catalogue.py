@@ -1,8 +1,8 @@
 """The catalogue: data sets of music with emotion labels, as the survey of Kang and Herremans lists them.
 
 J. Kang, D. Herremans, "Are we there yet? A brief survey of music emotion prediction datasets, models and outstanding
-challenges", arXiv 2406.08809. The rows are `datasets/catalogue.csv`; what is known of a set in detail is in its card,
-where there is a reader for it.
+challenges", arXiv 2406.08809. The rows are `datasets/catalogue.csv`; sets with a reader (emotion.data.registry) have a
+card with more detail. Listed by `python -m emotion datasets`.
 """
 
 import csv
@@ -14,15 +14,15 @@ from emotion.data import cards
 from emotion.errors import DataError
 
 SOUND = ("MP3", "WAV", "Audio")  # media that are sound: all of them are what `sound` asks for
-LABELS = ("dimensional", "categorical")  # fields of an Entry
+LABELS = ("dimensional", "categorical")  # fields of a CatalogueEntry
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """A data set: how many items of what length, their media, its labels, whether they change over time, and its page.
 
     `categorical` and `dimensional` are empty where it has no such labels, `url` where the survey gives none, and
-    `reader` where there is no module of that name in emotion.data. `emotion` is perceived or induced, `time` static,
+    `reader` where emotion.data.registry.DATASETS has no such key. `emotion` is perceived or induced, `time` static,
     dynamic or both.
     """
 
@@ -39,7 +39,7 @@ class Entry:
     reader: str
 
 
-def read(path: Path | None = None) -> list[Entry]:
+def read(path: Path | None = None) -> list[CatalogueEntry]:
     """All data sets by year, in the order of the file within a year; `path` None: those that ship. Raises DataError."""
     path = path or cards.path("catalogue.csv")
     try:
@@ -50,30 +50,32 @@ def read(path: Path | None = None) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.year)
 
 
-def _entry(row: dict[str, str]) -> Entry:
+def _entry(row: dict[str, str]) -> CatalogueEntry:
     numbers = {name: int(row.pop(name)) for name in ("year", "instances")}
     media = tuple(word.strip() for word in row.pop("media").split(","))
-    return Entry(**numbers, media=media, **row)  # type: ignore[arg-type]
+    return CatalogueEntry(**numbers, media=media, **row)  # type: ignore[arg-type]
 
 
-def select(entries: Sequence[Entry], *, media: str | None = None, labels: str | None = None) -> list[Entry]:
-    """The data sets that have a medium, whatever its case, or `sound` of any kind, and labels of a kind of LABELS.
+def select(
+    entries: Sequence[CatalogueEntry], *, media: str | None = None, labels: str | None = None
+) -> list[CatalogueEntry]:
+    """The data sets that have a medium (in any case; `sound` is any of SOUND), and labels of a kind of LABELS.
 
-    None asks for nothing. Raises DataError for a word that fits no data set, with those that do.
+    None does not filter. Raises DataError for a word that no data set has, with the choices.
     """
     found = list(entries)
     if media is not None:
         known = sorted({medium for entry in entries for medium in entry.media}, key=str.casefold)
-        wanted = _chosen(media, [*known, "sound"], called="medium")
+        wanted = _choice(media, [*known, "sound"], called="medium")
         found = [entry for entry in found if set(SOUND if wanted == "sound" else [wanted]) & set(entry.media)]
     if labels is not None:
-        kind = _chosen(labels, LABELS, called="kind of labels")
+        kind = _choice(labels, LABELS, called="kind of labels")
         found = [entry for entry in found if getattr(entry, kind)]
     return found
 
 
-def _chosen(word: str, choices: Iterable[str], *, called: str) -> str:
-    """The choice that a word means. Raises DataError."""
+def _choice(word: str, choices: Iterable[str], *, called: str) -> str:
+    """The choice that a word is, whatever its case. Raises DataError."""
     found = {choice.casefold(): choice for choice in choices}
     if word.casefold() not in found:
         raise DataError(f"no data set has the {called} {word!r}: choose one of {', '.join(found.values())}")

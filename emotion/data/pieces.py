@@ -1,25 +1,28 @@
-"""Labelled pieces of MIDI, folds by group, and the assertion that nothing stands on both sides of a split.
+"""Labelled MIDI: readers of EMOPIA, VGMIDI and YM2413-MDB, folds by group, and the check that splits are disjoint.
+
+All readers take a data set's folder as it was downloaded, whose layout is in datasets/<name>/card.toml, and raise
+DataError. emotion.data.registry lists them.
 
 EMOPIA (Hung and others, ISMIR 2021): clips of pop piano with a quadrant each, in its official layout.
 
-midis/Qk_<song>_<clip>.mid       the quadrant is in the name; <song> is a YouTube id
-split/{train,val,test}.csv       767, 198 and 86 clips, no song in two of them; columns as the card says
+    midis/Qk_<song>_<clip>.mid       the quadrant is in the name; <song> is a YouTube id
+    split/{train,val,test}.csv       767, 198 and 86 clips, no song in two of them
 
-VGMIDI (Ferreira and Whitehead, ISMIR 2019): piano arrangements of game music that people rated as they listened.
+VGMIDI (Ferreira and Whitehead, ISMIR 2019): piano arrangements of game music, rated by people while they listened.
 
     labelled/midi/<series>_<console>_<game>_<piece>.mid
-    labelled/annotations/vgmidi_raw_{1,2}.json   pieces, and what each rater said of each measure, in [-1, 1]
+    labelled/annotations/vgmidi_raw_{1,2}.json   pieces, and each rater's ratings of each measure, in [-1, 1]
     derived_piece_va_timeseries.json             a list: midi, valence and arousal of each measure, the raters' means
 
-The list of means is read where it is there, otherwise the raters are averaged. Within a piece the ratings hardly move
-(sd .06), so a piece is labelled with their mean.
+    The list of means is read where there is one, otherwise the raters are averaged. Within a piece the ratings hardly
+    move (sd .06), so a piece is labelled with their mean.
 
-YM2413-MDB 1.0.2 (Choi and others 2022): music of games for the YM2413 sound chip, with one quadrant each.
+YM2413-MDB 1.0.2 (Choi and others, ISMIR 2022): music of games for the YM2413 sound chip, with one quadrant each.
 
     midi/adjust_tempo_remove_delayed_inst/*.mid    669 pieces, several instruments
     emotion_annotation/verified_annotation.csv     fname,verified_tags,toptag_eng_verified,4Q    the name ends in .wav
 
-387 names begin with the game, as in `Ys (FM) - 17 - See You Again`; of the others nobody says which game they are from.
+    387 names begin with the game, as in `Ys (FM) - 17 - See You Again`; the game of the others is unknown.
 """
 
 import csv
@@ -39,7 +42,7 @@ from emotion.errors import DataError
 
 
 class Grouped(Protocol):
-    """Whatever splits are made of; no group of it, of a kind and a name, may stand on two sides."""
+    """An item of a split. Its groups are (kind, name), such as ("artist", "Bach"); none may be on two sides."""
 
     @property
     def groups(self) -> tuple[tuple[str, str], ...]: ...
@@ -47,14 +50,14 @@ class Grouped(Protocol):
 
 @dataclass(frozen=True)
 class LabelledPiece:
-    """A piece by its name and file; pieces of one `group` (a song, a game) must stay on one side of every split.
+    """A piece by its name and .mid; pieces of one `group` (a song, a game) must stay on one side of every split.
 
     `quadrant` counts from 0 in the order of emotion.affect.QUADRANTS; `affect` is valence and arousal in [-1, 1].
     """
 
     name: str
     group: str
-    midi: Path
+    path: Path
     quadrant: int
     affect: tuple[float, float] | None = None
 
@@ -65,9 +68,9 @@ class LabelledPiece:
 
 
 def assert_disjoint(*sides: Iterable[Grouped], kinds: Sequence[str] = ("song", "artist", "group")) -> None:
-    """Raise DataError, naming them, if a song, an artist or a group of pieces stands on two sides.
+    """Raise DataError, with one of them, if a song, an artist or a group of pieces is on two sides.
 
-    An unknown artist or group is nobody's; `kinds` says which are looked at.
+    `kinds` says which kinds of groups are compared; items whose artist or group is unknown have none.
     """
     seen: set[tuple[str, str]] = set()
     for side in sides:
@@ -75,7 +78,7 @@ def assert_disjoint(*sides: Iterable[Grouped], kinds: Sequence[str] = ("song", "
         if shared := sorted(seen & groups):
             kind, name = shared[0]
             raise DataError(
-                f"{len(shared)} groups stand on both sides of the split, such as the {kind} {name}: mend the split"
+                f"{len(shared)} groups are on both sides of the split, such as the {kind} {name}: correct the split"
             )
         seen |= groups
 
@@ -99,8 +102,11 @@ def by_fold(pieces: Sequence[LabelledPiece], folds: Mapping[str, int]) -> list[l
     return sides
 
 
-def tied(groups: Sequence[Iterable[Hashable]]) -> Iterator[list[int]]:
-    """The places of items, each with its groups, in bunches that share no group; in a bunch, some chain ties all."""
+def connected(groups: Sequence[Iterable[Hashable]]) -> Iterator[list[int]]:
+    """The indices of items in connected components: items that share a group, directly or through others.
+
+    `groups` are those of each item. Components are sorted, and come in the order of their first item.
+    """
     members: dict[Hashable, list[int]] = defaultdict(list)
     for place, own in enumerate(groups):
         for group in own:
@@ -108,16 +114,16 @@ def tied(groups: Sequence[Iterable[Hashable]]) -> Iterator[list[int]]:
     seen: set[int] = set()
     for start in range(len(groups)):
         if start not in seen:
-            bunch, waiting = {start}, [start]
-            while waiting:
-                near = {other for group in groups[waiting.pop()] for other in members.pop(group, ())}
-                waiting += near - bunch
-                bunch |= near
-            seen |= bunch
-            yield sorted(bunch)
+            component, queue = {start}, [start]
+            while queue:
+                near = {other for group in groups[queue.pop()] for other in members.pop(group, ())}
+                queue += near - component
+                component |= near
+            seen |= component
+            yield sorted(component)
 
 
-SPLITS = ("train", "val", "test")
+EMOPIA_SPLITS = ("train", "val", "test")
 
 
 def read_emopia(folder: Path) -> list[LabelledPiece]:
@@ -126,10 +132,10 @@ def read_emopia(folder: Path) -> list[LabelledPiece]:
     return [LabelledPiece(path.stem, path.stem[3:].rsplit("_", 1)[0], path, int(path.stem[1]) - 1) for path in paths]
 
 
-def read_split(folder: Path) -> dict[str, list[LabelledPiece]]:
+def read_emopia_split(folder: Path) -> dict[str, list[LabelledPiece]]:
     """The official split by its names, asserted to be disjoint by song. Raises DataError."""
     card, pieces = cards.load("emopia"), {piece.name: piece for piece in read_emopia(folder)}
-    names = {side: [row["name"] for row in cards.rows(folder, card, side, needs=("name",))] for side in SPLITS}
+    names = {side: [row["name"] for row in cards.rows(folder, card, side, needs=("name",))] for side in EMOPIA_SPLITS}
     if missing := [name for side in names.values() for name in side if name not in pieces]:
         raise DataError(f"the split of EMOPIA at {folder} names {missing[0]}, which is missing: restore midis/")
     sides = {side: [pieces[name] for name in listed] for side, listed in names.items()}
@@ -145,30 +151,32 @@ def read_vgmidi(folder: Path) -> list[LabelledPiece]:
     card = cards.load("vgmidi")
     try:
         pieces = [
-            _vgmidi_piece(folder / card.file("midi").of(Path(row["midi"]).stem), row) for row in _rated(folder, card)
+            _vgmidi_piece(folder / card.file("midi").of(Path(row["midi"]).stem), row)
+            for row in _vgmidi_ratings(folder, card)
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"no VGMIDI at {folder} ({error}): it must hold {RATINGS} and labelled/midi") from None
-    if missing := [piece.midi for piece in pieces if not piece.midi.is_file()]:
+    if missing := [piece.path for piece in pieces if not piece.path.is_file()]:
         raise DataError(f"{len(missing)} files of VGMIDI are missing, such as {missing[0]}: restore them")
     return sorted(pieces, key=lambda piece: piece.name)
 
 
-def _rated(folder: Path, card: cards.Card) -> list[dict[str, Any]]:
+def _vgmidi_ratings(folder: Path, card: cards.Card) -> list[dict[str, Any]]:
     """Rows with midi, valence and arousal."""
     means = folder / card.file("ratings").path
     if means.is_file() or not (raw := cards.find(folder, card, "raters")):
-        return json.loads(means.read_text(encoding="utf-8"))
+        listed: list[dict[str, Any]] = json.loads(means.read_text(encoding="utf-8"))
+        return listed
     return [row for path in raw for row in _averaged(json.loads(path.read_text(encoding="utf-8")))]
 
 
-def _averaged(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Rows of one round of raters, whose answers go by piece_rater; pieces that are not listed are left out."""
+def _averaged(annotations: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows of one round of raters, whose ratings have the key piece_rater; pieces that are not listed are left out."""
     raters = defaultdict(list)
-    for key, answer in told["annotations"].items():
-        raters[key.rpartition("_")[0]].append(answer)
-    for key, piece in told["pieces"].items():
-        axes = {axis: [np.mean(answer[axis]) for answer in raters[key]] for axis in ("valence", "arousal")}
+    for key, rating in annotations["annotations"].items():
+        raters[key.rpartition("_")[0]].append(rating)
+    for key, piece in annotations["pieces"].items():
+        axes = {axis: [np.mean(rating[axis]) for rating in raters[key]] for axis in ("valence", "arousal")}
         yield {"midi": piece["midi"], **axes}
 
 
@@ -180,9 +188,9 @@ def _vgmidi_piece(path: Path, row: dict[str, Any]) -> LabelledPiece:
     return LabelledPiece(path.stem, path.stem.split("_")[2], path, label, (valence, arousal))
 
 
-LABELS = "emotion_annotation/verified_annotation.csv"  # the card says the same of both
-MIDI = "midi/adjust_tempo_remove_delayed_inst"
-_NAMES = (
+YM2413_LABELS = "emotion_annotation/verified_annotation.csv"  # the card says the same of both
+YM2413_MIDI = "midi/adjust_tempo_remove_delayed_inst"
+_YM2413_NAMES = (  # some names give the game, some only number and title
     re.compile(r"(?P<game>\D.*?)(?: \(FM\))? - \d+ - (?P<title>.*)"),
     re.compile(r"\d+ - (?P<game>.*?) \(FM\) - (?P<title>.*)"),
     re.compile(r"(?P<game>\D.*?)_\(.*\)_\d+ (?P<title>.*)"),
@@ -192,9 +200,9 @@ _NAMES = (
 
 @dataclass(frozen=True)
 class GamePiece:
-    """One piece: its name without an ending, its .mid, the index of its quadrant, its game (empty: unknown), its title.
+    """A piece of game music: name without extension, .mid, index of its quadrant, game (empty: unknown), title.
 
-    The title is in small letters and digits, without what stands in brackets: games that were published for two
+    The title is in lower-case letters and digits, without what is in brackets: games that were published for two
     machines have the same tunes under other names.
     """
 
@@ -203,6 +211,7 @@ class GamePiece:
     quadrant: int
     game: str
     title: str
+    affect: tuple[float, float] | None = None
 
     @property
     def groups(self) -> tuple[tuple[str, str], ...]:
@@ -217,7 +226,7 @@ def read_ym2413(folder: Path) -> list[GamePiece]:
     try:
         pieces = [_ym2413_piece(folder, card, row) for row in listed]
     except (ValueError, StopIteration) as error:
-        raise DataError(f"{folder / LABELS} is not in {card.name}'s layout ({error}): fetch it again") from None
+        raise DataError(f"{folder / YM2413_LABELS} is not in {card.name}'s layout ({error}): fetch it again") from None
     if missing := [piece.path for piece in pieces if not piece.path.is_file()]:
         raise DataError(f"{card.name} at {folder} is not whole: {missing[0]} is missing")
     return sorted(pieces, key=lambda piece: piece.name)
@@ -225,7 +234,7 @@ def read_ym2413(folder: Path) -> list[GamePiece]:
 
 def _ym2413_piece(folder: Path, card: cards.Card, row: dict[str, str]) -> GamePiece:
     name = row["name"].removesuffix(".wav")
-    found = next(filter(None, (pattern.fullmatch(name) for pattern in _NAMES)))
+    found = next(filter(None, (pattern.fullmatch(name) for pattern in _YM2413_NAMES)))
     title = re.sub(r"[^a-z0-9]+", " ", re.sub(r"\(.*?\)", "", found["title"]).lower()).strip()
     quadrant = QUADRANTS.index(row["quadrant"].lower())
     return GamePiece(name, folder / card.file("midi").of(name), quadrant, found["game"], title)

@@ -1,39 +1,33 @@
-"""Labelled recordings: what the readers of sound have in common, and folds that no song and no artist crosses.
+"""Labelled recordings: readers of 4Q, DEAM, emoMusic, PMEmo and MTG-Jamendo, and folds by song and artist.
 
-DEAM (Aljanaki, Yang, Soleymani, PLoS ONE 2017): 1,802 recordings, rated for valence and arousal as a whole.
+All readers take a data set's folder as it was downloaded, whose files and columns are in datasets/<name>/card.toml,
+and raise DataError. Ratings are mapped from their scale to [-1, 1]. emotion.data.registry lists the readers.
 
-The files and columns are those of datasets/deam/card.toml. Songs numbered up to 1000 are those of emoMusic. In the
-common edition of the ratings the columns of these songs stand under each other's headings; the card tells how that was
-seen, and which rows give the edition away.
+4Q audio emotion set (Panda, Malheiro, Paiva 2018): excerpts of 30 s, a quadrant each; sounds of any readable format.
 
-emoMusic (Soleymani and others, CrowdMM 2013): 744 excerpts of 45 s, rated for valence and arousal as a whole.
+DEAM (Aljanaki, Yang, Soleymani, PLoS ONE 2017): 1,802 recordings, rated for valence and arousal as a whole. Songs
+numbered up to 1000 are those of emoMusic. In the common edition of the ratings the columns of these songs are under
+each other's headings; the card says how that was found, and which rows identify the edition.
 
-The files and columns are those of datasets/emomusic/card.toml. Its songs are the first 744 of DEAM, under the same
-numbers; `Recording.song` is the same for both.
+emoMusic (Soleymani and others, CrowdMM 2013): 744 excerpts of 45 s, rated for valence and arousal as a whole. They are
+the first 744 of DEAM, under the same numbers; `Recording.song` is the same for both.
 
-The 4Q audio emotion set (Panda, Malheiro, Paiva 2018): excerpts of 30 s, a quadrant each.
+PMEmo (Zhang and others, ICMR 2018): the choruses of 767 pop songs, rated for valence and arousal as a whole. The
+ratings are of what listeners felt (induced), not of what the music expressed (perceived).
 
-The files and columns are those of datasets/fourq/card.toml; the sounds may be in any format that can be read.
-
-MTG-Jamendo, mood and theme (Bogdanov and others 2019): whole tracks with the tags that uploaders gave them.
-
-The files and columns are those of datasets/mtg_jamendo/card.toml. Artists and tracks go by their numbers at Jamendo.
-
-PMEmo (Zhang and others, ICMR 2018): the choruses of 767 pop songs, rated for valence and arousal as a whole.
-
-The files and columns are those of datasets/pmemo/card.toml. The ratings are of what listeners felt, not of what they
-heard the music say.
+MTG-Jamendo, mood and theme (Bogdanov and others 2019): whole tracks with the tags of their uploaders. Artists and
+tracks go by their numbers at Jamendo.
 """
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.affect import QUADRANTS
 from emotion.data import cards
 from emotion.data.cards import Card
-from emotion.data.pieces import assert_disjoint, tied
+from emotion.data.pieces import assert_disjoint, connected
 from emotion.errors import DataError
 
 RATED = ("name", "valence", "arousal")
@@ -44,7 +38,7 @@ class Recording:
     """A recording by its name and sound file; `song` and `artist` are what splits keep together (empty: unknown).
 
     A song that is in two data sets has one `song`. `quadrant` counts from 0 in the order of emotion.affect.QUADRANTS;
-    `affect` is valence and arousal in [-1, 1]; both are None where the set does not tell.
+    `affect` is valence and arousal in [-1, 1]; both are None where the set has no such label.
     """
 
     name: str
@@ -81,8 +75,8 @@ def sound_of(name: str, sounds: Mapping[str, Path], card: Card) -> Path:
     return sounds[name]
 
 
-def on_plane(text: str, scale: tuple[float, float]) -> float:
-    """A rating in [-1, 1], from text on a scale from its lowest to its highest value. Raises ValueError."""
+def scaled_rating(text: str, scale: tuple[float, float]) -> float:
+    """A rating as text, on a scale from its lowest to its highest value, mapped to [-1, 1]. Raises ValueError."""
     low, high = scale
     value = float(text)
     if not low <= value <= high:
@@ -91,7 +85,7 @@ def on_plane(text: str, scale: tuple[float, float]) -> float:
 
 
 def artist_key(text: str) -> str:
-    """An artist's name as splits compare it: without case, quotes and doubled spaces; `n/a` is nobody."""
+    """An artist's name as splits compare it: without case, quotes and doubled spaces; `n/a` is unknown."""
     key = " ".join(text.strip(' \t"').casefold().split())
     return "" if key == "n/a" else key
 
@@ -102,7 +96,7 @@ def artists(folder: Path, card: Card, *roles: str) -> dict[str, str]:
     return {row["name"]: artist_key(row["artist"]) for row in listed}
 
 
-def rated(
+def rated_recordings(
     folder: Path,
     card: Card,
     *,
@@ -112,7 +106,7 @@ def rated(
 ) -> list[Recording]:
     """The rated recordings of a data set, in the order of the ratings in the tables of these roles. Raises DataError.
 
-    `swapped` tells of an item by name whether its columns of valence and arousal hold each other's ratings.
+    `swapped` says of an item by name whether its columns of valence and arousal hold each other's ratings.
     """
     sounds, found = by_name(folder, card), []
     for role in roles:
@@ -126,47 +120,48 @@ def rated(
 
 
 def _point(row: Mapping[str, str], card: Card, role: str) -> tuple[float, float]:
-    """What stands under valence and arousal, in [-1, 1]. Raises DataError."""
+    """Valence and arousal of a row, in [-1, 1]. Raises DataError."""
     scale = card.file(role).scale
     if scale is None:
         raise DataError(f"the card of {card.key} gives its {role} no scale: restore the file")
     try:
-        return on_plane(row["valence"], scale), on_plane(row["arousal"], scale)
+        return scaled_rating(row["valence"], scale), scaled_rating(row["arousal"], scale)
     except ValueError as error:
-        told = f"{row['name']} of {card.name} has an unreadable rating ({error}): fetch the set again"
-        raise DataError(told) from None
+        raise DataError(
+            f"{row['name']} of {card.name} has an unreadable rating ({error}): fetch the set again"
+        ) from None
 
 
 def even_folds(recordings: Sequence[Recording], *, count: int) -> list[list[Recording]]:
-    """The recordings, of one set or of several at once, in `count` folds that no song and no artist crosses.
+    """The recordings, of one set or of several at once, in `count` folds, no song and no artist in two.
 
-    Recordings that a song or an artist ties together, be it through others, go together into the smallest fold, the
-    largest bunches first and equal ones by the checksum of their first song: without chance, whatever their order.
-    Give all sets that are learnt from at once: one by one, an artist of two sets may end in two folds.
+    Recordings that share a song or an artist, directly or through others, go together into the smallest fold, the
+    largest components first and equal ones by the checksum of their first song: deterministic, whatever the order.
+    Give all sets that are trained on at once: one by one, an artist of two sets may end in two folds.
     """
     sides: list[list[Recording]] = [[] for _ in range(count)]
-    bunches = ([recordings[place] for place in places] for places in tied([each.groups for each in recordings]))
-    for bunch in sorted(bunches, key=_largest_first):
-        min(sides, key=len).extend(bunch)
+    components = ([recordings[place] for place in places] for places in connected([each.groups for each in recordings]))
+    for component in sorted(components, key=_largest_first):
+        min(sides, key=len).extend(component)
     return sides
 
 
-def _largest_first(bunch: Sequence[Recording]) -> tuple[int, int, str]:
-    first = min(each.song or each.name for each in bunch)
-    return -len(bunch), zlib.crc32(first.encode()), first
+def _largest_first(component: Sequence[Recording]) -> tuple[int, int, str]:
+    first = min(each.song or each.name for each in component)
+    return -len(component), zlib.crc32(first.encode()), first
 
 
-def load_deam(folder: Path, *, swapped: bool | None = None) -> list[Recording]:
+def read_deam(folder: Path, *, swapped: bool | None = None) -> list[Recording]:
     """All recordings in the order of the ratings. Raises DataError.
 
-    `swapped` says whether the columns of the songs up to 1000 stand under each other's headings; None: the rows that
-    the card names tell it. Artists are empty where the metadata, an archive of their own, are not there.
+    `swapped` says whether the columns of the songs up to 1000 are under each other's headings; None: that is decided
+    by the rows that the card names. Artists are empty where the metadata, an archive of their own, are not there.
     """
     card = cards.load("deam")
     if swapped is None:
         swapped = is_swapped(folder, card)
     last = card.editions["swapped"]["last"]
-    return rated(
+    return rated_recordings(
         folder,
         card,
         artists=artists(folder, card, "songs_2013", "songs_2014", "songs_2015"),
@@ -203,38 +198,33 @@ def _valence_is_higher(row: dict[str, str]) -> bool:
         raise DataError(f"song {row['name']} of DEAM has an unreadable rating ({error}): fetch the set again") from None
 
 
-SIDES = ("development", "evaluation")
+EMOMUSIC_SIDES = ("development", "evaluation")
 
 
-def load_emomusic(folder: Path) -> list[Recording]:
+def read_emomusic(folder: Path) -> list[Recording]:
     """All recordings in the order of the ratings. Raises DataError."""
     card = cards.load("emomusic")
-    return rated(folder, card, artists=artists(folder, card, "songs"))
+    return rated_recordings(folder, card, artists=artists(folder, card, "songs"))
 
 
-def load_emomusic_split(folder: Path) -> dict[str, list[Recording]]:
+def read_emomusic_split(folder: Path) -> dict[str, list[Recording]]:
     """The published split, development and evaluation; it is of songs, so an artist may be on both sides.
 
     Raises DataError.
     """
     card = cards.load("emomusic")
     side = {row["name"]: row["side"] for row in cards.rows(folder, card, "songs", needs=("name", "side"))}
-    found = load_emomusic(folder)
-    if strange := [each.name for each in found if side.get(each.name) not in SIDES]:
-        raise DataError(f"song {strange[0]} of {card.name} is on no side of the split: it is one of {', '.join(SIDES)}")
-    sides = {name: [each for each in found if side[each.name] == name] for name in SIDES}
+    found = read_emomusic(folder)
+    if unknown := [each.name for each in found if side.get(each.name) not in EMOMUSIC_SIDES]:
+        raise DataError(
+            f"song {unknown[0]} of {card.name} is on no side of the split: it is one of {', '.join(EMOMUSIC_SIDES)}"
+        )
+    sides = {name: [each for each in found if side[each.name] == name] for name in EMOMUSIC_SIDES}
     assert_disjoint(*sides.values(), kinds=("song",))
     return sides
 
 
-@dataclass(frozen=True)
-class Excerpt(Recording):
-    """A recording whose quadrant is known."""
-
-    quadrant: int = field()
-
-
-def load_fourq(folder: Path) -> list[Excerpt]:
+def read_fourq(folder: Path) -> list[Recording]:
     """All excerpts in the order of annotations.csv. Raises DataError."""
     card = cards.load("fourq")
     artist_of = artists(folder, card, "songs")
@@ -246,34 +236,34 @@ def load_fourq(folder: Path) -> list[Excerpt]:
         if name not in artist_of or quadrant not in QUADRANTS:
             raise DataError(f"the 4Q set at {folder} is not whole: {name} has no artist or no quadrant")
         path = sound_of(name, sounds, card)
-        excerpts.append(Excerpt(name, path, f"{card.songs}/{name}", artist_of[name], QUADRANTS.index(quadrant)))
+        excerpts.append(Recording(name, path, f"{card.songs}/{name}", artist_of[name], QUADRANTS.index(quadrant)))
     return excerpts
 
 
-SPLITS = ("train", "validation", "test")
-NEEDS = ("name", "artist", "sound", "tags")
+JAMENDO_SPLITS = ("train", "validation", "test")
+JAMENDO_COLUMNS = ("name", "artist", "sound", "tags")
 
 
-def load_mtg_jamendo(folder: Path) -> list[Recording]:
+def read_mtg_jamendo(folder: Path) -> list[Recording]:
     """All tracks in the order of the table. Raises DataError."""
     card = cards.load("mtg_jamendo")
-    return _recordings(folder, card, "tags")
+    return _jamendo_tracks(folder, card, "tags")
 
 
-def load_mtg_jamendo_split(folder: Path) -> dict[str, list[Recording]]:
+def read_mtg_jamendo_split(folder: Path) -> dict[str, list[Recording]]:
     """The official split 0 by its names, asserted to be disjoint by track and artist. Raises DataError."""
     card = cards.load("mtg_jamendo")
-    sides = {name: _recordings(folder, card, name) for name in SPLITS}
+    sides = {name: _jamendo_tracks(folder, card, name) for name in JAMENDO_SPLITS}
     assert_disjoint(*sides.values())
     return sides
 
 
-def _recordings(folder: Path, card: Card, role: str) -> list[Recording]:
+def _jamendo_tracks(folder: Path, card: Card, role: str) -> list[Recording]:
     sounds = by_name(folder, card)
-    return [_recording(row, sounds, card) for row in cards.rows(folder, card, role, needs=NEEDS)]
+    return [_jamendo_track(row, sounds, card) for row in cards.rows(folder, card, role, needs=JAMENDO_COLUMNS)]
 
 
-def _recording(row: dict[str, str], sounds: dict[str, Path], card: Card) -> Recording:
+def _jamendo_track(row: dict[str, str], sounds: dict[str, Path], card: Card) -> Recording:
     stem = Path(row["sound"]).stem
     tags = tuple(tag.partition("---")[2] for tag in row["tags"].split(card.file("tags").delimiter))
     if not all(tags):
@@ -282,7 +272,7 @@ def _recording(row: dict[str, str], sounds: dict[str, Path], card: Card) -> Reco
     return Recording(row["name"], sound_of(stem, sounds, card), f"{card.songs}/{row['name']}", artist, tags=tags)
 
 
-def load_pmemo(folder: Path) -> list[Recording]:
+def read_pmemo(folder: Path) -> list[Recording]:
     """All rated recordings in the order of the ratings. Raises DataError."""
     card = cards.load("pmemo")
-    return rated(folder, card, artists=artists(folder, card, "songs"))
+    return rated_recordings(folder, card, artists=artists(folder, card, "songs"))

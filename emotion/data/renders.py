@@ -1,12 +1,14 @@
-"""The same piece in other clothes: new instruments, another key and tempo, with or without drums, part of its length.
+"""Versions of MIDI pieces for training: other instruments, keys, tempi and reverb, rendered, and kept on disk.
 
-Models that hear such versions of a piece under one label must go by its rhythm, harmony and dynamics, for its timbre
-says nothing. Instruments are General MIDI programs counted from 0.
+A model that learns such versions of a piece under one label has to rely on rhythm, harmony and dynamics, because timbre
+is no longer informative. There are two kinds:
 
-MIDI pieces as sound, in several versions: the plain one, and others by other instruments, rooms, keys and tempi.
+Reorchestration     of pieces for several instruments (game music): events of a Performance, other programs by part
+Variation           of piano pieces: a .mid with one other program, key, tempo, velocities, reverb, SoundFont
 
-A render is kept as its log-mel in thirds of a decibel, one byte a value, in `CACHE/<set>/<piece>.<version>.npy`. Which
-variation a version is depends on the piece's name and the version alone, so a cache can be filled in any order.
+RenderCache keeps the log-mel of variations in thirds of a decibel, one byte a value, in
+`FOLDER/<piece>.<version>.npy`. The variation of a version depends on the piece's name and the version alone, so a cache
+can be filled in any order.
 """
 
 import tempfile
@@ -33,51 +35,53 @@ LOWEST, HIGHEST = 21, 108  # the keys of a piano
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """What the lowest part may play on, and what the others; `once`: one instrument is drawn for all of the others."""
+class Instrumentation:
+    """General MIDI programs (from 0) for the lowest part and for the others; `once`: all others get the same one."""
 
     bass: tuple[int, ...]
     others: tuple[int, ...]
     once: bool = False
 
 
-ENSEMBLES = MappingProxyType({
-    "piano": Ensemble((0,), (0,), once=True),
-    "bright piano": Ensemble((1,), (1,), once=True),
-    "electric piano": Ensemble((4, 5, 33), (4, 5), once=True),
-    "strings": Ensemble((42, 43, 48), (40, 41, 44, 45, 48, 49)),
-    "string ensemble": Ensemble((48, 49), (48, 49, 50), once=True),
-    "pads": Ensemble((0, 33, 38, 89), (0, 11, 14, 46, 52, 88, 89, 91, 92, 94, 95)),
-    "guitars": Ensemble((32, 33, 34), (24, 25, 26, 27)),
-    "rock": Ensemble((33, 34, 38), (18, 27, 29, 30, 62, 80, 81)),
-    "winds": Ensemble((43, 58, 70), (56, 57, 60, 64, 66, 68, 71, 73)),
-    "bells and harp": Ensemble((32, 46), (8, 9, 10, 11, 12, 13, 46)),
-    "organ": Ensemble((16, 19), (16, 17, 19, 20, 21)),
-    "mixed": Ensemble((0, 32, 33, 38, 43, 48), (0, 4, 11, 24, 40, 46, 48, 56, 60, 68, 71, 73, 80, 88, 89)),
+INSTRUMENTATIONS = MappingProxyType({
+    "piano": Instrumentation((0,), (0,), once=True),
+    "bright piano": Instrumentation((1,), (1,), once=True),
+    "electric piano": Instrumentation((4, 5, 33), (4, 5), once=True),
+    "strings": Instrumentation((42, 43, 48), (40, 41, 44, 45, 48, 49)),
+    "string ensemble": Instrumentation((48, 49), (48, 49, 50), once=True),
+    "pads": Instrumentation((0, 33, 38, 89), (0, 11, 14, 46, 52, 88, 89, 91, 92, 94, 95)),
+    "guitars": Instrumentation((32, 33, 34), (24, 25, 26, 27)),
+    "rock": Instrumentation((33, 34, 38), (18, 27, 29, 30, 62, 80, 81)),
+    "winds": Instrumentation((43, 58, 70), (56, 57, 60, 64, 66, 68, 71, 73)),
+    "bells and harp": Instrumentation((32, 46), (8, 9, 10, 11, 12, 13, 46)),
+    "organ": Instrumentation((16, 19), (16, 17, 19, 20, 21)),
+    "mixed": Instrumentation((0, 32, 33, 38, 43, 48), (0, 4, 11, 24, 40, 46, 48, 56, 60, 68, 71, 73, 80, 88, 89)),
 })  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Version:
-    """A way to play a piece: an ensemble by name (None: as it was written), drums or none, semitones, and speed."""
+class Reorchestration:
+    """How a piece is played: an instrumentation by name (None: as written), with drums or not, semitones, and speed."""
 
-    ensemble: str | None = None
+    instrumentation: str | None = None
     drums: bool = True
     semitones: int = 0
     speed: float = 1.0
 
 
-def versions(count: int, rng: np.random.Generator) -> Iterator[Version]:
-    """The first as written, the others in different ensembles in random order, all over again when they are used up."""
-    names = [str(name) for _ in range(0, count, len(ENSEMBLES)) for name in rng.permutation(list(ENSEMBLES))]
-    yield Version()
+def reorchestrations(count: int, rng: np.random.Generator) -> Iterator[Reorchestration]:
+    """The first as written, the others by instrumentations in random order, each once before one is repeated."""
+    names = [
+        str(name) for _ in range(0, count, len(INSTRUMENTATIONS)) for name in rng.permutation(list(INSTRUMENTATIONS))
+    ]
+    yield Reorchestration()
     for name in names[: count - 1]:
         drums = bool(rng.random() < 0.4)
-        yield Version(name, drums, int(rng.integers(-4, 5)), float(np.exp(rng.uniform(-0.06, 0.06))))
+        yield Reorchestration(name, drums, int(rng.integers(-4, 5)), float(np.exp(rng.uniform(-0.06, 0.06))))
 
 
-def stretch(performance: Performance, start_s: float, end_s: float) -> Performance:
-    """What is struck from start_s until before end_s, with start_s as its zero; earlier settings hold from there."""
+def excerpt(performance: Performance, start_s: float, end_s: float) -> Performance:
+    """Notes that begin in [start_s, end_s), in times from start_s; earlier programs and controls hold from 0."""
     events = [
         replace(event, time_s=max(event.time_s - start_s, 0.0))
         for event in performance.events
@@ -86,50 +90,50 @@ def stretch(performance: Performance, start_s: float, end_s: float) -> Performan
     return Performance(tuple(events), performance.drums)
 
 
-def play_as(performance: Performance, version: Version, rng: np.random.Generator) -> Performance:
-    """The performance as that version of itself."""
-    kept = [part for part, drums in enumerate(performance.drums) if version.drums or not drums]
-    if not any(_strikes(performance, kept)):
+def reorchestrate(performance: Performance, chosen: Reorchestration, rng: np.random.Generator) -> Performance:
+    """The performance with the parts, programs, key and speed of a reorchestration."""
+    kept = [part for part, drums in enumerate(performance.drums) if chosen.drums or not drums]
+    if not any(_note_ons(performance, kept)):
         kept = list(range(len(performance.drums)))
-    programs = _programs(performance, version, rng) if version.ensemble else {}
+    programs = _programs(performance, chosen, rng) if chosen.instrumentation else {}
     numbers = {part: number for number, part in enumerate(kept)}
     events = [
         Event(0.0, numbers[part], "program_change", (program,)) for part, program in programs.items() if part in numbers
     ]
     for event in performance.events:
         if event.part in numbers and not (event.part in programs and event.kind == "program_change"):
-            moved = _moved(event, 0 if performance.drums[event.part] else version.semitones)
-            events.append(replace(moved, time_s=event.time_s / version.speed, part=numbers[event.part]))
+            transposed = _transposed(event, 0 if performance.drums[event.part] else chosen.semitones)
+            events.append(replace(transposed, time_s=event.time_s / chosen.speed, part=numbers[event.part]))
     return Performance(tuple(events), tuple(performance.drums[part] for part in kept))
 
 
-def _strikes(performance: Performance, parts: Sequence[int]) -> Iterator[Event]:
+def _note_ons(performance: Performance, parts: Sequence[int]) -> Iterator[Event]:
     return (
         event for event in performance.events if event.kind == "note_on" and event.values[1] and event.part in parts
     )
 
 
-def _programs(performance: Performance, version: Version, rng: np.random.Generator) -> dict[int, int]:
+def _programs(performance: Performance, chosen: Reorchestration, rng: np.random.Generator) -> dict[int, int]:
     """A program for each part that is no drum kit."""
-    ensemble = ENSEMBLES[version.ensemble or ""]
+    instrumentation = INSTRUMENTATIONS[chosen.instrumentation or ""]
     melodic = [part for part, drums in enumerate(performance.drums) if not drums]
     pitches = defaultdict(list)
-    for event in _strikes(performance, melodic):
+    for event in _note_ons(performance, melodic):
         pitches[event.part].append(event.values[0])
     lowest = min(pitches, key=lambda part: float(np.mean(pitches[part])), default=None)
-    one = int(rng.choice(ensemble.others))
+    one = int(rng.choice(instrumentation.others))
     return {
-        part: int(rng.choice(ensemble.bass))
+        part: int(rng.choice(instrumentation.bass))
         if part == lowest
         else one
-        if ensemble.once
-        else int(rng.choice(ensemble.others))
+        if instrumentation.once
+        else int(rng.choice(instrumentation.others))
         for part in melodic
     }
 
 
-def _moved(event: Event, semitones: int) -> Event:
-    """A note in another key, by octaves back onto the keyboard where it would leave it."""
+def _transposed(event: Event, semitones: int) -> Event:
+    """A note event in another key, moved by an octave where it would leave the piano's range."""
     if not semitones or event.kind not in ("note_on", "note_off", "polytouch"):
         return event
     pitch = event.values[0] + semitones
@@ -137,10 +141,23 @@ def _moved(event: Event, semitones: int) -> Event:
     return replace(event, values=(pitch, *event.values[1:]))
 
 
-TAIL_S = 1.0  # of ringing after the last key is let go
-STEPS_PER_DB = 3  # what a byte counts: 0 is the floor of -80 dB, 240 is 0 dB
-PIANOS = (0, 0, 0, 1, 2, 3, 4, 5)  # General MIDI programs; the grand thrice as often
-OTHERS = (8, 11, 12, 24, 25, 46, 48, 49, 52, 88, 89, 91)  # celesta .. pads: labels of the piano hold less surely
+TAIL_S = 1.0  # of ringing after the last note-off
+STEPS_PER_DB = 3  # of a byte: 0 is the floor of -80 dB, 240 is 0 dB
+PIANOS = (0, 0, 0, 1, 2, 3, 4, 5)  # General MIDI programs; the grand piano is three times as likely
+OTHERS = (
+    8,
+    11,
+    12,
+    24,
+    25,
+    46,
+    48,
+    49,
+    52,
+    88,
+    89,
+    91,
+)  # celesta .. pads: labels of piano music are less certain with them
 OTHER_SHARE = 0.25
 MOST_SEMITONES, MOST_TEMPO, MOST_VELOCITY = 5, 0.08, 0.15
 GAINS_DB = (-14.0, 6.0)
@@ -149,13 +166,13 @@ GAINS_DB = (-14.0, 6.0)
 @dataclass(frozen=True)
 class Variation:
     """How a version differs: General MIDI program (None: the file's own), semitones up, tempo and velocity as factors,
-    `room` 0..127 (how much reverb), gain in dB, and which of the installed SoundFonts plays."""
+    `reverb` 0..127 (MIDI control 91), gain in dB, and which of the installed SoundFonts plays."""
 
     program: int | None = None
     semitones: int = 0
     tempo: float = 1.0
     velocity: float = 1.0
-    room: int | None = None
+    reverb: int | None = None
     gain_db: float = 0.0
     soundfont: int = 0
 
@@ -174,13 +191,13 @@ def variation(piece: str, version: int) -> Variation:
         semitones=int(rng.integers(-MOST_SEMITONES, MOST_SEMITONES + 1)),
         tempo=float(np.exp(rng.uniform(-MOST_TEMPO, MOST_TEMPO))),
         velocity=float(np.exp(rng.uniform(-MOST_VELOCITY, MOST_VELOCITY))),
-        room=int(rng.integers(0, 110)),
+        reverb=int(rng.integers(0, 110)),
         gain_db=float(rng.uniform(*GAINS_DB)),
         soundfont=int(rng.integers(8)),
     )
 
 
-def rendered(midi: Path, change: Variation, *, longest_s: float) -> Iterator[Samples]:
+def render_samples(midi: Path, change: Variation, *, longest_s: float) -> Iterator[Samples]:
     """Mono samples at 24 kHz of a varied .mid, at most `longest_s` seconds of it. Raises SoundError."""
     fonts = installed()
     with tempfile.TemporaryDirectory(prefix="render-") as folder:
@@ -196,9 +213,9 @@ def rendered(midi: Path, change: Variation, *, longest_s: float) -> Iterator[Sam
         yield from (block.mean(1) * gain for block in blocks)
 
 
-def mel_of(midi: Path, change: Variation, *, longest_s: float) -> NDArray[np.uint8]:
+def render_mel(midi: Path, change: Variation, *, longest_s: float) -> NDArray[np.uint8]:
     """(T, 96) log-mel bytes of a varied .mid, at most `longest_s` seconds of it. Raises SoundError."""
-    return to_bytes(sound.log_mel(rendered(midi, change, longest_s=longest_s)))
+    return to_bytes(sound.log_mel(render_samples(midi, change, longest_s=longest_s)))
 
 
 def to_bytes(rows: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -207,7 +224,7 @@ def to_bytes(rows: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def to_decibels(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Bytes as decibels, within a sixth of one of what they were."""
+    """Bytes as decibels, within a sixth of a decibel of the original."""
     return rows.astype(np.float32) / np.float32(STEPS_PER_DB) + np.float32(sound.FLOOR_DB)
 
 
@@ -234,8 +251,8 @@ def _vary_track(track: Any, change: Variation) -> None:
 
     if change.program is not None and not track.is_drum:
         track.program = change.program
-    if change.room is not None:
-        track.controls.append(symusic.ControlChange(0, 91, change.room))
+    if change.reverb is not None:
+        track.controls.append(symusic.ControlChange(0, 91, change.reverb))
     for note in track.notes:
         note.velocity = int(np.clip(round(note.velocity * change.velocity), 1, 127))
         if not track.is_drum:
@@ -243,18 +260,19 @@ def _vary_track(track: Any, change: Variation) -> None:
 
 
 @dataclass(frozen=True)
-class Renders:
+class RenderCache:
     """A cache of renders under `folder`, at most `longest_s` seconds each."""
 
     folder: Path
     longest_s: float
 
     def mel(self, midi: Path, piece: str, version: int) -> NDArray[np.uint8]:
-        """(T, 96) bytes of a piece's version, rendered when it is asked for first."""
+        """(T, 96) bytes of a piece's version, render_samples when it is asked for first."""
         path = self.folder / f"{piece}.{version}.npy"
         if path.is_file():
-            return np.load(path, allow_pickle=False)
-        rows = mel_of(midi, variation(piece, version), longest_s=self.longest_s)
+            kept: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+            return kept
+        rows = render_mel(midi, variation(piece, version), longest_s=self.longest_s)
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial, partial.open("wb") as file:
             np.save(file, rows)

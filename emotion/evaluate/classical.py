@@ -1,15 +1,13 @@
-"""What 94 classical features with a support vector machine tell of the 4Q set: the row that learnt models must beat.
+"""Baseline for the 4Q set: 94 classical audio features and a support vector model.
 
-47 numbers of each frame of a recording (timbre, harmony, level, onsets, shape of the spectrum, tempo) become their
-means and deviations over the frames. The machine has a radial kernel; its C and gamma are chosen on the training folds
-of each fold alone, split by artist there as well. The numbers of a frame are those of emotion.evaluate.classical.
+47 numbers of each frame (timbre, spectral contrast, harmony, level, spectrum, onsets, tempo) become means and standard
+deviations over the frames of a recording. The model has a radial kernel; its C and gamma are chosen on the training
+folds of each fold alone, split by artist there as well.
 
-What a frame of a recording sounds like, in 47 numbers: timbre, contrast, harmony, level, spectrum, onsets, tempo.
-
-The definitions are those of B. McFee and others, "librosa: Audio and Music Signal Analysis in Python" (SciPy 2015),
-with the defaults of its version 0.11 but for the sample rate; contrast is that of D. Jiang and others, "Music type
-classification by spectral contrast feature" (ICME 2002). librosa itself is not called: what it compiles while it runs
-goes into a cache that two processes at once can spoil, and a call through a spoilt one ends the process
+The definitions of the features are those of B. McFee and others, "librosa: Audio and Music Signal Analysis in Python"
+(SciPy 2015), with the defaults of its version 0.11 but for the sample rate; contrast is that of D. Jiang and others,
+"Music type classification by spectral contrast feature" (ICME 2002). librosa itself is not called: numba's cache of
+compiled functions can be corrupted by two processes at once, and a call through a corrupted one ends the process
 (https://github.com/numba/numba/issues/10128).
 """
 
@@ -24,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.data import cards, recordings
-from emotion.data.pieces import assert_disjoint, read_folds
+from emotion.data.pieces import assert_disjoint
+from emotion.data.recordings import read_fourq
+from emotion.data.registry import DATASETS
 from emotion.errors import DataError
 from emotion.features import harmony, sound
 from emotion.features.sound import SAMPLE_RATE, Samples
@@ -42,6 +41,20 @@ _COUNTS = (("mfcc", 20), ("contrast", 7), ("chroma", 12))
 _SINGLE = ("onset", "level", "centroid", "bandwidth", "rolloff", "flatness", "zero crossings", "tempo")
 _FRAME = (*(f"{name} {number}" for name, count in _COUNTS for number in range(count)), *_SINGLE)
 NAMES = (*(f"{name} mean" for name in _FRAME), *(f"{name} sd" for name in _FRAME))
+
+WINDOW, HOP = 2048, 512  # samples: 85 and 21 ms
+MELS, CEPSTRUM = 128, 20
+FLOOR = 1e-5  # of the level: a linear amplitude of -100 dB
+POWER_FLOOR, RANGE_DB = 1e-10, 80.0  # of decibels; what is fainter than the loudest by more counts as this much
+SILENT = 1e-10  # samples between this and its negative count as zero, without a sign
+CONTRAST_HZ = (0, 200, 400, 800, 1600, 3200, 6400, SAMPLE_RATE / 2)
+CONTRAST_SHARE = 0.02  # of a band's bins that make its peak and its valley
+ROLLOFF = 0.85  # of a frame's magnitudes
+PITCHES_HZ = (150.0, 4000.0)  # range of peaks from which the tuning is estimated
+PITCH_FLOOR = 0.1  # of a frame's strongest bin
+OCTAVES_MIDDLE, OCTAVES_WIDE = 5.0, 2.0  # above the lowest A: weighting of the octaves in pitch classes
+TEMPO_FRAMES = 8 * SAMPLE_RATE // HOP  # lags of up to 8 s
+TEMPO_PER_MINUTE, FASTEST_PER_MINUTE = 120.0, 320.0  # the likeliest, with a deviation of an octave, and the limit
 
 
 def describe(samples: sound.Samples) -> Floats:
@@ -72,16 +85,17 @@ def _kept(path: Path, cache: Path) -> Floats:
         with atomic_write(place) as partial, partial.open("wb") as file:
             np.savez(file, features=described)
     with np.load(place, allow_pickle=False) as kept:
-        return kept["features"]
+        features: Floats = kept["features"]
+        return features
 
 
-def rows(fourq_folder: Path, cache: Path) -> tuple[Floats, NDArray[np.int64], list[str]]:
+def predict_fourq(fourq_folder: Path, cache: Path) -> tuple[Floats, NDArray[np.int64], list[str]]:
     """Out-of-fold probabilities (N, 4), true quadrants (N,) and names of the 4Q set, over its ten folds by artist.
 
     Raises DataError when the set is not whole or not the edition of the folds, and SoundError.
     """
-    excerpts = recordings.load_fourq(fourq_folder)
-    folds = read_folds(cards.folder("fourq") / "splits" / "folds.csv")
+    excerpts = read_fourq(fourq_folder)
+    folds = DATASETS["fourq"].folds()
     if missing := [excerpt.name for excerpt in excerpts if excerpt.name not in folds]:
         raise DataError(f"{len(missing)} excerpts have no fold, such as {missing[0]}: the data are of another edition")
     inputs = extract([excerpt.path for excerpt in excerpts], cache)
@@ -92,18 +106,18 @@ def rows(fourq_folder: Path, cache: Path) -> tuple[Floats, NDArray[np.int64], li
 
 
 def out_of_fold(inputs: Floats, truth: NDArray[np.int64], fold: NDArray[np.int64]) -> Floats:
-    """Probabilities (N, 4) of each row of inputs (N, D) by a machine that saw no row of its fold, not even to scale."""
+    """Probabilities (N, 4) of each row of inputs (N, D) by a model fitted and scaled without any row of its fold."""
     found = np.zeros((len(truth), truth.max() + 1))
     for held in np.unique(fold):
         away = fold != held
-        machine = chosen(inputs[away], truth[away], fold[away])
-        found[~away] = machine.predict_proba(inputs[~away])
+        model = fit_svm(inputs[away], truth[away], fold[away])
+        found[~away] = model.predict_proba(inputs[~away])
         log.info("fold %d of %d", held + 1, fold.max() + 1)
     return found
 
 
-def chosen(inputs: Floats, truth: NDArray[np.int64], fold: NDArray[np.int64]) -> Any:
-    """The machine with the C and gamma of best macro-F1 over these folds; its probabilities are calibrated on them."""
+def fit_svm(inputs: Floats, truth: NDArray[np.int64], fold: NDArray[np.int64]) -> Any:
+    """The model with the C and gamma of best macro-F1 over these folds; its probabilities are calibrated on them."""
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.model_selection import GridSearchCV, PredefinedSplit
     from sklearn.pipeline import make_pipeline
@@ -114,23 +128,8 @@ def chosen(inputs: Floats, truth: NDArray[np.int64], fold: NDArray[np.int64]) ->
     grid = {"svc__C": C_GRID, "svc__gamma": GAMMA_GRID}
     search = GridSearchCV(make_pipeline(StandardScaler(), SVC()), grid, scoring="f1_macro", cv=inner, refit=False)
     best = search.fit(inputs, truth).best_params_
-    machine = make_pipeline(StandardScaler(), SVC()).set_params(**best)
-    return CalibratedClassifierCV(machine, cv=inner, ensemble=False).fit(inputs, truth)
-
-
-WINDOW, HOP = 2048, 512  # samples: 85 and 21 ms
-MELS, CEPSTRUM = 128, 20
-FLOOR = 1e-5  # of the level: a linear amplitude of -100 dB
-POWER_FLOOR, RANGE_DB = 1e-10, 80.0  # of decibels; what is fainter than the loudest by more counts as this much
-SILENT = 1e-10  # a sample between this and its negative has no sign
-CONTRAST_HZ = (0, 200, 400, 800, 1600, 3200, 6400, SAMPLE_RATE / 2)
-CONTRAST_SHARE = 0.02  # of a band's bins that make its peak and its valley
-ROLLOFF = 0.85  # of a frame's magnitudes
-PITCHES_HZ = (150.0, 4000.0)  # where the tuning is looked for
-PITCH_FLOOR = 0.1  # of a frame's strongest bin
-OCTAVES_MIDDLE, OCTAVES_WIDE = 5.0, 2.0  # above the lowest A: where pitch classes are heard most
-TEMPO_FRAMES = 8 * SAMPLE_RATE // HOP  # lags of up to 8 s
-TEMPO_PER_MINUTE, FASTEST_PER_MINUTE = 120.0, 320.0  # the likeliest, with a deviation of an octave, and the limit
+    model = make_pipeline(StandardScaler(), SVC()).set_params(**best)
+    return CalibratedClassifierCV(model, cv=inner, ensemble=False).fit(inputs, truth)
 
 
 def frames(samples: Samples) -> NDArray[np.float64]:
@@ -181,19 +180,23 @@ def _mel_filters() -> Floats:
     """(128, 1025), each of area 1 over its Hz."""
     from transformers.audio_utils import mel_filter_bank
 
-    bank = mel_filter_bank(WINDOW // 2 + 1, MELS, 0.0, SAMPLE_RATE / 2, SAMPLE_RATE, norm="slaney", mel_scale="slaney")
+    bank: Floats = mel_filter_bank(
+        WINDOW // 2 + 1, MELS, 0.0, SAMPLE_RATE / 2, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+    )
     return bank.T.astype(np.float32)
 
 
 def _decibels(power: Floats) -> Floats:
-    found = 10 * np.log10(np.maximum(power, POWER_FLOOR))
-    return np.maximum(found, found.max() - RANGE_DB)
+    found: Floats = 10 * np.log10(np.maximum(power, POWER_FLOOR))
+    clipped: Floats = np.maximum(found, found.max() - RANGE_DB)
+    return clipped
 
 
 def _cepstrum(mel: Floats) -> Floats:
     from scipy.fft import dct
 
-    return dct(mel, axis=0, norm="ortho")[:CEPSTRUM]
+    cepstrum: Floats = dct(mel, axis=0, norm="ortho")[:CEPSTRUM]
+    return cepstrum
 
 
 def _contrast(magnitude: Floats) -> Floats:
@@ -241,7 +244,7 @@ def _class_filters(tuned: float) -> Floats:
 
 
 def _onsets(mel: Floats) -> Floats:
-    """(T,): how much the bands rise on average; frames see their onset half a window early, so it is told later."""
+    """(T,): how much the bands rise on average; a frame contains its onset half a window early, hence the delay."""
     rises = np.maximum(np.diff(mel), 0).mean(0)
     return np.pad(rises, (1 + WINDOW // (2 * HOP), 0))[: mel.shape[1]]
 
@@ -262,7 +265,8 @@ def _shape(magnitude: Floats) -> Floats:
 def _turns(samples: Samples) -> Floats:
     """(T,): the share of a frame's samples that have another sign than the one before, a frame's first left out."""
     negative = _framed(samples, "edge") < -SILENT
-    return (negative[:, 1:] != negative[:, :-1]).sum(1) / WINDOW
+    share: Floats = (negative[:, 1:] != negative[:, :-1]).sum(1) / WINDOW
+    return share
 
 
 def _tempo(onsets: Floats) -> Floats:
@@ -277,4 +281,5 @@ def _tempo(onsets: Floats) -> Floats:
     likeness /= np.where(strongest > 0, strongest, 1)
     per_minute = 60 * SAMPLE_RATE / HOP / np.arange(1, TEMPO_FRAMES)
     prior = np.where(per_minute < FASTEST_PER_MINUTE, -0.5 * np.log2(per_minute / TEMPO_PER_MINUTE) ** 2, -np.inf)
-    return per_minute[(np.log1p(1e6 * likeness[:, 1:]) + prior).argmax(1)]
+    tempi: Floats = per_minute[(np.log1p(1e6 * likeness[:, 1:]) + prior).argmax(1)]
+    return tempi

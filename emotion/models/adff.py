@@ -1,15 +1,15 @@
-"""ADFF: what a log-mel alone tells, at several levels of a VGG (Huang and others, Interspeech 2022, arXiv 2204.05649).
+"""ADFF: emotion from a log-mel by several levels of a VGG (Huang and others, Interspeech 2022, arXiv 2204.05649).
 
-Blocks of a VGG look at a log-mel; at the last levels squeeze-and-excitation (Hu and others, CVPR 2018) weighs the
-channels, a recurrent layer follows time and attention keeps the moments that count; the levels, and numbers of what the
-log-mel does (emotion.features.acoustics), are fused to a quadrant and a place on the plane. The paper cuts a clip into stretches
-that become the channels of one shorter picture, and gives no sizes. Here the blocks are either trained with the rest
-(`cuts` of 1 or more, small enough for no GPU) or, what is better by far with a few hundred clips, those of a published
-tagger (emotion.features.taggers.VGG), as they are (`cuts` 0).
+At the last levels of a VGG over a log-mel, squeeze-and-excitation (Hu and others, CVPR 2018) weighs the channels, and a
+recurrent layer with attention pools over time. The levels and descriptors of the log-mel (emotion.features.acoustics)
+are fused to a quadrant and a point on the affect plane. The paper cuts a clip into parts that become the channels of
+one shorter picture, and gives no sizes. Here the blocks are either trained with the rest (`cuts` of 1 or more, small
+enough for a CPU) or, which is far better with a few hundred clips, those of a published tagger, frozen
+(emotion.features.taggers.VGG; `cuts` 0). Shapes: B segments, T rows, M patches of 3 s.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,9 +26,10 @@ from emotion.affect import QUADRANTS
 from emotion.features import acoustics
 from emotion.features.taggers import LEVEL_ROWS, LEVEL_WIDTH, LEVELS
 from emotion.judge import AUDIO, Segment
+from emotion.runtime import resolve_device
 
 KIND = NAME = "adff"
-WEIGHTS = Path(__file__).parent.parent / "weights" / "adff"
+WEIGHTS = checkpoint.SHIPPED / "adff"
 LONGEST_S = 60.0
 DEEPEST_DB = 60.0  # below the loud rows of a sound; what is fainter counts as this faint
 CLIP = 4.0  # standard deviations beyond which a number is no further away
@@ -39,14 +40,14 @@ RECURRENT = MappingProxyType({"lstm": nn.LSTM, "gru": nn.GRU})
 
 @dataclass(frozen=True)
 class ADFFConfig:
-    """cuts      into how many stretches the rows are cut, stacked as channels; 0: the published blocks
+    """cuts      into how many parts the rows are cut, stacked as channels; 0: the published blocks
     widths    channels of our own blocks
-    levels    which blocks' output is listened to, counted from 1
+    levels    which blocks' outputs are used, counted from 1
     squeeze   by how much squeeze-and-excitation narrows; 0 leaves it out
     recurrent "lstm" or "gru", `hidden` wide in each direction
     numbers   how many numbers of the log-mel are fused with the levels; 0 leaves them out
     width     of what all that is fused to
-    members   networks of other seeds whose answers are averaged
+    members   networks of other seeds whose outputs are averaged
     """
 
     cuts: int = 0
@@ -69,24 +70,29 @@ class Level(nn.Module):
         self.normal = nn.LayerNorm(width)
         self.squeeze = _squeeze(width, config.squeeze) if config.squeeze else None
         self.drop = nn.Dropout(config.dropout / 2)
-        self.follow = RECURRENT[config.recurrent](width, config.hidden, batch_first=True, bidirectional=True)
+        self.recurrent = RECURRENT[config.recurrent](width, config.hidden, batch_first=True, bidirectional=True)
         self.attend = nn.Linear(2 * config.hidden, 1)
 
-    def forward(self, seen: Tensor, mask: Tensor) -> Tensor:
-        seen = self.normal(seen)
+    def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
+        rows = self.normal(rows)
         if self.squeeze is not None:
-            whole = (seen * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True)
-            seen = seen * self.squeeze(whole).unsqueeze(1)
-        followed = self._followed(self.drop(seen), mask)
-        weights = self.attend(followed).masked_fill(~mask.unsqueeze(2), -torch.inf).softmax(1)
-        return (weights * followed).sum(1)
+            whole = (rows * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True)
+            rows = rows * self.squeeze(whole).unsqueeze(1)
+        states = self._recurrent_rows(self.drop(rows), mask)
+        weights = self.attend(states).masked_fill(~mask.unsqueeze(2), -torch.inf).softmax(1)
+        pooled: Tensor = (weights * states).sum(1)
+        return pooled
 
-    def _followed(self, seen: Tensor, mask: Tensor) -> Tensor:
-        """Each as if it were alone: coming from behind, a recurrent layer would begin with what only pads."""
+    def _recurrent_rows(self, rows: Tensor, mask: Tensor) -> Tensor:
+        """States (B, T, 2H) without influence of padding, which the backward direction would otherwise begin with."""
         if mask.all():
-            return self.follow(seen)[0]
-        packed = rnn.pack_padded_sequence(seen, mask.sum(1), batch_first=True, enforce_sorted=False)
-        return rnn.pad_packed_sequence(self.follow(packed)[0], batch_first=True, total_length=mask.shape[1])[0]
+            states: Tensor = self.recurrent(rows)[0]
+        else:
+            lengths = mask.sum(1).cpu()  # torch takes them from the CPU alone
+            packed = rnn.pack_padded_sequence(rows, lengths, batch_first=True, enforce_sorted=False)
+            found = self.recurrent(packed)[0]
+            states = rnn.pad_packed_sequence(found, batch_first=True, total_length=mask.shape[1])[0]
+        return states
 
 
 def _squeeze(width: int, by: int) -> nn.Module:
@@ -107,16 +113,16 @@ class Blocks(nn.Module):
         self.normals = nn.ModuleList(nn.BatchNorm2d(width) for width in config.widths)
 
     def forward(self, mel: Tensor) -> list[Tensor]:
-        seen, found = cut(relative(mel), self.config.cuts), []
+        rows, found = stack_cuts(relative(mel), self.config.cuts), []
         for number, (filters, normal) in enumerate(zip(self.filters, self.normals, strict=True), 1):
-            seen = functional.max_pool2d(normal(filters(seen)).relu(), 2)
+            rows = functional.max_pool2d(normal(filters(rows)).relu(), 2)
             if number in self.config.levels:
-                found.append(seen.mean(3).transpose(1, 2))
+                found.append(rows.mean(3).transpose(1, 2))
         return found
 
 
 class ADFF(nn.Module):
-    """Logits of the quadrants and a place on the plane."""
+    """One network: logits of the quadrants and a point on the affect plane."""
 
     def __init__(self, config: ADFFConfig) -> None:
         super().__init__()
@@ -135,19 +141,19 @@ class ADFF(nn.Module):
     def forward(self, rows: Tensor, mask: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 4) logits and (B, 2) valence and arousal, of published levels (B, M, 36, 128), those of mask (B, M).
 
-        `numbers` (B, D) are standard scores, and not looked at where the config has none. Where the blocks are our own:
-        of log-mel rows (B, T, 96), all of one length; the mask says nothing then.
+        `numbers` (B, D) are standard scores, and not used where the config has none. With blocks of our own,
+        `rows` are log-mel (B, T, 96), all of one length, and the mask is ignored.
         """
         if self.blocks is None:
             levels = [found for number, found in zip(LEVELS, split(rows), strict=True) if number in self.config.levels]
             masks = [mask.repeat_interleave(found.shape[1] // mask.shape[1], 1) for found in levels]
         else:
             levels = self.blocks(rows)
-            masks = [torch.ones(found.shape[:2], dtype=torch.bool) for found in levels]
-        told = [level(*each) for level, *each in zip(self.levels, levels, masks, strict=True)]
+            masks = [torch.ones(found.shape[:2], dtype=torch.bool, device=found.device) for found in levels]
+        outputs = [level(*each) for level, *each in zip(self.levels, levels, masks, strict=True)]
         if self.describe is not None:
-            told.append(self.describe(numbers))
-        fused = self.fuse(torch.cat(told, 1))
+            outputs.append(self.describe(numbers))
+        fused = self.fuse(torch.cat(outputs, 1))
         return self.quadrants(fused), self.affect(fused).tanh()
 
 
@@ -157,7 +163,7 @@ def _describe(config: ADFFConfig) -> nn.Module:
 
 def split(rows: Tensor) -> Sequence[Tensor]:
     """The levels (B, M t, 128) of published rows (B, M, 36, 128), t moments a patch: 11, 5 and 2."""
-    levels = rows.split(LEVEL_ROWS, 2)
+    levels = torch.split(rows, list(LEVEL_ROWS), 2)
     thin = [functional.avg_pool2d(level, (2, 1)) if level.shape[2] > 2 else level for level in levels]
     return [level.flatten(1, 2) for level in thin]
 
@@ -168,18 +174,18 @@ def relative(mel: Tensor) -> Tensor:
     return ((mel - loud) / (DEEPEST_DB / 2) + 1).clamp(-1, 2)
 
 
-def cut(rows: Tensor, cuts: int) -> Tensor:
+def stack_cuts(rows: Tensor, cuts: int) -> Tensor:
     """(B, cuts, T', 96) of rows (B, T, 96): averaged in time, repeated where there are too few, cut and stacked."""
     thin = functional.avg_pool2d(rows, (EVERY, 1))
     least = cuts * SMALLEST
     if thin.shape[1] < least:
         thin = thin.repeat(1, -(-least // thin.shape[1]), 1)[:, :least]
     length = thin.shape[1] // cuts
-    return thin[:, : length * cuts].unflatten(1, (cuts, length))
+    return thin[:, : length * cuts].reshape(len(thin), cuts, length, -1)
 
 
-class Ensemble(nn.Module):
-    """Networks of several seeds, and what their logits are to be divided by to be probabilities that hold."""
+class ADFFEnsemble(nn.Module):
+    """Networks of several seeds, and the temperature that calibrates their logits."""
 
     temperature: Tensor
     centre: Tensor
@@ -198,17 +204,17 @@ class Ensemble(nn.Module):
         return ((numbers - self.centre) / self.scale).clamp(-CLIP, CLIP) if self.config.numbers else numbers
 
     def forward(self, rows: Tensor, mask: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 4) logits and (B, 2) places: the networks' means. The numbers are as emotion.features.acoustics gives them."""
-        told = [network(rows, mask, self.standard(numbers)) for network in self.networks]
-        logits, affect = (torch.stack(each).mean(0) for each in zip(*told, strict=True))
+        """(B, 4) logits and (B, 2) points: the networks' means; numbers as of emotion.features.acoustics."""
+        outputs = [network(rows, mask, self.standard(numbers)) for network in self.networks]
+        logits, affect = (torch.stack(each).mean(0) for each in zip(*outputs, strict=True))
         return logits / self.temperature, affect
 
 
 @dataclass(frozen=True)
 class ADFFModel:
-    """An Ensemble as a judge asks it (emotion.judge.EmotionModel)."""
+    """An ADFFEnsemble behind the interface of a judge (emotion.judge.EmotionModel)."""
 
-    model: Ensemble
+    model: ADFFEnsemble
     sha256: str
     name: str = NAME
     hears: frozenset[str] = frozenset({AUDIO})
@@ -216,21 +222,23 @@ class ADFFModel:
     frontends: tuple[str, ...] = ("vgg",)
 
     @torch.inference_mode()
-    def predict(self, stretches: Sequence[Segment]) -> NDArray[np.float32]:
+    def predict(self, segments: Sequence[Segment]) -> NDArray[np.float32]:
         """(S, 6): valence, arousal, probabilities of the quadrants."""
-        numbers = torch.from_numpy(np.stack([acoustics.describe(_mel(stretch)) for stretch in stretches]))
-        logits, affect = self.model(*padded([stretch.rows["vgg"] for stretch in stretches]), numbers)
-        return torch.cat([affect, logits.softmax(1)], 1).numpy()
+        numbers = torch.from_numpy(np.stack([acoustics.describe(_mel(segment)) for segment in segments]))
+        device = next(self.model.parameters()).device
+        inputs = (*padded([segment.rows["vgg"] for segment in segments]), numbers)
+        logits, affect = self.model(*(each.to(device) for each in inputs))
+        return torch.cat([affect, logits.softmax(1)], 1).cpu().numpy()
 
 
-def _mel(stretch: Segment) -> NDArray[np.float32]:
-    if stretch.mel is None:
-        raise ValueError("ADFF was given a stretch without sound, which the judge should have kept back")
-    return stretch.mel
+def _mel(segment: Segment) -> NDArray[np.float32]:
+    if segment.mel is None:
+        raise ValueError("ADFF was given a segment without sound, which the judge should have left out")
+    return segment.mel
 
 
 def padded(rows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Rows (M, 36, 128) of several stretches as one batch, and which of them are there."""
+    """Rows (M, 36, 128) of several segments as one batch, and the mask (M, patches)."""
     longest = max(map(len, rows))
     batch, mask = torch.zeros(len(rows), longest, *rows[0].shape[1:]), torch.zeros(len(rows), longest, dtype=torch.bool)
     for index, each in enumerate(rows):
@@ -239,12 +247,13 @@ def padded(rows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     return batch, mask
 
 
-def load(folder: Path = WEIGHTS) -> ADFFModel:
-    """The trained judge. Raises CheckpointError."""
-    found = checkpoint.load(folder, kind=KIND)
-    model = Ensemble(checkpoint.dimensions(found, _config))
-    checkpoint.fill(model, found)
-    return ADFFModel(model, found.sha256)
+def load(folder: Path | None = None, *, device: str | None = None) -> ADFFModel:
+    """The trained judge on a device. Raises CheckpointError."""
+    found = checkpoint.load(folder or checkpoint.weights_folder(WEIGHTS), kind=KIND)
+    model = ADFFEnsemble(checkpoint.dimensions(found, _config))
+    tensors = {name.replace(".follow.", ".recurrent."): tensor for name, tensor in found.tensors.items()}
+    checkpoint.fill(model, replace(found, tensors=tensors))  # the layer's name in the weights that ship is older
+    return ADFFModel(model.to(resolve_device(device)), found.sha256)
 
 
 def _config(widths: Sequence[int], levels: Sequence[int], **others: Any) -> ADFFConfig:

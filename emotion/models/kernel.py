@@ -1,4 +1,4 @@
-"""Kernel ridge regression on descriptors: the small-data expert beside PoolingVQ's network.
+"""Kernel ridge regression on descriptors: beside PoolingVQ's networks, and as teacher of the unified model.
 
 f(x) = mean + sum_i weight_i exp(-gamma |x - x_i|^2) over the pieces it was fitted on, all z-scored; the weights solve
 (K + ridge I) weights = y - mean. With a few hundred pieces this is as good as anything deep on the same numbers.

@@ -2,12 +2,12 @@
 
 After J. Kang and D. Herremans, "Towards unified music emotion recognition across dimensional and categorical models"
 (2025, arXiv 2502.03979): a front end's embedding of sound, musical features (key and chords) beside it, one body and a
-head for each kind of label. Differences: what sound does is told in numbers as well (emotion.features.acoustics), the chords are
-told by how often each degree comes and how they follow one another (emotion.features.harmony) and not by a small transformer,
-notes are described where there are some (emotion.features.descriptors), numbers are measured by what is usual for their kind of
-music (recordings, game music, piano), and the body is several small networks whose answers are averaged. Their code
-always says "major" when it judges; here key and chords are of the music that is judged: of its MIDI where there is one,
-else of what is heard.
+head for each kind of label. Differences: descriptors of the log-mel are added (emotion.features.acoustics); chords are
+described by frequencies of degrees and of their successions (emotion.features.harmony), not by a small transformer;
+notes are described where there are some (emotion.features.descriptors); numbers are standardised within their kind of
+music (recordings, game music, piano); and the body is several small networks whose outputs are averaged. Their code
+always conditions on "major" at inference; here key and chords are those of the music: of its MIDI where there is one,
+else estimated from the sound. Shapes: B segments, D numbers, M members.
 """
 
 import itertools
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,21 +27,22 @@ from emotion import checkpoint
 from emotion.affect import QUADRANTS
 from emotion.features import acoustics, descriptors, harmony
 from emotion.judge import AUDIO, MIDI, Segment
+from emotion.runtime import resolve_device
 
 KIND = NAME = "unified"
-WEIGHTS = Path(__file__).parent.parent / "weights" / "unified"
+WEIGHTS = checkpoint.SHIPPED / "unified"
 LONGEST_S = 60.0
 GROUPS = ("sound", "embedding", "harmony", "notes")  # of numbers
-FRONT_OF = MappingProxyType({"mel": "musicnn", "mert": "mert"})  # emotion.features.frontends
+FRONTEND_ROWS = MappingProxyType({"mel": "musicnn", "mert": "mert"})  # emotion.features.frontends
 CLIP = 4.0  # standard deviations beyond which a number is no further away
 
 
 @dataclass(frozen=True)
 class UnifiedConfig:
     """sizes     how many numbers each group has
-    kinds     of music, each of which has its own means and deviations
+    kinds     of music, each of which has means and deviations of its own
     frontend  "mel" (MusiCNN, a learned log-mel front end that ships) or "mert"
-    members   networks whose answers are averaged, `width` wide
+    members   networks whose outputs are averaged, `width` wide
     """
 
     sizes: tuple[int, ...]
@@ -53,14 +55,14 @@ class UnifiedConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Numbers:
-    """What is known of a stretch: (D,) numbers, zeros where a group is not known, and (4,) which groups are."""
+class SegmentNumbers:
+    """A segment in numbers: values (D,), zeros where a group is not known, and which of GROUPS are known (4,)."""
 
     values: NDArray[np.float32]
     known: NDArray[np.bool_]
 
 
-class Linears(nn.Module):
+class MemberLinear(nn.Module):
     """A linear layer for each member: (M, B, out) of (M, B, in)."""
 
     def __init__(self, members: int, given: int, width: int) -> None:
@@ -98,20 +100,20 @@ class Unified(nn.Module):
         columns = torch.cat([places, torch.arange(len(config.sizes))])
         self.register_buffer("group", columns, persistent=False)
         body = (given + len(config.sizes), config.width, config.width // 2)
-        self.body = nn.ModuleList(Linears(config.members, *pair) for pair in itertools.pairwise(body))
-        self.quadrants = Linears(config.members, body[-1], len(QUADRANTS))
-        self.affect = Linears(config.members, body[-1], 2)
+        self.body = nn.ModuleList(MemberLinear(config.members, *pair) for pair in itertools.pairwise(body))
+        self.quadrants = MemberLinear(config.members, body[-1], len(QUADRANTS))
+        self.affect = MemberLinear(config.members, body[-1], 2)
 
     def standard(self, values: Tensor, known: Tensor) -> Tensor:
         """(B, D + 4): z-scores of values (B, D), 0 where their group is not known (B, 4), and which are.
 
-        They are scores among the kind of music that this sounds most like.
+        Scores are relative to the kind of music that the segment is classified as.
         """
         kind = (self.overall(values, known) @ self.sorting).argmax(1)
         return self._scores(values, known, self.centre[kind], self.scale[kind])
 
     def overall(self, values: Tensor, known: Tensor) -> Tensor:
-        """The same by the means and deviations of all music, by which its kind is told."""
+        """The same by means and deviations of all music: the input of the classifier of kinds."""
         return self._scores(values, known, self.all_centre, self.all_scale)
 
     def _scores(self, values: Tensor, known: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
@@ -120,12 +122,12 @@ class Unified(nn.Module):
         return torch.cat([scores, known.to(scores)], 1)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """(M, B, 4) logits and (M, B, 2) places, of what `standard` gave: (B, D + 4), or (M, B, D + 4)."""
-        seen = inputs.expand(self.config.members, *inputs.shape[-2:])
-        seen = functional.dropout(seen, self.config.input_dropout, self.training)
+        """(M, B, 4) logits and (M, B, 2) points, of what `standard` gave: (B, D + 4), or (M, B, D + 4)."""
+        hidden = inputs.expand(self.config.members, *inputs.shape[-2:])
+        hidden = functional.dropout(hidden, self.config.input_dropout, self.training)
         for layer in self.body:
-            seen = functional.dropout(functional.gelu(layer(seen)), self.config.dropout, self.training)
-        return self.quadrants(seen), self.affect(seen).tanh()
+            hidden = functional.dropout(functional.gelu(layer(hidden)), self.config.dropout, self.training)
+        return self.quadrants(hidden), self.affect(hidden).tanh()
 
     def judge(self, values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities of the quadrants (B, 4), and valence and arousal (B, 2): the members' mean."""
@@ -133,42 +135,43 @@ class Unified(nn.Module):
         return (logits.mean(0) / self.temperature).softmax(-1), affect.mean(0)
 
 
-def describe(stretch: Segment, frontend: str = "mel") -> Numbers:
-    """What is known of a stretch that is not silent."""
-    told, known = [], []
+def describe(segment: Segment, frontend: str = "mel") -> SegmentNumbers:
+    """The numbers of a segment that is not silent."""
+    numbers: list[NDArray[np.floating[Any]]] = []
+    known: list[bool] = []
     sizes = sizes_of(frontend)
-    for size, part in zip(sizes, _parts(stretch, frontend), strict=True):
-        told.append(np.zeros(size, np.float32) if part is None else part)
+    for size, part in zip(sizes, _parts(segment, frontend), strict=True):
+        numbers.append(np.zeros(size, np.float32) if part is None else part)
         known.append(part is not None)
-    return Numbers(np.concatenate(told).astype(np.float32), np.array(known))
+    return SegmentNumbers(np.concatenate(numbers).astype(np.float32), np.array(known))
 
 
 def sizes_of(frontend: str) -> tuple[int, ...]:
     """How many numbers each group has."""
     embedded = {"mel": 200, "mert": 768}[frontend]
-    heard = max(part.stop for part in acoustics.groups().values())
-    return heard, embedded, len(harmony.NAMES), len(descriptors.NAMES)
+    acoustic = max(part.stop for part in acoustics.groups().values())
+    return acoustic, embedded, len(harmony.NAMES), len(descriptors.NAMES)
 
 
-def _parts(stretch: Segment, frontend: str) -> tuple[NDArray | None, ...]:
+def _parts(segment: Segment, frontend: str) -> tuple[NDArray[np.floating[Any]] | None, ...]:
     """The numbers of each of GROUPS."""
     return (
-        None if stretch.mel is None else acoustics.describe(stretch.mel),
-        None if stretch.mel is None else stretch.rows[FRONT_OF[frontend]].mean(0),
-        harmony.features(harmony.recognise(_chroma(stretch))),
-        None if stretch.notes is None else descriptors.describe(stretch.notes),
+        None if segment.mel is None else acoustics.describe(segment.mel),
+        None if segment.mel is None else segment.rows[FRONTEND_ROWS[frontend]].mean(0),
+        harmony.features(harmony.recognise(_chroma(segment))),
+        None if segment.notes is None else descriptors.describe(segment.notes),
     )
 
 
-def _chroma(stretch: Segment) -> NDArray[np.float32]:
-    if stretch.notes is not None:
-        return harmony.chroma_of_notes(stretch.notes, stretch.duration_s)
-    return stretch.rows["chroma"]
+def _chroma(segment: Segment) -> NDArray[np.float32]:
+    if segment.notes is not None:
+        return harmony.chroma_of_notes(segment.notes, segment.duration_s)
+    return segment.rows["chroma"]
 
 
 @dataclass(frozen=True)
 class UnifiedModel:
-    """Unified as a judge asks it (emotion.judge.EmotionModel)."""
+    """A Unified behind the interface of a judge (emotion.judge.EmotionModel)."""
 
     model: Unified
     sha256: str
@@ -178,26 +181,27 @@ class UnifiedModel:
 
     @property
     def frontends(self) -> tuple[str, ...]:
-        """Rows that the judge is to bring beside log-mel."""
-        return (FRONT_OF[self.model.config.frontend], "chroma")
+        """Rows that the judge has to provide beside log-mel."""
+        return (FRONTEND_ROWS[self.model.config.frontend], "chroma")
 
     @torch.inference_mode()
-    def predict(self, stretches: Sequence[Segment]) -> NDArray[np.float32]:
+    def predict(self, segments: Sequence[Segment]) -> NDArray[np.float32]:
         """(S, 6): valence, arousal, probabilities of the quadrants."""
-        told = [describe(stretch, self.model.config.frontend) for stretch in stretches]
-        values, known = (np.stack([getattr(each, name) for each in told]) for name in ("values", "known"))
-        quadrants, affect = self.model.judge(torch.from_numpy(values), torch.from_numpy(known))
-        return torch.cat([affect, quadrants], 1).numpy()
+        device = next(self.model.parameters()).device
+        numbers = [describe(segment, self.model.config.frontend) for segment in segments]
+        values, known = (np.stack([getattr(each, name) for each in numbers]) for name in ("values", "known"))
+        quadrants, affect = self.model.judge(*(torch.from_numpy(each).to(device) for each in (values, known)))
+        return torch.cat([affect, quadrants], 1).cpu().numpy()
 
 
-def load(folder: Path = WEIGHTS) -> UnifiedModel:
-    """The trained judge. Raises CheckpointError."""
-    found = checkpoint.load(folder, kind=KIND)
+def load(folder: Path | None = None, *, device: str | None = None) -> UnifiedModel:
+    """The trained judge on a device. Raises CheckpointError."""
+    found = checkpoint.load(folder or checkpoint.weights_folder(WEIGHTS), kind=KIND)
     config = checkpoint.dimensions(found, _config)
     model = Unified(config)
     checkpoint.fill(model, found)
-    return UnifiedModel(model, found.sha256)
+    return UnifiedModel(model.to(resolve_device(device)), found.sha256)
 
 
-def _config(sizes: Sequence[int], **others) -> UnifiedConfig:
+def _config(sizes: Sequence[int], **others: Any) -> UnifiedConfig:
     return UnifiedConfig(tuple(sizes), **others)

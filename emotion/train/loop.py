@@ -1,7 +1,7 @@
-"""The training loop that all models here share: AdamW, warm-up and cosine decay, best epoch on validation.
+"""The training loop shared by the AMT, the regressor and PoolingVQ: AdamW, warm-up, cosine decay, best epoch.
 
 It can be stopped at any time: after each epoch the whole state goes to `resume.pt` in the folder, and the same command
-goes on from there.
+goes on from there. The model stays on the device it is on; batches have to be on the same one.
 """
 
 import copy
@@ -69,12 +69,14 @@ def fit(
         started = time.perf_counter()
         losses = [_update(model, optimizer, schedule, loss(batch, generator)) for batch in batches(generator)]
         model.eval()
-        figure = validate()
+        validation = validate()
         model.train()
-        if figure <= min((row["validation"] for row in history), default=math.inf):
+        if validation <= min((row["validation"] for row in history), default=math.inf):
             best = copy.deepcopy(model.state_dict())
         seconds = time.perf_counter() - started
-        history.append({"epoch": epoch, "loss": sum(losses) / len(losses), "validation": figure, "seconds": seconds})
+        history.append(
+            {"epoch": epoch, "loss": sum(losses) / len(losses), "validation": validation, "seconds": seconds}
+        )
         log.info("epoch %(epoch)d  loss %(loss).4f  validation %(validation).4f  %(seconds).0f s", history[-1])
         _save(folder / "resume.pt", run, model, optimizer, schedule, generator, history, best)
     model.load_state_dict(best)
@@ -88,9 +90,11 @@ def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def _update(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, loss: Tensor) -> float:
+def _update(
+    model: nn.Module, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler, loss: Tensor
+) -> float:
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     schedule.step()
@@ -108,11 +112,20 @@ def _warmup_cosine(recipe: LoopConfig, steps: int) -> Callable[[int], float]:
 
 
 def _stale(history: list[dict[str, float]], patience: int) -> bool:
-    figures = [row["validation"] for row in history]
-    return len(figures) > patience and min(figures[-patience:]) > min(figures)
+    losses = [row["validation"] for row in history]
+    return len(losses) > patience and min(losses[-patience:]) > min(losses)
 
 
-def _save(path: Path, run: str, model, optimizer, schedule, generator, history, best) -> None:
+def _save(
+    path: Path,
+    run: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    generator: torch.Generator,
+    history: list[dict[str, float]],
+    best: Mapping[str, Tensor],
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
     random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
@@ -121,7 +134,12 @@ def _save(path: Path, run: str, model, optimizer, schedule, generator, history, 
 
 
 def _resume(
-    path: Path, run: str, model, optimizer, schedule, generator
+    path: Path,
+    run: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    generator: torch.Generator,
 ) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
     if not path.is_file():
         return [], copy.deepcopy(model.state_dict())
@@ -135,5 +153,5 @@ def _resume(
     schedule.load_state_dict(state["schedule"])
     generator.set_state(state["generator"])
     torch.set_rng_state(state["torch"])
-    log.info("going on after epoch %d", len(state["history"]))
+    log.info("resuming after epoch %d", len(state["history"]))
     return state["history"], state["best"]

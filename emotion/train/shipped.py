@@ -1,4 +1,4 @@
-"""ADFF and the unified model as they ship: trained on all pieces, calibrated on folds, a card beside the weights."""
+"""ADFF and the unified model as they ship: trained on all pieces, calibrated out of folds, with a card."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,17 @@ from torch.nn import functional
 
 from emotion import checkpoint
 from emotion.data import pieces
-from emotion.evaluate import sound
-from emotion.evaluate.sound import Row, Told, Trial
+from emotion.data.registry import DATASETS
 from emotion.files import atomic_write
-from emotion.models.adff import ADFFConfig as AdffConfig
 from emotion.report import from_summaries, table
-from emotion.train import adff, unified
+from emotion.train import adff, crossval, unified
+from emotion.train.crossval import CrossValidation, Experiment, HeldOutPredictions, summarise
 
-ROWS = MappingProxyType({"adff": sound.ADFF, "unified": sound.UNIFIED})
+EXPERIMENTS = MappingProxyType({"adff": crossval.ADFF, "unified": crossval.UNIFIED})
+_TRAIN: Mapping[str, Callable[[Sequence[Any], Any, Any], Any]] = MappingProxyType({
+    "adff": lambda material, config, recipe: adff.train(material, config, recipe, seed=0),
+    "unified": lambda material, _, recipe: unified.train(material, recipe, seed=0),
+})  # fmt: skip
 
 
 def run(
@@ -28,50 +31,33 @@ def run(
 ) -> dict[str, Any]:
     """Train, write weights, config and card to `out`, and return the report. Raises DataError and SoundError.
 
-    What ships is of seed 0; the figures are means over so many `seeds`. `recipe` changes how it is trained.
+    What ships is of seed 0; metrics are means over so many `seeds`. `recipe` has changes of the training recipe.
     """
-    trial, row = Trial(data, runs), replace(ROWS[name], recipe=recipe)
-    told = [trial.told(row, seed)[0] for seed in range(seeds)]
-    temperature = best_temperature(told[0])
-    kept_back = _kept_back(name, data)
-    material = [each for each in trial.material(row) if each.piece.name not in kept_back]
-    model, training = _TRAIN[name](material, *row.settings())
-    model.temperature.fill_(temperature)
-    training |= {"temperature": temperature, "sets": row.sets}
-    report = from_summaries(
-        name, ", ".join(row.sets), sound.SPLIT, list(range(seeds)), _figures(row, told, temperature)
+    validation, experiment = CrossValidation(data, runs), replace(EXPERIMENTS[name], recipe=recipe)
+    predicted = [validation.predictions(experiment, seed)[0] for seed in range(seeds)]
+    temperature = best_temperature(predicted[0])
+    # renders of EMOPIA's official test clips compare the judges, so no weights may have been fitted to them
+    kept_back = (
+        {each.name for each in pieces.read_emopia_split(data / "emopia")["test"]} if name == "unified" else set()
     )
+    material = [each for each in validation.pieces(experiment) if each.piece.name not in kept_back]
+    config, full_recipe = experiment.settings()
+    model = _TRAIN[name](material, config, full_recipe)
+    model.temperature.fill_(temperature)
+    training = asdict(full_recipe) | {"temperature": temperature, "sets": experiment.sets}
+    rows = metrics_by_set(experiment, predicted, temperature)
+    report = from_summaries(name, ", ".join(experiment.sets), crossval.SPLIT, list(range(seeds)), rows)
     checkpoint.save_module(model, out, kind=name, config={"model": asdict(model.config), "training": training})
     _write_card(name, out, report, training)
     return report
 
 
-def _kept_back(name: str, data: Path) -> set[str]:
-    """Names of EMOPIA's official test clips: on renders of them judges are compared that never met them."""
-    return {piece.name for piece in pieces.read_split(data / "emopia")["test"]} if name == "unified" else set()
-
-
-def _train_adff(
-    material: Sequence[Any], config: AdffConfig, recipe: adff.ADFFTrainConfig
-) -> tuple[Any, dict[str, Any]]:
-    return adff.trained(material, config, recipe, seed=0), asdict(recipe)
-
-
-def _train_unified(material: Sequence[Any], _: None, recipe: unified.UnifiedTrainConfig) -> tuple[Any, dict[str, Any]]:
-    return unified.trained(material, recipe, seed=0), asdict(recipe)
-
-
-_TRAIN: Mapping[str, Callable[..., tuple[Any, dict[str, Any]]]] = MappingProxyType(
-    {"adff": _train_adff, "unified": _train_unified}
-)
-
-
-def best_temperature(told: Told) -> float:
-    """What to divide logits by so that held pieces are likeliest, every set counting the same (Guo and others 2017)."""
+def best_temperature(predicted: HeldOutPredictions) -> float:
+    """The divisor of logits that maximises the likelihood, all sets with the same weight (Guo and others 2017)."""
     grid = torch.logspace(-1, 1, 101)
-    logits = torch.from_numpy(told.quadrants).float().clamp_min(1e-6).log()
-    truth = torch.tensor([piece.quadrant for piece in told.pieces])
-    sources = np.array([piece.source for piece in told.pieces])
+    logits = torch.from_numpy(predicted.quadrants).float().clamp_min(1e-6).log()
+    truth = torch.tensor([piece.quadrant for piece in predicted.pieces])
+    sources = np.array([piece.source for piece in predicted.pieces])
     losses = torch.zeros(len(grid))
     for source in np.unique(sources):
         own = torch.from_numpy(sources == source)
@@ -79,39 +65,39 @@ def best_temperature(told: Told) -> float:
     return float(grid[int(losses.argmin())])
 
 
-def _figures(row: Row, told: Sequence[Told], temperature: float) -> dict[str, Any]:
-    """The row's figures on each of its sets, with the calibration that ships."""
-    calibrated = [_calibrated(each, temperature) for each in told]
+def metrics_by_set(
+    experiment: Experiment, predicted: Sequence[HeldOutPredictions], temperature: float
+) -> dict[str, dict[str, Any]]:
+    """Metrics of the seeds' predictions, by title of each set, with the calibration that ships."""
+    calibrated = []
+    for each in predicted:
+        sharp = np.exp(np.log(np.maximum(each.quadrants, 1e-6)) / temperature)
+        calibrated.append(replace(each, quadrants=sharp / sharp.sum(1, keepdims=True)))
     return {
-        sound.TITLES[source]: sound.figures([sound.of_set(each, source) for each in calibrated]) for source in row.sets
+        DATASETS[source].title: summarise([each.of_set(source) for each in calibrated]) for source in experiment.sets
     }
-
-
-def _calibrated(told: Told, temperature: float) -> Told:
-    sharp = np.exp(np.log(np.maximum(told.quadrants, 1e-6)) / temperature)
-    return replace(told, quadrants=sharp / sharp.sum(1, keepdims=True))
 
 
 def _write_card(name: str, out: Path, report: Mapping[str, Any], training: Mapping[str, Any]) -> None:
     frontend = training.get("frontend", "mel")
-    told = {
-        "training": json.dumps(training, indent=2),
-        "table": table(report),
-        "seeds": len(report["seeds"]),
-        "frontend": frontend,
-        "embedding": _EMBEDDINGS[frontend],
-    }
+    text = _CARDS[name].format(
+        training=json.dumps(training, indent=2),
+        table=table(report),
+        seeds=len(report["seeds"]),
+        frontend=frontend,
+        embedding=_EMBEDDINGS[frontend],
+    )
     with atomic_write(out / "README.md") as partial:
-        partial.write_text(_CARDS[name].format(**told), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
 _EMBEDDINGS = MappingProxyType({"mel": "MusiCNN's embedding (weights/musicnn)", "mert": "MERT's embedding (CC BY-NC)"})
-_ADFF_CARD = """# ADFF: the judge that tells what a finished piece feels like
+_ADFF_CARD = """# ADFF: the judge that reports on finished pieces
 
 Levels 3, 4 and 5 of a published tagger's VGG (weights/vgg: log-mel, trained by its authors on tags of the Million Song
 Dataset), squeeze-and-excitation, a BiLSTM with attention on each, fused to quadrants, valence and arousal: two
-networks whose answers are averaged. It reports on what the program composed. PoolingVQ, which selects, shares neither
-data nor features with it. After Huang and others, Interspeech 2022.
+networks whose predictions are averaged. It reports on what the program composed. PoolingVQ, which selects, shares
+neither data nor features with it. After Huang and others, Interspeech 2022.
 
 ## Data
 
@@ -121,8 +107,9 @@ SoundFont as written and in other instruments. The weights are given for researc
 
 ## Limits
 
-Valence and arousal are learnt from quadrants alone, so they say which side of an axis, and how surely, more than how
-far. Recordings of the 4Q set may be among those that the tagger was trained on, with other labels: nobody can tell.
+Valence and arousal are learnt from quadrants alone, so they give the side of an axis and its certainty, rather than
+the distance from it. Recordings of the 4Q set may be among those that the tagger was trained on, with other
+labels: that is unknown.
 
 ## Command
 
@@ -135,16 +122,18 @@ far. Recordings of the 4Q set may be among those that the tagger was trained on,
 ## Metrics
 
 Out of folds: no artist of the 4Q set, no known game and no title of YM2413-MDB is on both sides. 278 pieces of
-YM2413-MDB whose game nobody knows are only trained on. Mean [95 % bootstrap interval over pieces] of {seeds} seed(s) of
-two networks; the temperature was fitted on the answers of the first. `evaluate sound` has the parts one by one.
+YM2413-MDB whose game is unknown are used for training only. Mean [95 % bootstrap interval over pieces] of {seeds}
+seed(s) of two networks; the temperature was fitted on the predictions of the first. `evaluate sound`
+has the parts one by one.
 
 {table}
 """
 _UNIFIED_CARD = """# Unified: quadrants, valence and arousal of recordings, renders and MIDI
 
-{embedding}, numbers of what sound does (emotion.features.acoustics) and key and chords
-(emotion.features.harmony), a body of small networks whose answers are averaged, a head for quadrants and one for the plane.
-After Kang and Herremans 2025. Whether teachers of single sets, distilled into it, help is told by `evaluate sound`.
+{embedding}, descriptors of the log-mel (emotion.features.acoustics) and key and chords
+(emotion.features.harmony), a body of small networks whose predictions are averaged, a head for quadrants and one for
+the plane. After Kang and Herremans 2025. Whether distilled teachers of single sets help is in the tables of
+`evaluate sound`.
 
 ## Data
 
@@ -154,8 +143,8 @@ personal use.
 
 ## Limits
 
-Only VGMIDI's piano pieces have ratings on the plane: of other music its valence and arousal are a guess.
-Recordings of the 4Q set may be among those that the embedding was trained on, with other labels: nobody can tell.
+Only VGMIDI's piano pieces have ratings on the plane: of other music its valence and arousal are extrapolated.
+Recordings of the 4Q set may be among those that the embedding was trained on, with other labels: that is unknown.
 
 ## Command
 
@@ -169,8 +158,8 @@ Recordings of the 4Q set may be among those that the embedding was trained on, w
 
 Out of folds: no artist, known game, song or title is on both sides. MIDI sets with their notes, as they are played by
 the best SoundFont, the first 24 s, VGMIDI's pieces whole. Mean [95 % bootstrap interval over pieces] of {seeds}
-seed(s); the temperature was fitted on the answers of the first, VGMIDI's places are not calibrated. `evaluate sound`
-has the parts one by one.
+seed(s); the temperature was fitted on the predictions of the first, VGMIDI's points are not calibrated.
+`evaluate sound` has the parts one by one.
 
 {table}
 """

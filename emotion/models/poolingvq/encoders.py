@@ -1,9 +1,9 @@
-"""Notes and sound to rows: the encoders that PoolingVQ leaves as they are, as the paper freezes MIDI-BERT and MERT.
+"""The frozen encoders of PoolingVQ: notes and sound to rows, as the paper freezes MIDI-BERT and MERT.
 
-Notes go through a small BERT over compound words, MIDI-BERT's way; sound goes through convolutions over log-mel, or
-comes as MERT's rows. Both are pre-trained on music without labels (emotion.models.poolingvq.pretrain_masked_tokens, emotion.models.poolingvq.pretrain_audio_encoder); what
-the sound encoder learns by is to tell the descriptors of the notes that are played, which stand in for them where there
-are no notes.
+Notes go through a small BERT over compound tokens, as in MIDI-BERT; sound goes through convolutions over log-mel, or
+comes as MERT's rows. Both are pre-trained on music without labels (emotion.models.poolingvq.pretraining). The audio
+encoder is trained to predict the descriptors of the notes that are played; its predictions replace the descriptors
+where there are no notes.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from emotion.features import descriptors, sound
 from emotion.models.poolingvq.segments import SegmentBatch
 from emotion.runtime import make_torchvision_importable
 
-CHUNK = 192  # words that the BERT sees at once
+CHUNK = 192  # tokens in the context of the BERT
 POSITIONS_PER_S = 2
 LAST_POSITION = 64 * POSITIONS_PER_S
 CLIP = 4.0  # standard deviations beyond which a descriptor counts as no further away
-CLIP_DB = 60.0  # below the loudest rows of a stretch
+CLIP_DB = 60.0  # below the loudest rows of a segment
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class EncodersConfig:
     frontend: str = "mel"
     dropout: float = 0.2
     longest_s: float = 120.0
-    most_words: int = 2048
+    max_tokens: int = 2048
     n_descriptors: int = len(descriptors.NAMES)
     sizes: tuple[int, ...] = ()
 
 
 class TokenEncoder(nn.Module):
-    """Compound words to rows: each column's embedding, concatenated and mixed, then BERT."""
+    """Compound tokens to rows: each column's embedding, concatenated and mixed, then BERT."""
 
     def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
@@ -57,26 +57,27 @@ class TokenEncoder(nn.Module):
         self.width = config.width
         self.bert = _bert(config)
 
-    def forward(self, words: Tensor, times_s: Tensor, mask: Tensor) -> Tensor:
-        """(B, N, d) of words (B, N, 6) at times (B, N), each CHUNK of them by itself, as in pre-training."""
+    def forward(self, tokens: Tensor, times_s: Tensor, mask: Tensor) -> Tensor:
+        """(B, N, d) of tokens (B, N, 6) at times (B, N), each CHUNK of them by itself, as in pre-training."""
         size, length = mask.shape
-        parts = [_chunks(rows) for rows in (words, times_s, mask)]
-        there = parts[2].any(1)
-        rows = torch.zeros(*parts[2].shape, self.width)
+        parts = [_chunks(rows) for rows in (tokens, times_s, mask)]
+        there = parts[2].any(1)  # chunks of padding alone would have no key to attend to
+        rows = torch.zeros(*parts[2].shape, self.width, device=mask.device)
         if there.any():
             rows[there] = self._chunk(*(part[there] for part in parts))
-        return rows.unflatten(0, (size, -1)).flatten(1, 2)[:, :length]
+        return rows.reshape(size, -1, self.width)[:, :length]
 
-    def _chunk(self, words: Tensor, times_s: Tensor, mask: Tensor) -> Tensor:
-        """A word's position is its half second in the chunk, not its number."""
-        embedded = torch.cat([table(words[..., column]) for column, table in enumerate(self.tables)], dim=-1)
+    def _chunk(self, tokens: Tensor, times_s: Tensor, mask: Tensor) -> Tensor:
+        """BERT over one chunk; a token's position is its half second in the chunk, not its index."""
+        embedded = torch.cat([table(tokens[..., column]) for column, table in enumerate(self.tables)], dim=-1)
         positions = ((times_s - times_s[:, :1]) * POSITIONS_PER_S).long().clamp(0, LAST_POSITION)
-        hidden = self.bert(inputs_embeds=self.mix(embedded), attention_mask=mask.long(), position_ids=positions)
-        return hidden.last_hidden_state
+        output = self.bert(inputs_embeds=self.mix(embedded), attention_mask=mask.long(), position_ids=positions)
+        hidden: Tensor = output.last_hidden_state
+        return hidden
 
 
 def _bert(config: EncodersConfig) -> nn.Module:
-    """transformers' BertModel at the config's size; words come in as embeddings."""
+    """transformers' BertModel at the config's size; tokens come in as embeddings."""
     make_torchvision_importable()
     from transformers import BertConfig, BertModel
 
@@ -113,12 +114,11 @@ class AudioEncoder(nn.Module):
         self.out = nn.Sequential(nn.Linear(before * sound.BANDS // 16, config.width), nn.LayerNorm(config.width))
 
     def forward(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows and their mask; the loudest rows of a stretch are its zero, so that gain is not heard."""
+        """Rows and their mask; levels are relative to the loudest row of a segment, so that gain has no effect."""
         quiet = rows.masked_fill(~mask.unsqueeze(-1), sound.FLOOR_DB)
         loudest = quiet.amax(dim=(1, 2), keepdim=True)
-        seen = ((quiet - loudest).clamp_min(-CLIP_DB) / CLIP_DB + 0.5) * 2
-        hidden = seen.unsqueeze(1)
-        for at, (halving, _) in enumerate(self.STRIDES):  # what is padded is zero to every layer, as beyond an end
+        hidden = (((quiet - loudest).clamp_min(-CLIP_DB) / CLIP_DB + 0.5) * 2).unsqueeze(1)
+        for at, (halving, _) in enumerate(self.STRIDES):  # padding is zero to every layer, like what is beyond the end
             hidden = self.blocks[3 * at : 3 * at + 3](hidden * mask[:, None, :, None])
             mask = mask[:, ::halving]
         return self.out(hidden.permute(0, 2, 3, 1).flatten(2)), mask
@@ -135,7 +135,7 @@ class MertRows(nn.Module):
         self.out = nn.Sequential(nn.Linear(self.WIDTH, config.width), nn.LayerNorm(config.width))
 
     def forward(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows and their mask."""
+        """Rows (B, T/8, d) and their mask."""
         there = mask.unsqueeze(-1).to(rows.dtype)
         total, count = (_eights(part, self.EACH) for part in (rows * there, there))
         return self.out(total / count.clamp_min(1)), mask[:, :: self.EACH]
@@ -144,7 +144,7 @@ class MertRows(nn.Module):
 def _eights(rows: Tensor, each: int) -> Tensor:
     """Sums (B, T/each, D) of every `each` rows (B, T, D)."""
     padded = nn.functional.pad(rows, [0, 0, 0, -rows.shape[1] % each])
-    return padded.unflatten(1, (-1, each)).sum(2)
+    return padded.reshape(len(padded), -1, each, padded.shape[2]).sum(2)
 
 
 FRONTENDS: Mapping[str, type[AudioEncoder] | type[MertRows]] = MappingProxyType({
@@ -154,49 +154,53 @@ FRONTENDS: Mapping[str, type[AudioEncoder] | type[MertRows]] = MappingProxyType(
 
 
 class Encoded(NamedTuple):
-    """What the encoders, which training leaves as they are, make of a batch.
+    """A batch as the frozen encoders give it.
 
-    words (B, N, d) and their mask, sound (B, T, d) and its mask, z-scored descriptors (B, D): measured, or told.
+    tokens (B, N, d) and their mask, sound (B, T, d) and its mask, z-scored descriptors (B, D), measured on the
+    notes, or predicted from the sound where there are none.
     """
 
-    words: Tensor
-    words_mask: Tensor
+    tokens: Tensor
+    tokens_mask: Tensor
     sound: Tensor
     sound_mask: Tensor
     described: Tensor
 
 
 class Encoders(nn.Module):
-    """Notes and sound to rows, and descriptors told from sound; pre-trained on music without labels."""
+    """Both encoders, and a head that predicts descriptors from sound; pre-trained on music without labels."""
 
     centre: Tensor
     scale: Tensor
 
     def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
-        self.words, self.sound = TokenEncoder(config), FRONTENDS[config.frontend](config)
+        self.tokens, self.sound = TokenEncoder(config), FRONTENDS[config.frontend](config)
         self.sound_rows_per_s = FRONTENDS[config.frontend].ROWS_PER_S
-        self.tell = nn.Linear(2 * config.width, config.n_descriptors)
+        self.descriptor_head = nn.Linear(2 * config.width, config.n_descriptors)
         self.register_buffer("centre", torch.zeros(config.n_descriptors))
         self.register_buffer("scale", torch.ones(config.n_descriptors))
 
     def forward(self, batch: SegmentBatch) -> Encoded:
-        words = self.words(batch.words, batch.times_s, batch.words_mask)
+        tokens = self.tokens(batch.tokens, batch.times_s, batch.tokens_mask)
         sound_rows, sound_mask = self.sound(batch.sound, batch.sound_mask)
         measured = self.standard(batch.descriptors)
-        described = torch.where(batch.words_mask.any(1, keepdim=True), measured, self.told(sound_rows, sound_mask))
-        return Encoded(words, batch.words_mask, sound_rows, sound_mask, described)
+        described = torch.where(
+            batch.tokens_mask.any(1, keepdim=True), measured, self.predicted(sound_rows, sound_mask)
+        )
+        return Encoded(tokens, batch.tokens_mask, sound_rows, sound_mask, described)
 
-    def told(self, rows: Tensor, mask: Tensor) -> Tensor:
-        """z-scores of descriptors as rows of sound tell them."""
-        return self.tell(pooled(rows, mask)).clamp(-CLIP, CLIP)
+    def predicted(self, rows: Tensor, mask: Tensor) -> Tensor:
+        """z-scores (B, D) of descriptors, predicted from rows of sound (B, T, d)."""
+        found: Tensor = self.descriptor_head(mean_and_sd(rows, mask)).clamp(-CLIP, CLIP)
+        return found
 
     def standard(self, described: Tensor) -> Tensor:
-        """z-scores of descriptors."""
+        """z-scores of descriptors (B, D), none beyond CLIP."""
         return ((described - self.centre) / self.scale).clamp(-CLIP, CLIP)
 
 
-def pooled(rows: Tensor, mask: Tensor) -> Tensor:
+def mean_and_sd(rows: Tensor, mask: Tensor) -> Tensor:
     """Mean and standard deviation (B, 2d) of the rows that are there."""
     weight = mask.unsqueeze(-1).to(rows.dtype)
     count = weight.sum(1).clamp_min(1)
@@ -209,4 +213,4 @@ def _chunks(rows: Tensor) -> Tensor:
     """(B, N, ...) as (B * C, CHUNK, ...), the last chunk filled up with zeros."""
     missing = -rows.shape[1] % CHUNK
     padded = nn.functional.pad(rows, [0, 0] * (rows.ndim - 2) + [0, missing])
-    return padded.unflatten(1, (-1, CHUNK)).flatten(0, 1)
+    return padded.reshape(-1, CHUNK, *padded.shape[2:])

@@ -1,7 +1,8 @@
-"""PoolingVQ (arXiv 2509.11976; Interspeech 2026): what a piece feels like, from its sound, its notes, or both.
+"""PoolingVQ (arXiv 2509.11976; Interspeech 2026): emotion of a piece from its sound, its notes, or both.
 
-Rows of notes and of sound (emotion.models.poolingvq.encoders) are pooled by the rule of emotion.models.poolingvq.quantizer and meet in two stages
-of co-attention: sound asks the notes, then the notes ask what came of it. Beside the rows stand the descriptors.
+Rows of notes and of sound (emotion.models.poolingvq.encoders) are pooled by emotion.models.poolingvq.quantizer and
+fused by two stages of co-attention: sound attends to the notes, then the notes attend to the result. Descriptors of the
+notes are a third input. Shapes: B segments, T or N rows, width d.
 """
 
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from emotion.models.poolingvq.encoders import Encoded, EncodersConfig, pooled
+from emotion.models.poolingvq.encoders import Encoded, EncodersConfig, mean_and_sd
 from emotion.models.poolingvq.quantizer import VQPooling
 
 
@@ -22,7 +23,7 @@ class PoolingVQOutput(NamedTuple):
 
 
 class CoAttention(nn.Module):
-    """Rows that ask others: attention, residual, norm, feed-forward."""
+    """Cross-attention of one medium to the other: attention, residual, norm, feed-forward."""
 
     def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
@@ -32,11 +33,12 @@ class CoAttention(nn.Module):
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, asking: Tensor, asked: Tensor, asked_mask: Tensor) -> Tensor:
-        """(B, T, d) of rows (B, T, d) that ask rows (B, S, d); every stretch must have one that is there."""
-        found, _ = self.attention(asking, asked, asked, key_padding_mask=~asked_mask, need_weights=False)
-        rows = self.norms[0](asking + self.dropout(found))
-        return self.norms[1](rows + self.dropout(self.feed(rows)))
+    def forward(self, queries: Tensor, context: Tensor, context_mask: Tensor) -> Tensor:
+        """(B, T, d) of queries (B, T, d) over a context (B, S, d); every segment needs one row that is not masked."""
+        found, _ = self.attention(queries, context, context, key_padding_mask=~context_mask, need_weights=False)
+        rows = self.norms[0](queries + self.dropout(found))
+        fed: Tensor = self.norms[1](rows + self.dropout(self.feed(rows)))
+        return fed
 
 
 class PoolingVQ(nn.Module):
@@ -45,10 +47,10 @@ class PoolingVQ(nn.Module):
     def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
         width = config.width
-        self.pool_words = VQPooling(width, n_codes=config.n_codes, pooling=config.pooling)
+        self.pool_tokens = VQPooling(width, n_codes=config.n_codes, pooling=config.pooling)
         self.pool_sound = VQPooling(width, n_codes=config.n_codes, pooling=config.pooling)
         self.absent = nn.Parameter(0.02 * torch.randn(2, width))
-        self.sound_asks, self.words_ask = CoAttention(config), CoAttention(config)
+        self.sound_attends, self.tokens_attend = CoAttention(config), CoAttention(config)
         self.described = nn.Sequential(
             nn.Dropout(config.dropout), nn.Linear(config.n_descriptors, width), nn.GELU(), nn.Dropout(config.dropout)
         )
@@ -57,19 +59,19 @@ class PoolingVQ(nn.Module):
         )
         self.quadrants, self.affect = nn.Linear(width, 4), nn.Linear(width, 2)
 
-    def forward(self, seen: Encoded) -> PoolingVQOutput:
-        words, words_mask, words_loss = self.pool_words(seen.words, seen.words_mask)
-        rows, rows_mask, rows_loss = self.pool_sound(seen.sound, seen.sound_mask)
-        words, words_mask = _or_absent(words, words_mask, self.absent[0])
+    def forward(self, encoded: Encoded) -> PoolingVQOutput:
+        tokens, tokens_mask, tokens_loss = self.pool_tokens(encoded.tokens, encoded.tokens_mask)
+        rows, rows_mask, rows_loss = self.pool_sound(encoded.sound, encoded.sound_mask)
+        tokens, tokens_mask = _or_absent(tokens, tokens_mask, self.absent[0])
         rows, rows_mask = _or_absent(rows, rows_mask, self.absent[1])
-        fused = self.sound_asks(rows, words, words_mask)
-        answered = self.words_ask(words, fused, rows_mask)
-        parts = [pooled(fused, rows_mask), pooled(answered, words_mask), self.described(seen.described)]
+        fused = self.sound_attends(rows, tokens, tokens_mask)
+        attended = self.tokens_attend(tokens, fused, rows_mask)
+        parts = [mean_and_sd(fused, rows_mask), mean_and_sd(attended, tokens_mask), self.described(encoded.described)]
         joined = self.joined(torch.cat(parts, dim=1))
-        return PoolingVQOutput(self.quadrants(joined), torch.tanh(self.affect(joined)), words_loss + rows_loss)
+        return PoolingVQOutput(self.quadrants(joined), torch.tanh(self.affect(joined)), tokens_loss + rows_loss)
 
 
 def _or_absent(rows: Tensor, mask: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows with one more in front, which is there where no other is."""
+    """The rows with a learnt one in front that is unmasked only where no other is, so that attention has a key."""
     row = absent.to(rows.dtype).expand(len(rows), 1, -1)
     return torch.cat([row, rows], dim=1), torch.cat([~mask.any(1, keepdim=True), mask], dim=1)

@@ -1,9 +1,10 @@
-"""The whole way to the judge that selects: pre-training, encoding, networks of several seeds, kernel ridge, and
+"""The whole training of the judge `poolingvq`: pre-training, encoding, networks of several seeds, kernel ridge,
 calibration.
 
 EMOPIA's official train split and four of VGMIDI's five folds train; EMOPIA's val calibrates. Test has no part in that,
 but descriptors and kernel were once chosen on five folds that hold its clips, too (benchmarks/experiments.md). All
-audio is a render of its MIDI (emotion.data.renders).
+audio is a render of its MIDI (emotion.data.renders). Called by `python -m emotion train poolingvq`; the steps are
+entered one by one by emotion.evaluate.poolingvq.
 """
 
 import json
@@ -15,22 +16,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from emotion import checkpoint
-from emotion.data import cards, pieces
-from emotion.data.pieces import LabelledPiece, assert_disjoint, by_fold, read_folds
-from emotion.data.renders import Renders
+from emotion.data import pieces, registry
+from emotion.data.pieces import LabelledPiece, assert_disjoint, by_fold
+from emotion.data.renders import RenderCache
 from emotion.errors import DataError
 from emotion.features import descriptors
-from emotion.midi import tokens
-from emotion.models.kernel import KernelRidge
-from emotion.models.poolingvq import pretrain_audio_encoder, pretrain_masked_tokens
+from emotion.midi import tokens as vocabulary
 from emotion.models.poolingvq.augmentation import AugmentedPieces
 from emotion.models.poolingvq.encoders import Encoders, EncodersConfig
-from emotion.models.poolingvq.experts import KIND, Experts, ExpertsConfig
+from emotion.models.poolingvq.ensemble import KIND, EnsembleConfig, PoolingVQEnsemble
 from emotion.models.poolingvq.network import PoolingVQ
-from emotion.models.poolingvq.training import RECIPE, Crops, Item, encode, train
+from emotion.models.poolingvq.pretraining import AUDIO_RECIPE, TOKEN_RECIPE, pretrain_audio, pretrain_tokens
+from emotion.models.poolingvq.training import RECIPE, EncodedPiece, SpanBatcher, encode, train
 from emotion.report import markers
+from emotion.runtime import resolve_device
 from emotion.train.loop import LoopConfig
 
 log = logging.getLogger(__name__)
@@ -41,16 +43,16 @@ PARTS = "parts"  # folder of what a run has trained so far
 HELD_FOLD = 4  # of VGMIDI
 VERSIONS = 2  # of each labelled piece
 RIDGE = 0.3
-CROPS_OF_AFFECT = 2  # cuts of each VGMIDI piece that kernel ridge is fitted on, too
-MEDIA_HEARD = ("audio", "MIDI", "both")
+AFFECT_SPANS = 2  # of each VGMIDI piece that kernel ridge is fitted on beside the whole
+MEDIA = ("audio", "MIDI", "both")  # in the order of the ensemble's temperatures
 
 
 @dataclass(frozen=True)
-class Recipes:
+class PipelineConfig:
     """How each part is trained, and in how many versions the labelled pieces are."""
 
-    masked_tokens: LoopConfig = pretrain_masked_tokens.RECIPE
-    audio_encoder: LoopConfig = pretrain_audio_encoder.RECIPE
+    tokens: LoopConfig = TOKEN_RECIPE
+    audio: LoopConfig = AUDIO_RECIPE
     networks: LoopConfig = RECIPE
     versions: int = VERSIONS
 
@@ -69,53 +71,95 @@ class Sources:
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedPieces:
+class EncodedDataset:
     """Every labelled piece as rows, by version: EMOPIA's and VGMIDI's in the order of their names."""
 
-    emopia: Sequence[Sequence[Item]]
-    vgmidi: Sequence[Sequence[Item]]
+    emopia: Sequence[Sequence[EncodedPiece]]
+    vgmidi: Sequence[Sequence[EncodedPiece]]
 
-    def chosen(self, names: set[str]) -> list[list[Item]]:
+    def select(self, names: set[str]) -> list[list[EncodedPiece]]:
         """The pieces of these names in every version, EMOPIA's first."""
         return [
-            [item for item in (*ours, *theirs) if item.piece.name in names]
-            for ours, theirs in zip(self.emopia, self.vgmidi, strict=True)
+            [encoded for encoded in (*emopia, *vgmidi) if encoded.piece.name in names]
+            for emopia, vgmidi in zip(self.emopia, self.vgmidi, strict=True)
         ]
 
 
-def pretrained(sources: Sources, config: EncodersConfig, *, folder: Path, recipes: Recipes) -> Encoders:
-    """The encoders after both self-supervised trainings; what is trained already is not trained again.
+def run(
+    sources: Sources,
+    folder: Path,
+    *,
+    seeds: Sequence[int],
+    config: EncodersConfig | None = None,
+    recipes: PipelineConfig | None = None,
+) -> PoolingVQEnsemble:
+    """The whole training; weights, config and card go to `folder`, what a stopped run goes on from to its PARTS."""
+    config, recipes = config or EncodersConfig(sizes=vocabulary.sizes()), recipes or PipelineConfig()
+    sides = official_split(sources)
+    encoders = pretrain_encoders(sources, config, folder=folder / PARTS, recipes=recipes)
+    data = encode_dataset(sources, encoders, config, versions=recipes.versions)
+    names = {piece.name for piece in sides["train"]}
+    log.info("training %d networks on %d pieces", len(seeds), len(names))
+    model = train_ensemble(data, names, encoders, config, seeds=seeds, folder=folder / PARTS, recipe=recipes.networks)
+    calibrate(model, data.select({piece.name for piece in sides["val"] if piece.affect is None})[0])
+    details: dict[str, Any] = {"seeds": list(seeds), "recipes": asdict(recipes)}
+    save(model, folder, **details)
+    write_card(folder, **details)
+    return model
 
-    Raises DataError when there are no MIDI files to train on.
+
+def save(model: PoolingVQEnsemble, folder: Path, **details: object) -> None:
+    """Write config and weights (float16) to `folder`, with `details` in the config."""
+    shapes = {"model": asdict(model.config), "ensemble": asdict(model.ensemble)}
+    checkpoint.save_module(model, folder, kind=KIND, config={**shapes, **details})
+
+
+def official_split(sources: Sources) -> dict[str, list[LabelledPiece]]:
+    """train, val and test: EMOPIA's split, and VGMIDI's folds in train and val; asserted disjoint."""
+    sides = pieces.read_emopia_split(sources.data / "emopia")
+    games = by_fold(pieces.read_vgmidi(sources.data / "vgmidi"), registry.DATASETS["vgmidi"].folds())
+    sides["train"] = sides["train"] + [piece for fold in games[:HELD_FOLD] for piece in fold]
+    sides["val"] = sides["val"] + games[HELD_FOLD]
+    assert_disjoint(*sides.values())
+    return sides
+
+
+def pretrain_encoders(sources: Sources, config: EncodersConfig, *, folder: Path, recipes: PipelineConfig) -> Encoders:
+    """The encoders after both self-supervised trainings, read from `folder` where an earlier run has finished them.
+
+    Raises DataError when there are no MIDI files to train on, or the folder holds encoders of another run.
     """
     if config.frontend != "mel":
-        raise DataError(f"the front end {config.frontend!r} brings its own training: only mel is trained here")
+        raise DataError(f"the front end {config.frontend!r} comes pre-trained: only mel is trained here")
     if not sources.unlabelled:
         raise DataError(
             f"{sources.data} holds neither pop909 nor vgmidi/unlabelled: pre-training needs MIDI files there"
         )
+    device = resolve_device()
     torch.manual_seed(0)
     encoders, done = Encoders(config), folder / "encoders"
-    told = {"model": asdict(config), "words": asdict(recipes.masked_tokens), "listening": asdict(recipes.audio_encoder)}
+    settings = {"model": asdict(config), "tokens": asdict(recipes.tokens), "audio": asdict(recipes.audio)}
     if done.is_dir():
         found = checkpoint.load(done, kind=ENCODERS)
-        _check_run(done, found.config, told)
+        _check_run(done, found.config, settings)
         checkpoint.fill(encoders, found)
-        return encoders
-    encoders.words = pretrain_masked_tokens.pretrain(
-        sources.unlabelled, config, folder=folder / "words", recipe=recipes.masked_tokens
+        return encoders.to(device)
+    encoders.tokens = pretrain_tokens(
+        sources.unlabelled, config, folder=folder / "tokens", recipe=recipes.tokens, device=device
     )
-    takes = AugmentedPieces(_unlabelled(sources.unlabelled), Renders(sources.renders / "unlabelled", UNLABELLED_S))
-    telling = pretrain_audio_encoder.pretrain(takes, config, folder=folder / "listening", recipe=recipes.audio_encoder)
-    encoders.sound, encoders.tell = telling.encoder, telling.tell
-    encoders.centre.copy_(telling.centre)
-    encoders.scale.copy_(telling.scale)
-    checkpoint.save_module(encoders, done, kind=ENCODERS, config=told)
-    return encoders.eval()
+    unlabelled = AugmentedPieces(
+        _unlabelled(sources.unlabelled), RenderCache(sources.renders / "unlabelled", UNLABELLED_S)
+    )
+    audio = pretrain_audio(unlabelled, config, folder=folder / "audio", recipe=recipes.audio, device=device)
+    encoders.sound, encoders.descriptor_head = audio.encoder, audio.descriptor_head
+    encoders.centre.copy_(audio.centre)
+    encoders.scale.copy_(audio.scale)
+    checkpoint.save_module(encoders, done, kind=ENCODERS, config=settings)
+    return encoders.to(device).eval()
 
 
 def _check_run(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for name, value in json.loads(json.dumps(wanted)).items():
+    for name, value in json.loads(json.dumps(wanted)).items():  # as JSON has it: tuples are lists there
         if found.get(name) != value:
             raise DataError(f"{folder.parent} holds another run (its {name} differs): give another -o, or remove it")
 
@@ -126,96 +170,87 @@ def _unlabelled(folders: Sequence[Path]) -> list[LabelledPiece]:
     return [LabelledPiece(path.stem, path.stem, path, 0) for path in paths[::2]]
 
 
-def encoded(sources: Sources, encoders: Encoders, config: EncodersConfig, *, versions: int) -> EncodedPieces:
+def encode_dataset(sources: Sources, encoders: Encoders, config: EncodersConfig, *, versions: int) -> EncodedDataset:
     """All labelled pieces in so many versions."""
-    ours = AugmentedPieces(pieces.read_emopia(sources.data / "emopia"), Renders(sources.renders / "emopia", EMOPIA_S))
-    theirs = AugmentedPieces(pieces.read_vgmidi(sources.data / "vgmidi"), Renders(sources.renders / "vgmidi", VGMIDI_S))
-    both = [
-        [encode(encoders, takes, version, config=config) for version in range(versions)] for takes in (ours, theirs)
-    ]
-    return EncodedPieces(*both)
-
-
-def official(sources: Sources) -> dict[str, list[LabelledPiece]]:
-    """train, val and test: EMOPIA's split, and VGMIDI's folds on the sides of train and val; asserted disjoint."""
-    sides = pieces.read_split(sources.data / "emopia")
-    games = by_fold(
-        pieces.read_vgmidi(sources.data / "vgmidi"), read_folds(cards.folder("vgmidi") / "splits" / "folds.csv")
+    emopia, vgmidi = sources.data / "emopia", sources.data / "vgmidi"
+    both = (
+        AugmentedPieces(pieces.read_emopia(emopia), RenderCache(sources.renders / "emopia", EMOPIA_S)),
+        AugmentedPieces(pieces.read_vgmidi(vgmidi), RenderCache(sources.renders / "vgmidi", VGMIDI_S)),
     )
-    sides["train"] = sides["train"] + [piece for fold in games[:HELD_FOLD] for piece in fold]
-    sides["val"] = sides["val"] + games[HELD_FOLD]
-    assert_disjoint(*sides.values())
-    return sides
+    return EncodedDataset(
+        *([encode(encoders, each, version, config=config) for version in range(versions)] for each in both)
+    )
 
 
-def experts(
-    data: EncodedPieces, names: set[str], encoders: Encoders, config: EncodersConfig, *, seeds: Sequence[int], folder: Path,
+def train_ensemble(
+    data: EncodedDataset,
+    names: set[str],
+    encoders: Encoders,
+    config: EncodersConfig,
+    *,
+    seeds: Sequence[int],
+    folder: Path,
     recipe: LoopConfig = RECIPE,
-) -> Experts:  # fmt: skip
-    """Networks of these seeds and kernel ridges, trained on the pieces of these names."""
-    versions = data.chosen(names)
-    crops = Crops(encoders, config)
+) -> PoolingVQEnsemble:
+    """Networks of these seeds and kernel ridges, trained on the pieces of these names, on the encoders' device."""
+    versions = data.select(names)
+    batcher, device = SpanBatcher(encoders, config), encoders.centre.device
     networks = []
     for seed in seeds:
         torch.manual_seed(seed)
-        network = PoolingVQ(config)
-        train(network, versions, crops, folder=folder / f"seed-{seed}", recipe=replace(recipe, seed=seed))
+        network = PoolingVQ(config).to(device)
+        train(network, versions, batcher, folder=folder / f"seed-{seed}", recipe=replace(recipe, seed=seed))
         networks.append(network)
-    quadrants, affect = _kernel_data(versions[0])
-    model = Experts(config, ExpertsConfig(len(networks), len(quadrants[0]), len(affect[0])))
+    (quadrant_inputs, quadrants), (affect_inputs, points) = _kernel_data(versions[0])
+    model = PoolingVQEnsemble(config, EnsembleConfig(len(networks), len(quadrant_inputs), len(affect_inputs)))
     model.encoders = encoders
     model.networks = torch.nn.ModuleList(networks)
-    _fit(model.by_quadrant, *quadrants)
-    _fit(model.by_affect, *affect)
-    return model.eval()
+    model.by_quadrant.fit(quadrant_inputs, quadrants, ridge=RIDGE)
+    model.by_affect.fit(affect_inputs, points, ridge=RIDGE)
+    return model.to(device).eval()
 
 
-def _fit(kernel: KernelRidge, inputs: Tensor, targets: Tensor) -> None:
-    kernel.fit(inputs, targets, ridge=RIDGE)
-
-
-def _kernel_data(items: Sequence[Item]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Descriptors and labels: quadrants of pieces whose quadrant a person chose; points of rated pieces, with cuts."""
-    chosen = [item for item in items if item.piece.affect is None]
-    quadrants = torch.stack([item.cuts[0].descriptors for item in chosen]), torch.stack([i.target for i in chosen])
+def _kernel_data(encoded: Sequence[EncodedPiece]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Descriptors and labels: quadrants of pieces annotated with one; points of rated pieces, whole and in spans."""
+    labelled = [each for each in encoded if each.piece.affect is None]
+    quadrants = (
+        torch.stack([each.spans[0].descriptors for each in labelled]),
+        torch.stack([each.target for each in labelled]),
+    )
     rated = [
-        (cut.descriptors, item.affect)
-        for item in items
-        if item.piece.affect
-        for cut in item.cuts[: 1 + CROPS_OF_AFFECT]
+        (span.descriptors, each.affect)
+        for each in encoded
+        if each.piece.affect
+        for span in each.spans[: 1 + AFFECT_SPANS]
     ]
     described, points = zip(*rated, strict=True)
     return quadrants, (torch.stack(described), torch.stack(points))
 
 
 @torch.inference_mode()
-def judged(model: Experts, items: Sequence[Item], media: str, *, size: int = 32) -> tuple[Tensor, Tensor]:
-    """Logits before calibration (N, 4) and points (N, 2) of whole pieces, heard as `audio`, `MIDI` or `both`."""
-    crops = Crops(model.encoders, model.config)
-    parts = [model.judge(crops.whole(items[at : at + size], media)) for at in range(0, len(items), size)]
+def predict_wholes(
+    model: PoolingVQEnsemble, encoded: Sequence[EncodedPiece], media: str, *, size: int = 32
+) -> tuple[Tensor, Tensor]:
+    """Logits before calibration (N, 4) and points (N, 2) of whole pieces, on the CPU; `media` is one of MEDIA."""
+    batcher = SpanBatcher(model.encoders, model.config)
+    parts = [model.logits(batcher.whole(encoded[at : at + size], media)) for at in range(0, len(encoded), size)]
     logits, affect = zip(*parts, strict=True)
-    return torch.cat(logits), torch.cat(affect)
+    return torch.cat(logits).cpu(), torch.cat(affect).cpu()
 
 
-def calibrate(model: Experts, items: Sequence[Item]) -> None:
-    """Fit one temperature for each of what can be heard to the items' quadrants, by likelihood."""
-    truth = torch.tensor([item.piece.quadrant for item in items])
+def calibrate(model: PoolingVQEnsemble, encoded: Sequence[EncodedPiece]) -> None:
+    """Fit one temperature for each of MEDIA to the pieces' quadrants, by likelihood on a grid."""
+    truth = torch.tensor([each.piece.quadrant for each in encoded])
     grid = torch.logspace(-1, 1, 201)
-    for place, media in enumerate(MEDIA_HEARD):
-        logits, _ = judged(model, items, media)
-        losses = [torch.nn.functional.cross_entropy(logits / value, truth) for value in grid]
+    for place, media in enumerate(MEDIA):
+        logits, _ = predict_wholes(model, encoded, media)
+        losses = [functional.cross_entropy(logits / value, truth) for value in grid]
         model.temperature[place] = grid[int(torch.stack(losses).argmin())]
-
-
-def save(model: Experts, folder: Path, **card: object) -> None:
-    """Write config and weights (float16) to `folder`, with anything else the config should tell."""
-    shapes = {"model": asdict(model.config), "experts": asdict(model.experts)}
-    checkpoint.save_module(model, folder, kind=KIND, config={**shapes, **card})
 
 
 _CARD = """# PoolingVQ: the judge that selects
 
-What a piece feels like, from its sound, its notes, or both: quadrant, valence and arousal. Networks of several seeds
+Emotion of a piece from its sound, its notes, or both: quadrant, valence and arousal. Networks of several seeds
 (codebook pooling and two-stage co-attention, arXiv 2509.11976) on encoders that were pre-trained without labels, beside
 kernel ridge on {inputs} descriptors of the notes. Probabilities are calibrated on validation.
 
@@ -224,7 +259,7 @@ kernel ridge on {inputs} descriptors of the notes. Probabilities are calibrated 
 EMOPIA 1.0 (Hung and others 2021; CC BY-NC-SA 4.0), official train split; VGMIDI (Ferreira and Whitehead 2019; no
 licence stated), four of five folds by game. Pre-trained without labels on POP909 (Wang and others 2020; MIT) and
 VGMIDI's unlabelled pieces. All audio is a render of its MIDI (FluidR3, TimGM6mb; several instruments, rooms, gains,
-keys, tempi). Labels of EMOPIA ask for non-commercial use, and so do these weights.
+keys, tempi). The labels of EMOPIA are licensed for non-commercial use, and so are these weights.
 
 ## Command
 
@@ -245,37 +280,16 @@ the two experts on val.
 
 
 def write_card(folder: Path, **details: object) -> None:
-    """README.md beside the weights, with room for what `evaluate poolingvq --into` prints; tables in it are kept."""
+    """README.md beside the weights, with a place for what `evaluate poolingvq --into` prints; tables in it are kept."""
     begin, end = markers(KIND)
     path, tables = folder / "README.md", ""
     if path.is_file() and begin in (before := path.read_text()):
         tables = before.split(begin)[1].split(end)[0].strip("\n")
-    told = json.dumps(details, indent=2)
-    path.write_text(
-        _CARD.format(
-            inputs=len(descriptors.NAMES), details=told, begin=begin, tables=f"\n{tables}\n" if tables else "", end=end
-        )
+    text = _CARD.format(
+        inputs=len(descriptors.NAMES),
+        details=json.dumps(details, indent=2),
+        begin=begin,
+        tables=f"\n{tables}\n" if tables else "",
+        end=end,
     )
-
-
-def run(
-    sources: Sources,
-    folder: Path,
-    *,
-    seeds: Sequence[int],
-    config: EncodersConfig | None = None,
-    recipes: Recipes | None = None,
-) -> Experts:
-    """The whole training; the judge lies in `folder`, what is taken up again after a stop in its PARTS."""
-    config, recipes = config or EncodersConfig(sizes=tokens.sizes()), recipes or Recipes()
-    sides = official(sources)
-    encoders = pretrained(sources, config, folder=folder / PARTS, recipes=recipes)
-    data = encoded(sources, encoders, config, versions=recipes.versions)
-    names = {piece.name for piece in sides["train"]}
-    log.info("training %d networks on %d pieces", len(seeds), len(names))
-    model = experts(data, names, encoders, config, seeds=seeds, folder=folder / PARTS, recipe=recipes.networks)
-    calibrate(model, data.chosen({piece.name for piece in sides["val"] if piece.affect is None})[0])
-    details: dict[str, Any] = {"seeds": list(seeds), "recipes": asdict(recipes)}
-    save(model, folder, **details)
-    write_card(folder, **details)
-    return model
+    path.write_text(text)

@@ -1,7 +1,7 @@
 """Vector quantisation that decides how rows are pooled: PoolingVQ's codebook and window rule (arXiv 2509.11976).
 
-Every row is assigned to the code nearest to it by cosine. A window of 5 rows moves by 3; U is the number of distinct
-codes in it. U = 1: all rows say the same, so their mean stands for them. U = 2 or 3: a weighted mean in which a row of
+Every row is assigned to its nearest code by cosine. A window of 5 rows moves by 3; U is the number of distinct
+codes in it. U = 1: all rows are alike, so their mean represents them. U = 2 or 3: a weighted mean in which a row of
 a code that is rare in the window weighs more (inverse frequency; the paper leaves the weights open). More: the maximum.
 The rule is applied to the rows themselves, not to their codes.
 """

@@ -1,4 +1,7 @@
-"""Training of PoolingVQ on encoders that stay as they are: pieces are encoded once, then crops of rows are learnt."""
+"""Training of PoolingVQ on frozen encoders: pieces are encoded once, then batches are spans of encoded rows.
+
+The steps before and after (pre-training, calibration) are in emotion.models.poolingvq.pipeline.
+"""
 
 import hashlib
 import zlib
@@ -20,16 +23,16 @@ from emotion.models.poolingvq.network import PoolingVQ
 from emotion.models.poolingvq.segments import collate
 from emotion.train.loop import LoopConfig, fit
 
-ONLY_NOTES, ONLY_SOUND = 0.25, 0.2  # of the crops have but one of the two: users may, too
-CUTS = 6  # of each version of a piece
+ONLY_NOTES, ONLY_SOUND = 0.25, 0.2  # shares of examples with one medium, because users may have but one
+RANDOM_SPANS = 6  # of each version of a piece, beside the whole
 SMOOTHING = 0.1
 AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1
 RECIPE = LoopConfig(epochs=8, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=8)
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
-    """A stretch of an item from start_s to end_s, with its descriptors (D,)."""
+class EncodedSpan:
+    """A span of an encoded piece, from start_s to end_s, with the descriptors (D,) of its notes."""
 
     start_s: float
     end_s: float
@@ -37,18 +40,18 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
-    """An encoded version of a piece: rows of words (N, d) at their times, of sound (T, d); cuts, the whole first."""
+class EncodedPiece:
+    """An encoded version of a piece: rows of tokens (N, d) at their times, of sound (T, d); spans, the whole first."""
 
     piece: LabelledPiece
-    words: Tensor
+    tokens: Tensor
     times_s: Tensor
     sound: Tensor
-    cuts: tuple[Cut, ...]
+    spans: tuple[EncodedSpan, ...]
 
     @property
     def target(self) -> Tensor:
-        """(4,) probabilities of the quadrants: certain where a person chose one, soft where points were rated."""
+        """(4,) probabilities of the quadrants: one-hot where an annotator chose one, soft where points were rated."""
         if self.piece.affect is None:
             return functional.one_hot(torch.tensor(self.piece.quadrant), 4).float()
         return torch.from_numpy(quadrants_at([self.piece.affect])[0]).float()
@@ -60,65 +63,69 @@ class Item:
 
 
 @torch.inference_mode()
-def encode(encoders: Encoders, takes: AugmentedPieces, version: int, *, config: EncodersConfig) -> list[Item]:
-    """Every piece of the takes in one version, with cuts that its name and version decide."""
-    return [_encoded(encoders, takes, index, version, config) for index in range(len(takes.pieces))]
+def encode(encoders: Encoders, pieces: AugmentedPieces, version: int, *, config: EncodersConfig) -> list[EncodedPiece]:
+    """Every piece in one version; its random spans depend on its name and the version alone."""
+    return [_encode_piece(encoders, pieces, index, version, config) for index in range(len(pieces.pieces))]
 
 
-def _encoded(encoders: Encoders, takes: AugmentedPieces, index: int, version: int, config: EncodersConfig) -> Item:
-    take, piece = takes.take(index, version), takes.pieces[index]
-    rows = take.rows(0.0, config.longest_s, most_words=config.most_words)
-    seen = encoders(collate([rows]))
-    duration_s = min(take.duration_s, config.longest_s)
+def _encode_piece(
+    encoders: Encoders, pieces: AugmentedPieces, index: int, version: int, config: EncodersConfig
+) -> EncodedPiece:
+    augmented, piece = pieces.version(index, version), pieces.pieces[index]
+    rows = augmented.rows(0.0, config.longest_s, max_tokens=config.max_tokens)
+    encoded = encoders(collate([rows]).to(next(encoders.parameters()).device))
+    duration_s = min(augmented.duration_s, config.longest_s)
     rng = np.random.default_rng([zlib.crc32(piece.name.encode()), version])
-    spans = [(0.0, duration_s), *(_span(duration_s, rng) for _ in range(CUTS))]
-    cuts = tuple(Cut(*span, torch.from_numpy(descriptors.describe(take.notes.within(*span)))) for span in spans)
-    words = seen.words[0, : len(rows.words)].half()
-    return Item(piece, words, torch.from_numpy(rows.times_s), seen.sound[0].half(), cuts)
+    times = [(0.0, duration_s)]
+    for _ in range(RANDOM_SPANS):
+        length_s = min(float(rng.uniform(*CROPS_S)), duration_s)
+        start_s = float(rng.uniform(0, duration_s - length_s))
+        times.append((start_s, start_s + length_s))
+    spans = tuple(
+        EncodedSpan(*span, torch.from_numpy(descriptors.describe(augmented.notes.within(*span)))) for span in times
+    )
+    # float16 halves what lies in memory: two versions of 1,250 pieces take 1 GB
+    tokens, sound = encoded.tokens[0, : len(rows.tokens)].half().cpu(), encoded.sound[0].half().cpu()
+    return EncodedPiece(piece, tokens, torch.from_numpy(rows.times_s), sound, spans)
 
 
-def _span(duration_s: float, rng: np.random.Generator) -> tuple[float, float]:
-    length_s = min(float(rng.uniform(*CROPS_S)), duration_s)
-    start_s = float(rng.uniform(0, duration_s - length_s))
-    return start_s, start_s + length_s
-
-
-class Crops:
-    """Batches of rows for training and for validation, made of items."""
+class SpanBatcher:
+    """Makes batches of encoded spans for training and for validation, on the encoders' device."""
 
     def __init__(self, encoders: Encoders, config: EncodersConfig) -> None:
         self.encoders, self.config = encoders, config
         self.rows_per_s = encoders.sound_rows_per_s
 
     @torch.inference_mode()
-    def batch(self, items: Sequence[Item], cuts: Sequence[Cut], heard: Sequence[str]) -> Encoded:
-        """What sounds of each item in its cut, as `audio`, as `MIDI` or as `both`."""
-        words, sounds = [], []
-        for item, cut, media in zip(items, cuts, heard, strict=True):
-            first, last = torch.searchsorted(item.times_s, torch.tensor([cut.start_s, cut.end_s])).tolist()
-            words.append(item.words[first:last] if media != "audio" else item.words[:0])
-            place = slice(round(cut.start_s * self.rows_per_s), round(cut.end_s * self.rows_per_s) + 1)
-            sounds.append(item.sound[place] if media != "MIDI" else item.sound[:0])
-        word_rows, words_mask = _padded(words)
-        sound_rows, sound_mask = _padded(sounds)
-        measured = self.encoders.standard(torch.stack([cut.descriptors for cut in cuts]))
-        known = torch.tensor([media != "audio" for media in heard]).unsqueeze(1)
-        described = torch.where(known, measured, self.encoders.told(sound_rows, sound_mask))
-        return Encoded(word_rows, words_mask, sound_rows, sound_mask, described)
+    def batch(self, pieces: Sequence[EncodedPiece], spans: Sequence[EncodedSpan], media: Sequence[str]) -> Encoded:
+        """The rows of each piece within its span; of its media `audio`, `MIDI` or `both`."""
+        tokens, sounds = [], []
+        for piece, span, medium in zip(pieces, spans, media, strict=True):
+            first, last = torch.searchsorted(piece.times_s, torch.tensor([span.start_s, span.end_s])).tolist()
+            tokens.append(piece.tokens[first:last] if medium != "audio" else piece.tokens[:0])
+            place = slice(round(span.start_s * self.rows_per_s), round(span.end_s * self.rows_per_s) + 1)
+            sounds.append(piece.sound[place] if medium != "MIDI" else piece.sound[:0])
+        device = self.encoders.centre.device
+        token_rows, tokens_mask = (part.to(device) for part in _padded(tokens))
+        sound_rows, sound_mask = (part.to(device) for part in _padded(sounds))
+        measured = self.encoders.standard(torch.stack([span.descriptors for span in spans]).to(device))
+        has_notes = torch.tensor([medium != "audio" for medium in media], device=device).unsqueeze(1)
+        described = torch.where(has_notes, measured, self.encoders.predicted(sound_rows, sound_mask))
+        return Encoded(token_rows, tokens_mask, sound_rows, sound_mask, described)
 
-    def drawn(self, items: Sequence[Item], rng: np.random.Generator) -> Encoded:
-        """A cut of each item, or the whole of each, some of them without sound or without notes.
+    def random(self, pieces: Sequence[EncodedPiece], rng: np.random.Generator) -> Encoded:
+        """A random span of each piece, or the whole of each, some of them without sound or without notes.
 
-        A batch holds one kind, for what is short would be padded to the longest.
+        A batch has spans or wholes alone, because short ones would be padded to the longest.
         """
         cropped = rng.random() < CROP_SHARE
-        cuts = [item.cuts[int(rng.integers(1, CUTS + 1)) if cropped else 0] for item in items]
+        spans = [piece.spans[int(rng.integers(1, RANDOM_SPANS + 1)) if cropped else 0] for piece in pieces]
         shares = [ONLY_NOTES, ONLY_SOUND, 1 - ONLY_NOTES - ONLY_SOUND]
-        return self.batch(items, cuts, rng.choice(["MIDI", "audio", "both"], len(items), p=shares).tolist())
+        return self.batch(pieces, spans, rng.choice(["MIDI", "audio", "both"], len(pieces), p=shares).tolist())
 
-    def whole(self, items: Sequence[Item], media: str) -> Encoded:
-        """All of each item."""
-        return self.batch(items, [item.cuts[0] for item in items], [media] * len(items))
+    def whole(self, pieces: Sequence[EncodedPiece], media: str) -> Encoded:
+        """All of each piece."""
+        return self.batch(pieces, [piece.spans[0] for piece in pieces], [media] * len(pieces))
 
 
 def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -132,13 +139,22 @@ def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def train(
-    model: PoolingVQ, versions: Sequence[Sequence[Item]], crops: Crops, *, folder: Path, recipe: LoopConfig = RECIPE
+    model: PoolingVQ,
+    versions: Sequence[Sequence[EncodedPiece]],
+    batcher: SpanBatcher,
+    *,
+    folder: Path,
+    recipe: LoopConfig = RECIPE,
 ) -> None:
-    """Train on items, `versions` of the same pieces in the same order; the last epoch's weights stay."""
+    """Train in place on `versions` of the same pieces in the same order; the last epoch's weights stay.
+
+    Nothing is selected on validation: the number of epochs was chosen on EMOPIA's val once, and is the same in every
+    fold.
+    """
     count = len(versions[0])
     generator = torch.Generator().manual_seed(recipe.seed)
-    first = crops.whole(versions[0][:: max(1, count // 64)], "both")
-    model.pool_words.codebook.start(first.words[first.words_mask], generator)
+    first = batcher.whole(versions[0][:: max(1, count // 64)], "both")
+    model.pool_tokens.codebook.start(first.tokens[first.tokens_mask], generator)
     model.pool_sound.codebook.start(first.sound[first.sound_mask], generator)
 
     def batches(generator: torch.Generator) -> Iterator[tuple[Encoded, Tensor, Tensor]]:
@@ -146,39 +162,38 @@ def train(
         order = rng.permutation(count)
         for start in range(0, count - recipe.batch + 1, recipe.batch):
             chosen = order[start : start + recipe.batch].tolist()
-            items = [versions[int(rng.integers(len(versions)))][index] for index in chosen]
-            yield (
-                crops.drawn(items, rng),
-                torch.stack([i.target for i in items]),
-                torch.stack([i.affect for i in items]),
-            )
+            pieces = [versions[int(rng.integers(len(versions)))][index] for index in chosen]
+            targets, points = (torch.stack([getattr(piece, name) for piece in pieces]) for name in ("target", "affect"))
+            yield batcher.random(pieces, rng), targets, points
 
     fit(
         model,
         batches,
         lambda batch, _: loss(model, *batch),
-        lambda: 0.0,  # nothing is selected: epochs were chosen on EMOPIA's val once, and stay the same in every fold
+        lambda: 0.0,  # a tie every epoch, so that the last one stays
         recipe=recipe,
         n_batches=count // recipe.batch,
         folder=folder,
-        dimensions={"pooling": model.pool_words.pooling, "data": _fingerprint(versions, crops.encoders)},
+        dimensions={"pooling": model.pool_tokens.pooling, "data": _fingerprint(versions, batcher.encoders)},
     )
 
 
-def _fingerprint(versions: Sequence[Sequence[Item]], encoders: Encoders) -> str:
-    """What a run was trained on: pieces, versions and encoders, so that it is never taken for another."""
+def _fingerprint(versions: Sequence[Sequence[EncodedPiece]], encoders: Encoders) -> str:
+    """Hash of pieces, versions and encoders: a stopped run goes on only with what it was trained on."""
     digest = hashlib.sha256()
-    for items in versions:
-        digest.update("\n".join(item.piece.name for item in items).encode() + b"\0")
+    for pieces in versions:
+        digest.update("\n".join(encoded.piece.name for encoded in pieces).encode() + b"\0")
     for name, tensor in encoders.state_dict().items():
         digest.update(name.encode() + tensor.detach().half().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
-def loss(model: PoolingVQ, seen: Encoded, target: Tensor, affect: Tensor) -> Tensor:
+def loss(model: PoolingVQ, encoded: Encoded, target: Tensor, affect: Tensor) -> Tensor:
     """Cross-entropy of the quadrants, squared error of valence and arousal where they were rated, VQ loss."""
-    heard = model(Encoded(*(part.clone() for part in seen)))
+    output = model(Encoded(*(part.clone() for part in encoded)))  # autograd refuses tensors of inference mode
+    target, affect = target.to(output.quadrants.device), affect.to(output.quadrants.device)
     rated = ~affect.isnan().any(1)
-    quadrant = functional.cross_entropy(heard.quadrants, target, label_smoothing=SMOOTHING)
-    error = (heard.affect - affect.nan_to_num()).square().mean(1) * rated
-    return quadrant + AFFECT_WEIGHT * error.mean() + VQ_WEIGHT * heard.vq_loss
+    quadrant = functional.cross_entropy(output.quadrants, target, label_smoothing=SMOOTHING)
+    error = (output.affect - affect.nan_to_num()).square().mean(1) * rated
+    total: Tensor = quadrant + AFFECT_WEIGHT * error.mean() + VQ_WEIGHT * output.vq_loss
+    return total

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emotion.data import cards, catalogue, pieces, recordings
+from emotion.data import catalogue
+from emotion.data.registry import DATASETS
 from emotion.errors import DataError
 
 FILE = Path(__file__).parents[3] / "datasets/catalogue.csv"
@@ -61,12 +62,11 @@ def test_an_unknown_word_is_refused_with_the_choices(wrong, choices):
         catalogue.select(catalogue.read(), **wrong)
 
 
-def test_readers_are_modules_with_cards():
+def test_readers_are_those_of_the_registry_with_cards():
     readers = [entry.reader for entry in catalogue.read() if entry.reader]
-    assert len(set(readers)) == len(readers) == 8
+    assert len(set(readers)) == len(readers) == 8 and set(readers) == set(DATASETS)
     for reader in readers:
-        assert hasattr(recordings, f"load_{reader}") or hasattr(pieces, f"read_{reader}")
-        assert cards.load(reader).items > 0
+        assert DATASETS[reader].card.items > 0
 
 
 @pytest.mark.parametrize("text", ["", "name,year\nA,2000\n", FILE.read_text(encoding="utf-8").replace("2007", "MMVII")])

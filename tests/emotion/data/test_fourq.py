@@ -22,7 +22,7 @@ def write(folder, annotations="Song,Quadrant\nMT1,Q3\nMT2,Q1\n", metadata="Song,
 
 
 def test_excerpts_have_quadrant_sound_and_artist(tmp_path):
-    first, second = recordings.load_fourq(write(tmp_path))
+    first, second = recordings.read_fourq(write(tmp_path))
     assert (first.name, first.quadrant, first.artist) == ("MT1", 2, "")
     assert (second.quadrant, second.artist, second.path.name) == (0, "abba", "MT2.mp3")
 
@@ -38,19 +38,19 @@ def test_excerpts_have_quadrant_sound_and_artist(tmp_path):
 )
 def test_what_is_not_whole_is_refused_by_name(tmp_path, change, named):
     with pytest.raises(DataError, match=named):
-        recordings.load_fourq(write(tmp_path, **change))
+        recordings.read_fourq(write(tmp_path, **change))
 
 
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"metadata\.csv is missing"):
-        recordings.load_fourq(tmp_path)
+        recordings.read_fourq(tmp_path)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the 4Q set is not at V2M_DATA")
 def test_no_artist_is_in_two_folds():
     folds = read_folds(cards.folder("fourq") / "splits" / "folds.csv")
     found = {}
-    for excerpt in recordings.load_fourq(REAL):
+    for excerpt in recordings.read_fourq(REAL):
         if excerpt.artist:
             found.setdefault(excerpt.artist, set()).add(folds[excerpt.name])
     assert len(folds) == 900 and {len(each) for each in found.values()} == {1}

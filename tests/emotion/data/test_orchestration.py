@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from emotion.data.renders import ENSEMBLES, HIGHEST, Version, play_as, stretch, versions
+from emotion.data.renders import (
+    HIGHEST,
+    INSTRUMENTATIONS,
+    Reorchestration,
+    excerpt,
+    reorchestrate,
+    reorchestrations,
+)
 from emotion.midi.performance import Event, Performance
 
 
@@ -33,42 +40,42 @@ def programs_of(performance):
 
 
 def test_the_first_version_is_as_written(piece):
-    first, *others = versions(5, rng())
-    assert first == Version() and play_as(piece, first, rng()) == piece
-    assert len({version.ensemble for version in others}) == 4
+    first, *others = reorchestrations(5, rng())
+    assert first == Reorchestration() and reorchestrate(piece, first, rng()) == piece
+    assert len({version.instrumentation for version in others}) == 4
 
 
 def test_more_versions_begin_with_the_fewer():
-    assert list(versions(4, rng())) == list(versions(9, rng()))[:4]
+    assert list(reorchestrations(4, rng())) == list(reorchestrations(9, rng()))[:4]
 
 
-@pytest.mark.parametrize("ensemble", ENSEMBLES)
+@pytest.mark.parametrize("ensemble", INSTRUMENTATIONS)
 def test_the_lowest_part_plays_the_bass_and_drums_keep_their_kit(piece, ensemble):
-    found = programs_of(play_as(piece, Version(ensemble), rng()))
-    assert found[2] in ENSEMBLES[ensemble].bass and found[0] in ENSEMBLES[ensemble].others
+    found = programs_of(reorchestrate(piece, Reorchestration(ensemble), rng()))
+    assert found[2] in INSTRUMENTATIONS[ensemble].bass and found[0] in INSTRUMENTATIONS[ensemble].others
     assert 1 not in found
 
 
 def test_a_new_instrument_is_chosen_before_the_first_note_and_never_changed_back(piece):
-    events = play_as(piece, Version("piano"), rng()).events
+    events = reorchestrate(piece, Reorchestration("piano"), rng()).events
     first_note = next(place for place, event in enumerate(events) if event.kind == "note_on")
     changes = [place for place, event in enumerate(events) if event.kind == "program_change"]
     assert changes and max(changes) < first_note
 
 
 def test_without_drums_the_other_parts_are_numbered_anew(piece):
-    played = play_as(piece, Version("strings", drums=False), rng())
+    played = reorchestrate(piece, Reorchestration("strings", drums=False), rng())
     assert played.drums == (False, False)
     assert [(event.part, event.values[0]) for event in notes_of(played)][:2] == [(0, 72), (1, 40)]
 
 
 def test_a_piece_of_drums_alone_keeps_them():
     alone = Performance((note(0.0, 0, 38),), (True,))
-    assert notes_of(play_as(alone, Version("piano", drums=False), rng())) == [note(0.0, 0, 38)]
+    assert notes_of(reorchestrate(alone, Reorchestration("piano", drums=False), rng())) == [note(0.0, 0, 38)]
 
 
 def test_key_and_speed_change_notes_and_times_but_not_drums(piece):
-    played = play_as(piece, Version("piano", semitones=3, speed=2.0), rng())
+    played = reorchestrate(piece, Reorchestration("piano", semitones=3, speed=2.0), rng())
     before, after = notes_of(piece), notes_of(played)
     assert [event.time_s for event in after] == [event.time_s / 2 for event in before]
     moved = [b.values[0] - a.values[0] for a, b in zip(before, after, strict=True)]
@@ -77,12 +84,12 @@ def test_key_and_speed_change_notes_and_times_but_not_drums(piece):
 
 def test_notes_that_would_leave_the_keyboard_come_back_an_octave_away():
     high = Performance((note(0.0, 0, HIGHEST - 1),), (False,))
-    (found,) = notes_of(play_as(high, Version(semitones=4), rng()))
+    (found,) = notes_of(reorchestrate(high, Reorchestration(semitones=4), rng()))
     assert found.values[0] == HIGHEST + 3 - 12
 
 
 def test_a_stretch_keeps_the_settings_from_before_and_only_its_own_notes(piece):
-    part = stretch(piece, 1.5, 3.0)
+    part = excerpt(piece, 1.5, 3.0)
     assert programs_of(part) == {0: 73, 2: 33}
     assert [event.time_s for event in notes_of(part)] == [0.5, 0.5, 0.5]
     assert all(event.time_s == 0 for event in part.events if event.kind == "program_change")

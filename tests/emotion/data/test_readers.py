@@ -34,26 +34,26 @@ STATIC = f"{samples.DEAM_STATIC}_1_2000.csv"
 MIDI = "midi/adjust_tempo_remove_delayed_inst"
 READERS = {
     "deam": Reader(
-        recordings.load_deam, samples.deam, ("17", "19", "20", "25", "35", "43", "1000", "1001", "2001"),
+        recordings.read_deam, samples.deam, ("17", "19", "20", "25", "35", "43", "1000", "1001", "2001"),
         (STATIC, f"{samples.DEAM_STATIC}_2000_2058.csv", "MEMD_audio/1001.mp3"),
         (" valence_mean", " arousal_mean", "song_id"),
     ),
     "emomusic": Reader(
-        recordings.load_emomusic, samples.emomusic, ("17", "25"),
+        recordings.read_emomusic, samples.emomusic, ("17", "25"),
         ("annotations/static_annotations.csv", "annotations/songs_info.csv", "clips_45seconds/17.mp3"),
         ("mean_valence", "mean_arousal", "Artist"),
     ),
     "pmemo": Reader(
-        recordings.load_pmemo, samples.pmemo, ("1", "4", "5"),
+        recordings.read_pmemo, samples.pmemo, ("1", "4", "5"),
         ("annotations/static_annotations.csv", "metadata.csv", "chorus/4.mp3"),
         ("Valence(mean)", "Arousal(mean)", "artist"),
     ),
     "mtg_jamendo": Reader(
-        recordings.load_mtg_jamendo, samples.mtg_jamendo, ("track_0000948", "track_0003524", "track_1048681"),
+        recordings.read_mtg_jamendo, samples.mtg_jamendo, ("track_0000948", "track_0003524", "track_1048681"),
         ("data/autotagging_moodtheme.tsv", "audio/24/3524.mp3"), ("TAGS", "ARTIST_ID", "PATH"),
     ),
     "fourq": Reader(
-        recordings.load_fourq, samples.fourq, ("MT0000004637", "MT0000011357", "MT0000040632", "MT0000044741"),
+        recordings.read_fourq, samples.fourq, ("MT0000004637", "MT0000011357", "MT0000040632", "MT0000044741"),
         ("panda_dataset_taffc_annotations.csv", "panda_dataset_taffc_metadata.csv", "Q2/MT0000011357.mp3"),
         ("Quadrant", "Artist"),
     ),
@@ -151,18 +151,18 @@ def test_archives_may_lie_in_folders_of_their_own(tmp_path):
     for part in ("annotations", "MEMD_audio", "metadata"):
         (folder / f"DEAM_{part}").mkdir()
         shutil.move(folder / part, folder / f"DEAM_{part}" / part)
-    assert tuple(each.name for each in recordings.load_deam(folder)) == READERS["deam"].names
+    assert tuple(each.name for each in recordings.read_deam(folder)) == READERS["deam"].names
 
 
 def test_deam_is_put_right_up_to_song_1000_and_nowhere_else(tmp_path):
-    affect = {each.name: each.affect for each in recordings.load_deam(samples.deam(tmp_path))}
+    affect = {each.name: each.affect for each in recordings.read_deam(samples.deam(tmp_path))}
     assert affect["25"] == pytest.approx(((4.7 - 5) / 4, (7.9 - 5) / 4))
     assert affect["1000"] == (-1, 0) and affect["1001"] == (1, -1) and affect["2001"] == (0.5, -0.5)
 
 
 @pytest.mark.parametrize("swapped", [True, False])
 def test_the_edition_of_deam_may_be_said(swapped, tmp_path):
-    affect = {each.name: each.affect for each in recordings.load_deam(samples.deam(tmp_path), swapped=swapped)}
+    affect = {each.name: each.affect for each in recordings.read_deam(samples.deam(tmp_path), swapped=swapped)}
     assert affect["1000"] == ((-1, 0) if swapped else (0, -1))
 
 
@@ -170,7 +170,7 @@ def test_a_mended_deam_is_left_as_it_is(tmp_path):
     path = samples.deam(tmp_path) / STATIC
     head, *rows = (line.split(",") for line in path.read_text().splitlines())
     path.write_text("\n".join(",".join(row) for row in [head, *([a, d, e, b, c] for a, b, c, d, e in rows)]))
-    affect = {each.name: each.affect for each in recordings.load_deam(tmp_path)}
+    affect = {each.name: each.affect for each in recordings.read_deam(tmp_path)}
     assert affect["25"] == pytest.approx(((4.7 - 5) / 4, (7.9 - 5) / 4))
 
 
@@ -190,7 +190,7 @@ scores = st.lists(st.tuples(st.floats(1, 9), st.floats(1, 9)), min_size=1, max_s
 def test_a_song_of_deam_and_emomusic_has_one_affect_and_one_song(tmp_path, rated, swapped):
     shutil.rmtree(tmp_path)
     one, two = samples.ratings(tmp_path, np.array(rated), swapped=swapped)
-    here, there = recordings.load_deam(one, swapped=swapped)[:-1], recordings.load_emomusic(two)
+    here, there = recordings.read_deam(one, swapped=swapped)[:-1], recordings.read_emomusic(two)
     assert [each.affect for each in here] == [each.affect for each in there]
     assert [each.song for each in here] == [each.song for each in there] and len({each.song for each in here}) == len(
         rated
@@ -199,8 +199,8 @@ def test_a_song_of_deam_and_emomusic_has_one_affect_and_one_song(tmp_path, rated
 
 def test_a_split_over_deam_and_emomusic_keeps_their_songs_together_and_a_split_of_each_is_refused(tmp_path):
     one, two = (
-        recordings.load_deam(samples.deam(tmp_path / "deam")),
-        recordings.load_emomusic(samples.emomusic(tmp_path / "emomusic")),
+        recordings.read_deam(samples.deam(tmp_path / "deam")),
+        recordings.read_emomusic(samples.emomusic(tmp_path / "emomusic")),
     )
     sides = even_folds([*one, *two], count=3)
     assert_disjoint(*sides)
@@ -210,10 +210,10 @@ def test_a_split_over_deam_and_emomusic_keeps_their_songs_together_and_a_split_o
 
 
 def test_artists_are_compared_without_case_quotes_and_tabs(tmp_path):
-    artist = {each.name: each.artist for each in recordings.load_deam(samples.deam(tmp_path / "deam"))}
+    artist = {each.name: each.artist for each in recordings.read_deam(samples.deam(tmp_path / "deam"))}
     assert artist["17"] == "the 2s" and artist["1001"] == "björk" and artist["2001"] == ""
-    assert recordings.load_emomusic(samples.emomusic(tmp_path / "emomusic"))[0].artist == "the 2s"
-    assert [each.artist for each in recordings.load_fourq(samples.fourq(tmp_path / "fourq"))] == [
+    assert recordings.read_emomusic(samples.emomusic(tmp_path / "emomusic"))[0].artist == "the 2s"
+    assert [each.artist for each in recordings.read_fourq(samples.fourq(tmp_path / "fourq"))] == [
         "abba",
         "abba",
         "",
@@ -223,16 +223,16 @@ def test_artists_are_compared_without_case_quotes_and_tabs(tmp_path):
 
 def test_deam_without_its_metadata_has_no_artists(tmp_path):
     shutil.rmtree(samples.deam(tmp_path) / "metadata")
-    assert {each.artist for each in recordings.load_deam(tmp_path)} == {""}
+    assert {each.artist for each in recordings.read_deam(tmp_path)} == {""}
 
 
 def test_pmemo_runs_from_0_to_1(tmp_path):
-    affect = [each.affect for each in recordings.load_pmemo(samples.pmemo(tmp_path))]
+    affect = [each.affect for each in recordings.read_pmemo(samples.pmemo(tmp_path))]
     assert affect[0] == pytest.approx((0.15, -0.2)) and affect[1:] == [(-1, 1), (-0.5, -1)]
 
 
 def test_tags_of_jamendo_lose_their_category(tmp_path):
-    assert [each.tags for each in recordings.load_mtg_jamendo(samples.mtg_jamendo(tmp_path))] == [
+    assert [each.tags for each in recordings.read_mtg_jamendo(samples.mtg_jamendo(tmp_path))] == [
         ("deep",),
         ("sad", "film"),
         ("sad",),
@@ -242,15 +242,15 @@ def test_tags_of_jamendo_lose_their_category(tmp_path):
 def test_the_smaller_edition_of_jamendo_is_found(tmp_path):
     for path in samples.mtg_jamendo(tmp_path).rglob("*.mp3"):
         path.rename(path.with_suffix(".low.mp3"))
-    assert len(recordings.load_mtg_jamendo(tmp_path)) == 3
+    assert len(recordings.read_mtg_jamendo(tmp_path)) == 3
 
 
 @pytest.mark.parametrize(
     ("load_split", "sample", "sides"),
     [
-        (recordings.load_mtg_jamendo_split, samples.mtg_jamendo, ("train", "validation", "test")),
-        (recordings.load_emomusic_split, samples.emomusic, ("development", "evaluation")),
-        (pieces.read_split, samples.emopia, ("train", "val", "test")),
+        (recordings.read_mtg_jamendo_split, samples.mtg_jamendo, ("train", "validation", "test")),
+        (recordings.read_emomusic_split, samples.emomusic, ("development", "evaluation")),
+        (pieces.read_emopia_split, samples.emopia, ("train", "val", "test")),
     ],
 )
 def test_a_published_split_has_its_sides(load_split, sample, sides, tmp_path):
@@ -262,20 +262,20 @@ def test_a_split_of_jamendo_with_one_artist_on_two_sides_is_refused(tmp_path):
     path = samples.mtg_jamendo(tmp_path) / "data/splits/split-0/autotagging_moodtheme-test.tsv"
     path.write_text(path.read_text().replace("artist_359617", "artist_000087"))
     with pytest.raises(DataError, match="artist jamendo artist_000087"):
-        recordings.load_mtg_jamendo_split(tmp_path)
+        recordings.read_mtg_jamendo_split(tmp_path)
 
 
 def test_a_song_of_emomusic_on_no_side_is_refused(tmp_path):
     path = samples.emomusic(tmp_path) / "annotations/songs_info.csv"
     path.write_text(path.read_text().replace("evaluation", "tryout"))
     with pytest.raises(DataError, match=r"song 25 .* development, evaluation"):
-        recordings.load_emomusic_split(tmp_path)
+        recordings.read_emomusic_split(tmp_path)
 
 
 def test_a_clip_of_emopias_split_that_is_missing_is_named(tmp_path):
     (samples.emopia(tmp_path) / "midis/Q3_7JIdJLkJ0S4_1.mid").unlink()
     with pytest.raises(DataError, match="Q3_7JIdJLkJ0S4_1"):
-        pieces.read_split(tmp_path)
+        pieces.read_emopia_split(tmp_path)
 
 
 def test_raters_of_vgmidi_are_averaged_where_the_means_are_missing(tmp_path):
@@ -294,7 +294,7 @@ def test_the_means_of_vgmidi_go_before_its_raters(tmp_path):
 
 
 REAL = {
-    "fourq": (recordings.load_fourq, 900),
+    "fourq": (recordings.read_fourq, 900),
     "emopia": (pieces.read_emopia, 1078),
     "vgmidi": (pieces.read_vgmidi, 200),
     "ym2413": (pieces.read_ym2413, 669),
@@ -319,4 +319,4 @@ def test_the_means_of_vgmidi_are_near_its_raters(shared, tmp_path):
 def test_quadrants_of_the_real_fourq_set_are_those_of_its_metadata(shared):
     with (shared / "data/fourq/metadata.csv").open(newline="", encoding="utf-8") as file:
         expected = {row["Song"]: int(row["Quadrant"][1]) - 1 for row in csv.DictReader(file)}
-    assert {each.name: each.quadrant for each in recordings.load_fourq(shared / "data/fourq")} == expected
+    assert {each.name: each.quadrant for each in recordings.read_fourq(shared / "data/fourq")} == expected

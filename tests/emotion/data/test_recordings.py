@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.data.pieces import GamePiece, LabelledPiece, assert_disjoint
-from emotion.data.recordings import Recording, even_folds, on_plane
+from emotion.data.recordings import Recording, even_folds, scaled_rating
 from emotion.errors import DataError
 
 names = st.sampled_from(["", *"abcdef"])
@@ -22,16 +22,16 @@ def recording(name: str, song: str, artist: str = "") -> Recording:
 
 @given(st.floats(-100, 100), st.floats(0.1, 100), st.floats(0, 1))
 def test_a_scale_is_stretched_onto_the_plane(low, width, share):
-    assert on_plane(repr(low), (low, low + width)) == -1
-    assert on_plane(repr(low + width), (low, low + width)) == pytest.approx(1)
+    assert scaled_rating(repr(low), (low, low + width)) == -1
+    assert scaled_rating(repr(low + width), (low, low + width)) == pytest.approx(1)
     value = min(low + share * width, low + width)
-    assert on_plane(repr(value), (low, low + width)) == pytest.approx(2 * share - 1, abs=1e-6)
+    assert scaled_rating(repr(value), (low, low + width)) == pytest.approx(2 * share - 1, abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["0.9", "9.1", "nan", "inf", "five"])
 def test_what_is_off_the_scale_is_refused(text):
     with pytest.raises(ValueError):
-        on_plane(text, (1, 9))
+        scaled_rating(text, (1, 9))
 
 
 @pytest.mark.parametrize(

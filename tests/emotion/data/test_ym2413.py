@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emotion.data import cards
-from emotion.data.pieces import LABELS, MIDI, read_folds, read_ym2413
+from emotion.data.pieces import YM2413_LABELS, YM2413_MIDI, read_folds, read_ym2413
 from emotion.errors import DataError
 
 REAL = Path(os.environ.get("V2M_DATA", "../shared"), "data/ym2413")
@@ -14,11 +14,11 @@ REAL = Path(os.environ.get("V2M_DATA", "../shared"), "data/ym2413")
 
 def write(folder, names, quadrant="Q2"):
     lines = ["fname,verified_tags,toptag_eng_verified,4Q", *(f'"{name}.wav","a, b",a,{quadrant}' for name in names)]
-    (folder / LABELS).parent.mkdir(parents=True)
-    (folder / LABELS).write_text("\n".join(lines) + "\n")
-    (folder / MIDI).mkdir(parents=True)
+    (folder / YM2413_LABELS).parent.mkdir(parents=True)
+    (folder / YM2413_LABELS).write_text("\n".join(lines) + "\n")
+    (folder / YM2413_MIDI).mkdir(parents=True)
     for name in names:
-        (folder / MIDI / f"{name}.mid").touch()
+        (folder / YM2413_MIDI / f"{name}.mid").touch()
     return folder
 
 
@@ -45,7 +45,7 @@ def test_game_and_title_come_from_the_name(tmp_path, name, game, title):
 
 def test_a_missing_midi_or_an_unknown_quadrant_is_refused(tmp_path):
     folder = write(tmp_path / "one", ["01 Title"])
-    (folder / MIDI / "01 Title.mid").unlink()
+    (folder / YM2413_MIDI / "01 Title.mid").unlink()
     with pytest.raises(DataError, match="01 Title"):
         read_ym2413(folder)
     with pytest.raises(DataError, match="layout"):

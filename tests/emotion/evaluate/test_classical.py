@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion import metrics
-from emotion.data import cards, recordings
+from emotion.data import cards, pieces, recordings
 from emotion.data.pieces import read_folds
 from emotion.errors import DataError
 from emotion.evaluate import classical
@@ -117,18 +117,18 @@ METADATA = {"Song": "", "Artist": "", "Title": "", "Quadrant": "Q1", "PQuad": "1
 
 def test_an_excerpt_without_a_fold_is_refused(tmp_path):
     with pytest.raises(DataError, match="have no fold, such as MT1"):
-        classical.rows(written(tmp_path / "set", {"MT1": "somebody"}), tmp_path / "cache")
+        classical.predict_fourq(written(tmp_path / "set", {"MT1": "somebody"}), tmp_path / "cache")
 
 
 def test_an_artist_in_two_folds_is_refused(tmp_path, monkeypatch):
     folder = written(tmp_path / "set", {"MT1": "abba", "MT2": "Abba", "MT3": "queen"})
-    monkeypatch.setattr(classical, "read_folds", lambda path: {"MT1": 0, "MT2": 1, "MT3": 1})
+    monkeypatch.setattr(pieces, "read_folds", lambda path: {"MT1": 0, "MT2": 1, "MT3": 1})
     with pytest.raises(DataError, match="both sides of the split, such as the artist abba"):
-        classical.rows(folder, tmp_path / "cache")
+        classical.predict_fourq(folder, tmp_path / "cache")
 
 
 def test_every_excerpt_of_the_set_has_a_fold_and_no_artist_two(shared: Path):
-    excerpts = recordings.load_fourq(shared / "data" / "fourq")
+    excerpts = recordings.read_fourq(shared / "data" / "fourq")
     folds = read_folds(cards.folder("fourq") / "splits" / "folds.csv")
     assert {folds[excerpt.name] for excerpt in excerpts} == set(range(10))
     at = {(excerpt.artist, folds[excerpt.name]) for excerpt in excerpts if excerpt.artist}
@@ -139,7 +139,7 @@ def test_every_excerpt_of_the_set_has_a_fold_and_no_artist_two(shared: Path):
 def test_features_of_real_excerpts_tell_of_arousal(shared, tmp_path, small_grid):
     """Twenty excerpts of Q2 and twenty of Q4, told apart far above chance."""
     some = [
-        [e for e in recordings.load_fourq(shared / "data" / "fourq") if e.quadrant == quadrant][:20]
+        [e for e in recordings.read_fourq(shared / "data" / "fourq") if e.quadrant == quadrant][:20]
         for quadrant in (1, 3)
     ]
     excerpts = [*some[0], *some[1]]

@@ -1,11 +1,9 @@
 """Folds of the judges of sound: nothing of a held piece is known, answers are kept, and tables say what was told."""
 
 import json
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,20 +12,21 @@ from hypothesis import strategies as st
 
 from emotion import judge, metrics
 from emotion.affect import quadrant_index
+from emotion.data.registry import DATASETS, TRAINING_SETS
 from emotion.errors import DataError
 from emotion.evaluate import sound
-from emotion.evaluate.sound import Row, Told, Trial
 from emotion.judge import Segment
 from emotion.models import adff as adff_model
 from emotion.models.unified import sizes_of
-from emotion.train import adff, dataset, unified
-from emotion.train.dataset import SourceCache, SourceRows, TrainingPiece
-from emotion.train.unified import UnifiedItem
-from tests.emotion.listeners import Plain
+from emotion.train import adff, crossval, unified
+from emotion.train.crossval import CrossValidation, Experiment, HeldOutPredictions
+from emotion.train.dataset import PieceVersions, SegmentCache, TrainingPiece
+from emotion.train.unified import UnifiedTrainingPiece
+from tests.emotion.listeners import Plain, register_judge
 from tests.emotion.train import four_sets
 
 SIZES = sizes_of("mel")
-KERNEL = Row("kernel", "kernel", ("fourq",))
+KERNEL = Experiment("kernel", "kernel", ("fourq",))
 
 
 @pytest.fixture(autouse=True)
@@ -38,19 +37,19 @@ def few_draws(monkeypatch):
 
 def piece(number, fold, quadrant=0, *, source="fourq", groups=None, affect=None):
     own = frozenset({f"artist {number}"} if groups is None else groups)
-    return TrainingPiece(source, f"p{number}", own, fold, quadrant, affect, Path("p"), number)
+    return TrainingPiece(source, f"p{number}", own, fold, quadrant, affect, Path("p.mid" if source != "fourq" else "p.wav"), number)
 
 
 def item(found, like=None):
     """A piece in chance numbers that depend on `like` alone, the second row another one."""
     values = np.random.default_rng(found.number if like is None else like).normal(size=(2, sum(SIZES)))
-    return UnifiedItem(found, values.astype(np.float32), np.ones((2, 4), bool))
+    return UnifiedTrainingPiece(found, values.astype(np.float32), np.ones((2, 4), bool))
 
 
 def trial(tmp_path, **material):
     """A trial that has its material already."""
-    found = Trial(tmp_path / "data", tmp_path / "runs")
-    found._kept.update({("mel", name): items for name, items in material.items()})
+    found = CrossValidation(tmp_path / "data", tmp_path / "runs")
+    found._pieces.update({("mel", name): items for name, items in material.items()})
     return found
 
 
@@ -59,7 +58,7 @@ def crowd(count=40):
 
 
 def said(tmp_path, extra, name="p100"):
-    told, _ = trial(tmp_path, fourq=[*crowd(), *extra]).told(KERNEL)
+    told, _ = trial(tmp_path, fourq=[*crowd(), *extra]).predictions(KERNEL)
     return told.quadrants[[each.name for each in told.pieces].index(name)]
 
 
@@ -67,7 +66,7 @@ def said(tmp_path, extra, name="p100"):
 def sharp(monkeypatch):
     """Kernel ridge that knows by heart what it was fitted on."""
     own = unified.UnifiedTrainConfig
-    monkeypatch.setattr(unified, "UnifiedTrainConfig", lambda: own(width=6.0, ridge=0.01))
+    monkeypatch.setattr(crossval, "UnifiedTrainConfig", lambda: own(width=6.0, ridge=0.01))
 
 
 def test_a_twin_in_another_fold_teaches_its_quadrant(tmp_path, sharp):
@@ -92,7 +91,7 @@ def test_twins_of_the_same_fold_or_of_the_same_group_teach_nothing(tmp_path, sha
 def test_pieces_without_a_fold_teach_and_are_never_told(tmp_path, sharp):
     extra = [item(piece(100, 0, 0), like=7000), item(piece(101, None, 3, groups=()), like=7000)]
     assert said(tmp_path / "one", extra).argmax() == 3
-    told, _ = trial(tmp_path / "two", fourq=[*crowd(), *extra]).told(KERNEL)
+    told, _ = trial(tmp_path / "two", fourq=[*crowd(), *extra]).predictions(KERNEL)
     assert sorted(each.name for each in told.pieces) == sorted([*(f"p{n}" for n in range(40)), "p100"])
 
 
@@ -111,7 +110,7 @@ def test_no_model_is_given_a_group_of_a_held_piece(tmp_path_factory, made):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sound, "_MODELS", {"kernel": noting})
-        trial(tmp_path_factory.mktemp("runs"), fourq=items).told(KERNEL)
+        trial(tmp_path_factory.mktemp("runs"), fourq=items).predictions(KERNEL)
     assert len(seen) == 10
     for fold, (known, held) in enumerate(seen):
         assert [each.piece.number for each in held] == [n for n, (_, own) in enumerate(made) if own == fold]
@@ -121,24 +120,26 @@ def test_no_model_is_given_a_group_of_a_held_piece(tmp_path_factory, made):
 
 
 def test_kept_answers_are_not_computed_again_and_those_of_other_data_are_refused(tmp_path, monkeypatch):
-    first, _ = trial(tmp_path, fourq=crowd()).told(KERNEL)
-    monkeypatch.setattr(sound, "_MODELS", {})  # nobody is left to be asked
-    again, _ = trial(tmp_path, fourq=crowd()).told(KERNEL)
+    first, _ = trial(tmp_path, fourq=crowd()).predictions(KERNEL)
+    monkeypatch.setattr(crossval, "_PREDICTORS", {})  # nobody is left to be asked
+    again, _ = trial(tmp_path, fourq=crowd()).predictions(KERNEL)
     np.testing.assert_array_equal(first.quadrants, again.quadrants)
     assert first.pieces == again.pieces
     with pytest.raises(DataError, match="is of other data: remove it"):
-        trial(tmp_path, fourq=crowd(30)).told(KERNEL)
+        trial(tmp_path, fourq=crowd(30)).predictions(KERNEL)
 
 
 def test_answers_are_kept_by_all_settings_also_those_that_are_nobody_s_wish(monkeypatch):
-    before = sound._slug(KERNEL, 0)
+    before = crossval._slug(KERNEL, 0)
     own = unified.UnifiedTrainConfig
-    monkeypatch.setattr(unified, "UnifiedTrainConfig", lambda: own(ridge=2.0))
-    assert sound._slug(KERNEL, 0) != before
+    monkeypatch.setattr(crossval, "UnifiedTrainConfig", lambda: own(ridge=2.0))
+    assert crossval._slug(KERNEL, 0) != before
     monkeypatch.undo()
-    assert sound._slug(KERNEL, 0) == before
-    monkeypatch.setitem(dataset.LONGEST_S, "fourq", 12.0)
-    assert sound._slug(KERNEL, 0) != before
+    assert crossval._slug(KERNEL, 0) == before
+    fourq = DATASETS["fourq"]
+    shorter = replace(fourq, training=replace(fourq.role, longest_s=12.0))
+    monkeypatch.setattr(crossval, "DATASETS", {**DATASETS, "fourq": shorter})
+    assert crossval._slug(KERNEL, 0) != before
 
 
 def test_seeds_are_told_one_by_one_and_averaged(tmp_path, monkeypatch):
@@ -149,27 +150,29 @@ def test_seeds_are_told_one_by_one_and_averaged(tmp_path, monkeypatch):
         chances = np.eye(4)[[each.piece.quadrant if seed else 0 for each in held]]
         return {"quadrants": chances, "affect": np.zeros((len(held), 2))}
 
-    monkeypatch.setattr(sound, "_MODELS", {"kernel": by_seed})
+    monkeypatch.setattr(crossval, "_PREDICTORS", {"kernel": by_seed})
     found = trial(tmp_path, fourq=crowd())
     ((title, told),) = found.by_title(KERNEL, 2)
     assert title == "4Q: kernel" and len(told) == 2 and set(asked) == {0, 1} and len(asked) == 20
-    figure = sound.figures(told)["accuracy"]
+    figure = crossval.summarise(told)["accuracy"]
     assert figure["seeds"] == [0.25, 1.0] and figure["mean"] == 0.625
     ((_, once),) = found.by_title(replace(KERNEL, seeds=1), 2)
     assert len(once) == 1
 
 
 def test_rows_that_differ_keep_their_answers_in_files_of_their_own():
-    assert len({sound._slug(row, seed) for row in sound.ROWS for seed in (0, 1)}) == 2 * len(sound.ROWS)
-    assert len({(row.name, row.sets) for row in sound.ROWS}) == len(sound.ROWS)
+    assert len({crossval._slug(row, seed) for row in sound.EXPERIMENTS for seed in (0, 1)}) == 2 * len(
+        sound.EXPERIMENTS
+    )
+    assert len({(row.name, row.sets) for row in sound.EXPERIMENTS}) == len(sound.EXPERIMENTS)
 
 
-@pytest.mark.parametrize("row", sound.ROWS, ids=lambda row: f"{row.name} {row.sets}")
+@pytest.mark.parametrize("row", sound.EXPERIMENTS, ids=lambda row: f"{row.name} {row.sets}")
 def test_every_row_of_the_tables_is_of_a_model_that_can_be_made(row):
-    assert set(row.sets) <= set(sound.FOLDS) and row.model in sound._MODELS
+    assert set(row.sets) <= set(TRAINING_SETS) and row.model in crossval._PREDICTORS
     config, _ = row.settings()
     if row.model == "adff":
-        adff_model.Ensemble(config)
+        adff_model.ADFFEnsemble(config)
     else:
         assert config is None and not row.config
 
@@ -179,15 +182,15 @@ def test_only_midi_is_asked_about_by_its_sound_alone(tmp_path):
         item(piece(200 + n, n % 5, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n)))) for n in range(10)
     ]  # fmt: skip
     found = trial(tmp_path, fourq=crowd(), vgmidi=rated)
-    whole, alone = found.told(replace(KERNEL, sets=("fourq", "vgmidi")))
+    whole, alone = found.predictions(replace(KERNEL, sets=("fourq", "vgmidi")))
     assert len(whole.pieces) == 50 and {each.source for each in alone.pieces} == {"vgmidi"} and len(alone.pieces) == 10
-    of_vgmidi = sound.of_set(whole, "vgmidi")
+    of_vgmidi = whole.of_set("vgmidi")
     assert [each.name for each in of_vgmidi.pieces] == [each.name for each in alone.pieces]
     assert np.abs(of_vgmidi.quadrants - alone.quadrants).max() > 1e-3
 
 
 def test_fewer_folds_are_tried_where_a_row_says_so(tmp_path, sharp):
-    told, alone = trial(tmp_path, fourq=crowd()).told(replace(KERNEL, folds=3))
+    told, alone = trial(tmp_path, fourq=crowd()).predictions(replace(KERNEL, folds=3))
     assert {each.fold for each in told.pieces} == {0, 1, 2} and len(told.pieces) == 12 and alone is None
 
 
@@ -197,14 +200,14 @@ def lesson(number, fold):
         rng.normal(-40, 8, (400, 96)).astype(np.float32), None, 8.0,
         {"vgg": rng.normal(size=(2, 36, 128)).astype(np.float32)},
     )  # fmt: skip
-    return adff.lesson(SourceRows(piece(number, fold, number % 4), (stretch,)))
+    return adff.prepare(PieceVersions(piece(number, fold, number % 4), (stretch,)))
 
 
 @pytest.mark.parametrize("tasks", [("affect",), ("quadrants", "affect")])
 def test_adff_that_knows_the_plane_alone_tells_quadrants_by_the_place(tasks):
-    row = Row("a", "adff", ("fourq",), {"members": 1, "hidden": 4}, {"steps": 2, "batch": 4, "tasks": tasks})
+    row = Experiment("a", "adff", ("fourq",), {"members": 1, "hidden": 4}, {"steps": 2, "batch": 4, "tasks": tasks})
     held = [lesson(50 + number, 0) for number in range(8)]
-    found = sound._adff(row, [lesson(number, 1) for number in range(8)], held, 0)
+    found = crossval._adff(row, [lesson(number, 1) for number in range(8)], held, 0)
     assert found["quadrants"].shape == (8, 4) and found["affect"].shape == (8, 2)
     if tasks == ("affect",):
         np.testing.assert_array_equal(found["quadrants"].argmax(1), quadrant_index(found["affect"]))
@@ -213,23 +216,23 @@ def test_adff_that_knows_the_plane_alone_tells_quadrants_by_the_place(tasks):
 def test_unified_is_asked_about_sound_alone_where_the_row_is_among_those(monkeypatch):
     known, held = crowd(12), [item(piece(100 + n, 0, n % 4)) for n in range(4)]
     quick = {"steps": 2, "batch": 4, "members": 1, "distil": 0.0}
-    for name, expected in ((sound.FROM_SOUND[0], 4), ("another", 2)):
-        found = sound._unified(Row(name, "unified", ("fourq",), recipe=quick), known, held, 0)
+    for name, expected in ((crossval.ALSO_FROM_SOUND[0], 4), ("another", 2)):
+        found = crossval._unified(Experiment(name, "unified", ("fourq",), recipe=quick), known, held, 0)
         assert len(found) == expected
         if expected == 4:
-            assert np.abs(found["quadrants"] - found["quadrants_alone"]).max() > 0
+            assert np.abs(found["quadrants"] - found["quadrants_from_sound"]).max() > 0
 
 
 def test_rated_pieces_are_scored_on_the_plane_and_the_others_by_quadrant():
     rng = np.random.default_rng(0)
     rated = [piece(n, 0, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n))) for n in range(12)]
-    told = Told(rated, rng.dirichlet(np.ones(4), 12), rng.uniform(-1, 1, (12, 2)))
+    told = HeldOutPredictions(rated, rng.dirichlet(np.ones(4), 12), rng.uniform(-1, 1, (12, 2)))
     truth = np.array([each.affect for each in rated])
-    assert sound.figures([told])["r2_arousal"]["mean"] == pytest.approx(metrics.r2(told.affect[:, 1], truth[:, 1]))
-    plain = Told([piece(n, 0, n % 4) for n in range(12)], told.quadrants, told.affect)
+    assert crossval.summarise([told])["r2_arousal"]["mean"] == pytest.approx(metrics.r2(told.affect[:, 1], truth[:, 1]))
+    plain = HeldOutPredictions([piece(n, 0, n % 4) for n in range(12)], told.quadrants, told.affect)
     accuracy = np.mean(told.quadrants.argmax(1) == np.arange(12) % 4)
-    assert sound.figures([plain])["accuracy"]["mean"] == pytest.approx(accuracy)
-    assert "ece" not in sound.figures([plain])
+    assert crossval.summarise([plain])["accuracy"]["mean"] == pytest.approx(accuracy)
+    assert "ece" not in crossval.summarise([plain])
 
 
 class Opposite(Plain):
@@ -244,11 +247,7 @@ class Opposite(Plain):
 
 @pytest.fixture
 def listeners(monkeypatch):
-    for name, listener in {"plain": Plain, "same": Plain, "opposite": Opposite}.items():
-        module = ModuleType(f"{name}_listener")
-        module.load = listener
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(judge, "LISTENERS", {name: f"{name}_listener" for name in ("plain", "same", "opposite")})
+    register_judge(monkeypatch, plain=Plain, same=Plain, opposite=Opposite)
     judge._load.cache_clear()
     yield
     judge._load.cache_clear()
@@ -261,7 +260,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # two clips: judges that say the same have no kappa
 def test_judges_are_compared_in_pairs_on_the_test_clips_of_emopia(data, tmp_path, listeners):
-    library = SourceCache(tmp_path, frontends=())
+    library = SegmentCache(tmp_path, frontends=())
     with four_sets.with_folds(data):
         found = sound.agreement(data / "emopia", library)
     assert list(found) == ["plain and same", "plain and opposite", "same and opposite"]
@@ -273,7 +272,7 @@ def test_judges_are_compared_in_pairs_on_the_test_clips_of_emopia(data, tmp_path
 
 
 def test_the_time_of_every_judge_is_taken(listeners):
-    taken = sound.seconds(2.0, repeats=1)
+    taken = sound.prediction_s(2.0, repeats=1)
     assert set(taken) == {"plain", "same", "opposite"} and all(0 < each < 10 for each in taken.values())
 
 
@@ -281,14 +280,14 @@ def test_the_time_of_every_judge_is_taken(listeners):
 def test_a_study_has_a_table_a_set_and_a_line_for_each_prediction(data, tmp_path, listeners, monkeypatch, sharp):
     rated = [piece(200 + n, n % 5, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n))) for n in range(10)]
     filled = trial(tmp_path, fourq=crowd(), vgmidi=[item(each) for each in rated])
-    filled.library = SourceCache(tmp_path / "library", frontends=())
-    monkeypatch.setattr(sound, "Trial", lambda *_: filled)
-    monkeypatch.setattr(sound, "seconds", partial(sound.seconds, 2.0, 1))
+    filled.cache = SegmentCache(tmp_path / "library", frontends=())
+    monkeypatch.setattr(sound, "CrossValidation", lambda *_: filled)
+    monkeypatch.setattr(sound, "prediction_s", partial(sound.prediction_s, 2.0, 1))
     chances = np.random.default_rng(0).dirichlet(np.ones(4), 8)
-    monkeypatch.setattr(sound.classical, "rows", lambda *_: (chances, np.arange(8) % 4, []))
+    monkeypatch.setattr(sound.classical, "predict_fourq", lambda *_: (chances, np.arange(8) % 4, []))
     rows = (KERNEL, replace(KERNEL, sets=("vgmidi",)))
     with four_sets.with_folds(data):
-        done = sound.study(data, runs=tmp_path / "runs", rows=rows)
+        done = sound.evaluate(data, runs=tmp_path / "runs", experiments=rows)
     assert list(done.report["rows"]) == [
         "4Q: 94 classical features, RBF SVM", "4Q: kernel", "VGMIDI: kernel", "VGMIDI: kernel, sound alone"
     ]  # fmt: skip

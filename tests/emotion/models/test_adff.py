@@ -14,7 +14,7 @@ from emotion.errors import CheckpointError, SoundError
 from emotion.features import acoustics
 from emotion.judge import Judge, Segment
 from emotion.models import adff
-from emotion.models.adff import ADFF, KIND, ADFFConfig, ADFFModel, Ensemble
+from emotion.models.adff import ADFF, KIND, ADFFConfig, ADFFEnsemble, ADFFModel
 from tests.emotion.listeners import midi_file
 from tests.emotion.waves import sine, wav
 
@@ -39,7 +39,7 @@ def stretch(count, seed=0):
 @pytest.fixture(scope="module")
 def listener():
     torch.manual_seed(3)
-    model = Ensemble(SMALL).eval()
+    model = ADFFEnsemble(SMALL).eval()
     model.temperature.fill_(0.7)
     return ADFFModel(model, "1" * 64)
 
@@ -72,7 +72,7 @@ def test_cutting_averages_four_rows_and_stacks_equal_stretches_in_their_order(cu
     given_rows = np.random.default_rng(seed).normal(size=(count, 96)).astype(np.float32)
     thin = given_rows[: count // 4 * 4].reshape(-1, 4, 96).mean(1)
     expected = np.stack(np.split(thin[: len(thin) // cuts * cuts], cuts))
-    found = adff.cut(torch.from_numpy(given_rows)[None], cuts)
+    found = adff.stack_cuts(torch.from_numpy(given_rows)[None], cuts)
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
 
 
@@ -81,7 +81,7 @@ def test_what_is_too_short_for_five_halvings_is_repeated_before_it_is_cut(cuts):
     short = mel(60)  # fifteen averages of four
     thin = short.reshape(15, 4, 96).mean(1)
     expected = np.stack([thin[(np.arange(32) + 32 * part) % 15] for part in range(cuts)])
-    np.testing.assert_allclose(adff.cut(torch.from_numpy(short)[None], cuts)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(adff.stack_cuts(torch.from_numpy(short)[None], cuts)[0], expected, atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -139,7 +139,7 @@ def test_there_are_as_many_numbers_as_the_description_has():
 def test_numbers_are_heard_where_the_config_has_some_and_nowhere_else():
     for numbers, heard in ((NUMBERS, True), (0, False)):
         torch.manual_seed(0)
-        model = Ensemble(replace(SMALL, numbers=numbers)).eval()
+        model = ADFFEnsemble(replace(SMALL, numbers=numbers)).eval()
         one, other = (model(*adff.padded([rows(2)]), torch.full((1, NUMBERS), value))[0] for value in (0.0, 2.0))
         assert torch.equal(one, other) != heard
 
@@ -153,7 +153,7 @@ def test_what_an_ablation_leaves_out_is_not_there():
     assert weights == {1: (4, 1, 3, 3), 3: (4, 3, 3, 3)}
     assert not any("describe" in each for each in names["no numbers"])
     lstm, gru = (
-        sum(p.numel() for p in ADFF(ABLATIONS[n]).levels[0].follow.parameters()) for n in ("as it ships", "gru")
+        sum(p.numel() for p in ADFF(ABLATIONS[n]).levels[0].recurrent.parameters()) for n in ("as it ships", "gru")
     )
     assert lstm * 3 == gru * 4  # gates
 
@@ -161,7 +161,7 @@ def test_what_an_ablation_leaves_out_is_not_there():
 @torch.inference_mode()
 def test_an_ensemble_answers_with_the_mean_of_its_networks_over_the_temperature():
     torch.manual_seed(1)
-    model = Ensemble(replace(SMALL, members=3)).eval()
+    model = ADFFEnsemble(replace(SMALL, members=3)).eval()
     model.temperature.fill_(2.5)
     model.centre.normal_()
     model.scale.uniform_(0.1, 2)
@@ -215,7 +215,7 @@ def test_the_weights_that_ship_hear_a_render_otherwise_than_noise(name, tmp_path
     if not (adff.WEIGHTS.parent / name).is_dir():
         pytest.skip(f"no trained weights of {name} are in this checkout")
     tune = midi_file(tmp_path / "a.mid", *((n / 2, n / 2 + 0.45, 55 + n % 4 * 4) for n in range(14)))
-    render = np.concatenate(list(renders.rendered(tune, renders.PLAIN, longest_s=8.0))).clip(-1, 1)
+    render = np.concatenate(list(renders.render_samples(tune, renders.PLAIN, longest_s=8.0))).clip(-1, 1)
     noise = np.random.default_rng(0).normal(0, 0.2, 24_000 * 8).clip(-1, 1)
     paths = [wav(tmp_path / f"{number}.wav", each, 24_000) for number, each in enumerate((render, noise))]
     found = [judge.load(name).predict(path).whole for path in paths]

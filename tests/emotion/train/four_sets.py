@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from emotion.data import cards, pieces
+from emotion.data import cards, pieces, registry
+from emotion.train import crossval
 from tests.emotion.data.samples import table
 from tests.emotion.listeners import midi_file
 from tests.emotion.waves import sine, wav
@@ -44,6 +46,15 @@ def with_folds(root: Path) -> Iterator[None]:
         yield
 
 
+def two_folds(patch: pytest.MonkeyPatch) -> None:
+    """Every set is taken to have two folds."""
+    fewer = {
+        key: replace(each, training=each.training and replace(each.training, n_folds=2))
+        for key, each in registry.DATASETS.items()
+    }
+    patch.setattr(crossval, "DATASETS", fewer)
+
+
 def _fourq(folder: Path) -> None:
     names = NAMES["fourq"]
     table(folder / "annotations.csv", ("Song", "Quadrant"), *((name, f"Q{n + 1}") for n, name in enumerate(names)))
@@ -58,9 +69,9 @@ def _ym2413(folder: Path) -> None:
     names = [*NAMES["ym2413"], NOBODY]
     head = ("fname", "verified_tags", "toptag_eng_verified", "4Q")
     rows = [(f"{name}.wav", "a", "a", f"Q{n % 4 + 1}") for n, name in enumerate(names)]
-    table(folder / pieces.LABELS, head, *rows)
+    table(folder / pieces.YM2413_LABELS, head, *rows)
     for n, name in enumerate(names):
-        _tune(folder / pieces.MIDI / f"{name}.mid", n, late_s=1.0)
+        _tune(folder / pieces.YM2413_MIDI / f"{name}.mid", n, late_s=1.0)
 
 
 def _emopia(folder: Path) -> None:

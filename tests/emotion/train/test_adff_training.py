@@ -15,8 +15,8 @@ from emotion.features import acoustics
 from emotion.judge import Segment
 from emotion.models.adff import ADFFConfig, padded
 from emotion.train import adff
-from emotion.train.adff import ADFFTrainConfig, ADFFTrainingSet
-from emotion.train.dataset import SourceRows, TrainingPiece
+from emotion.train.adff import ADFFTrainConfig, ADFFTrainingPiece
+from emotion.train.dataset import PieceVersions, TrainingPiece
 
 SMALL = ADFFConfig(hidden=4, width=8, members=1, dropout=0.1)
 OWN = replace(SMALL, cuts=3, numbers=0, widths=(4, 4, 4, 6, 6))
@@ -36,7 +36,7 @@ def taught(number, quadrant=None, *, source="fourq", rows=3, versions=1, affect=
         levels[:, :, 32 * quadrant : 32 * quadrant + 32] += strength
         mel = rng.normal(-40, 8, (300 * rows, 96)).astype(np.float32)
         made.append(Segment(mel, None, 6.0 * rows, {"vgg": levels}))
-    return adff.lesson(SourceRows(piece, tuple(made)))
+    return adff.prepare(PieceVersions(piece, tuple(made)))
 
 
 CROWD = [taught(number, versions=1 + number % 2, rows=1 + number % 4) for number in range(12)]
@@ -53,7 +53,7 @@ def piece(source, quadrant, affect=None):
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["fourq", "ym2413", "emopia"]), st.integers(0, 3)), min_size=1, max_size=60))
 def test_sets_are_as_likely_as_each_other_and_of_a_set_a_quadrant_by_the_root_of_its_size(kinds):
-    chances = adff._chances([ADFFTrainingSet(piece(*kind), (), np.zeros((0, 176), np.float32)) for kind in kinds])
+    chances = adff._weights([ADFFTrainingPiece(piece(*kind), (), np.zeros((0, 176), np.float32)) for kind in kinds])
     assert chances.sum() == pytest.approx(1) and (chances > 0).all()
     sources = {source for source, _ in kinds}
     for source in sources:
@@ -76,7 +76,7 @@ def test_mixed_labels_are_still_shares_of_one(mix, smooth, seed):
         seen.append((rows.shape, mask, numbers.shape))
         return torch.zeros(len(rows), 4), torch.zeros(len(rows), 2)
 
-    loss = adff._loss(adff.Ensemble(SMALL), silent, CROWD, recipe, np.random.default_rng(seed))
+    loss = adff._loss(adff.ADFFEnsemble(SMALL), silent, CROWD, recipe, np.random.default_rng(seed))
     assert float(loss) == pytest.approx(np.log(4), rel=1e-5)
     ((shape, mask, scores),) = seen
     assert (
@@ -94,25 +94,25 @@ def test_both_tasks_lose_what_each_loses():
     for tasks in (("quadrants",), ("affect",), ("quadrants", "affect")):
         recipe = replace(QUICK, tasks=tasks)
         torch.manual_seed(0)
-        model = adff.Ensemble(SMALL).eval()
+        model = adff.ADFFEnsemble(SMALL).eval()
         parts.append(float(adff._loss(model, model.networks[0], CROWD, recipe, np.random.default_rng(0))))
     assert parts[0] > 0 and parts[1] > 0
     assert parts[2] == pytest.approx(parts[0] + parts[1], rel=1e-5)
 
 
 def test_a_piece_is_at_its_raters_place_or_that_of_its_quadrant_and_its_label_is_smoothed():
-    assert adff._place(piece("vgmidi", 1, (-0.3, 0.9))).tolist() == pytest.approx([-0.3, 0.9])
-    assert adff._place(piece("fourq", 3)).tolist() == pytest.approx(VA_ANCHORS["q4"])
+    assert adff._point(piece("vgmidi", 1, (-0.3, 0.9))).tolist() == pytest.approx([-0.3, 0.9])
+    assert adff._point(piece("fourq", 3)).tolist() == pytest.approx(VA_ANCHORS["q4"])
     assert adff._label(piece("fourq", 2), 0.2).tolist() == pytest.approx([0.05, 0.05, 0.85, 0.05])
     assert adff._label(piece("fourq", 3), 0.0).tolist() == [0, 0, 0, 1]
 
 
 def test_a_lesson_is_every_version_and_a_part_of_each_with_the_numbers_of_all():
     found = taught(3, rows=4, versions=2)
-    lengths = [each.duration_s for each in found.stretches]
+    lengths = [each.duration_s for each in found.segments]
     assert lengths == pytest.approx([23.98, 10, 23.98, 10], abs=0.05)
     assert found.numbers.shape == (4, 176)
-    for stretch, numbers in zip(found.stretches, found.numbers, strict=True):
+    for stretch, numbers in zip(found.segments, found.numbers, strict=True):
         np.testing.assert_allclose(numbers, acoustics.describe(stretch.mel), rtol=1e-5)
     again = taught(3, rows=4, versions=2)
     np.testing.assert_array_equal(found.numbers, again.numbers)  # parts depend on the piece alone
@@ -121,14 +121,14 @@ def test_a_lesson_is_every_version_and_a_part_of_each_with_the_numbers_of_all():
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 1000))
 def test_rows_of_a_stretch_are_in_their_order_and_none_twice_if_there_are_enough(count, wanted, seed):
     rows = np.arange(count, dtype=np.float32)[:, None, None]
-    found = adff._some(rows, wanted, np.random.default_rng(seed)).ravel()
+    found = adff._subset(rows, wanted, np.random.default_rng(seed)).ravel()
     assert len(found) == wanted and set(found) <= set(range(count))
     assert (np.diff(found) >= 0).all() and (count < wanted or len(set(found)) == wanted)
 
 
 @given(st.integers(1, 3000), st.integers(0, 1000))
 def test_a_run_of_rows_has_none_left_out_and_a_short_sound_is_repeated(count, seed):
-    found = adff._run(np.arange(count, dtype=np.float32)[:, None], np.random.default_rng(seed)).ravel()
+    found = adff._crop(np.arange(count, dtype=np.float32)[:, None], np.random.default_rng(seed)).ravel()
     assert len(found) == adff.CROP
     expected = (np.arange(adff.CROP) + found[0]) % max(count, 1) if count < adff.CROP else found[0] + np.arange(1200)
     np.testing.assert_array_equal(found, expected)
@@ -137,8 +137,8 @@ def test_a_run_of_rows_has_none_left_out_and_a_short_sound_is_repeated(count, se
 def test_it_learns_what_tells_quadrants_and_places_apart():
     known = [taught(number, strength=1.5, rows=1) for number in range(24)]
     held = [taught(100 + number, strength=1.5, rows=1) for number in range(12)]
-    model = adff.trained(known, SMALL, ADFFTrainConfig(steps=40, batch=16, rate=1e-2), seed=0)
-    chances, places = adff.ask(model, held)
+    model = adff.train(known, SMALL, ADFFTrainConfig(steps=40, batch=16, rate=1e-2), seed=0)
+    chances, places = adff.predict(model, held)
     truth = np.array([each.piece.quadrant for each in held])
     assert (chances.argmax(1) == truth).mean() > 0.9
     assert np.corrcoef(places[:, 0], np.isin(truth, (0, 3)))[0, 1] > 0.7
@@ -147,7 +147,7 @@ def test_it_learns_what_tells_quadrants_and_places_apart():
 
 def test_one_seed_gives_one_model_and_members_are_of_other_seeds():
     two = replace(SMALL, members=2)
-    one, again, other = (adff.trained(CROWD, two, QUICK, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (adff.train(CROWD, two, QUICK, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(weights(one), weights(again)) and not torch.equal(weights(one), weights(other))
     assert not torch.equal(weights(one.networks[0]), weights(one.networks[1]))
     assert not one.training
@@ -155,7 +155,7 @@ def test_one_seed_gives_one_model_and_members_are_of_other_seeds():
 
 @pytest.fixture(scope="module")
 def plain():
-    return weights(adff.trained(CROWD, SMALL, QUICK, seed=0))
+    return weights(adff.train(CROWD, SMALL, QUICK, seed=0))
 
 
 CHANGES = {
@@ -169,13 +169,13 @@ def test_every_option_of_the_recipe_is_tried():
 
 @pytest.mark.parametrize("option", CHANGES)
 def test_every_option_of_the_recipe_counts(plain, option):
-    changed = adff.trained(CROWD, SMALL, replace(QUICK, **{option: CHANGES[option]}), seed=0)
+    changed = adff.train(CROWD, SMALL, replace(QUICK, **{option: CHANGES[option]}), seed=0)
     assert not torch.equal(weights(changed), plain)
 
 
 @pytest.mark.parametrize(("task", "untouched"), [("quadrants", "affect"), ("affect", "quadrants")])
 def test_a_task_that_is_not_learnt_moves_its_head_by_decay_alone(task, untouched):
-    model = adff.trained(CROWD, SMALL, replace(QUICK, tasks=(task,), decay=0.0), seed=0)
+    model = adff.train(CROWD, SMALL, replace(QUICK, tasks=(task,), decay=0.0), seed=0)
     torch.manual_seed(0)
     fresh = adff.ADFF(SMALL)
     assert torch.equal(getattr(model.networks[0], untouched).weight, getattr(fresh, untouched).weight)
@@ -183,19 +183,19 @@ def test_a_task_that_is_not_learnt_moves_its_head_by_decay_alone(task, untouched
 
 
 def test_each_piece_is_asked_about_whole_and_as_if_alone():
-    model = adff.trained(CROWD, SMALL, QUICK, seed=0)
-    chances, places = adff.ask(model, CROWD)
+    model = adff.train(CROWD, SMALL, QUICK, seed=0)
+    chances, places = adff.predict(model, CROWD)
     assert chances.shape == (12, 4) and chances.sum(1) == pytest.approx(np.ones(12), abs=1e-5)
     for index, each in enumerate(CROWD):
         with torch.inference_mode():
-            whole = padded([each.stretches[0].rows["vgg"]])
-            logits, place = model(*whole, torch.from_numpy(acoustics.describe(each.stretches[0].mel)[None]))
+            whole = padded([each.segments[0].rows["vgg"]])
+            logits, place = model(*whole, torch.from_numpy(acoustics.describe(each.segments[0].mel)[None]))
         np.testing.assert_allclose(chances[index], logits.softmax(1)[0], atol=1e-6)
         np.testing.assert_allclose(places[index], place[0], atol=1e-6)
 
 
 def test_numbers_are_scored_by_the_pieces_that_are_learnt():
-    model = adff.trained(CROWD, SMALL, QUICK, seed=0)
+    model = adff.train(CROWD, SMALL, QUICK, seed=0)
     numbers = np.concatenate([each.numbers for each in CROWD])
     np.testing.assert_allclose(model.centre, numbers.mean(0), atol=1e-3, rtol=1e-4)
     np.testing.assert_allclose(model.scale, numbers.std(0, ddof=1) + 1e-3, atol=1e-3, rtol=1e-3)
@@ -204,12 +204,12 @@ def test_numbers_are_scored_by_the_pieces_that_are_learnt():
 @pytest.mark.parametrize("cuts", [1, 3])
 def test_blocks_of_our_own_are_trained_and_asked_on_log_mel(cuts):
     config = replace(OWN, cuts=cuts)
-    model = adff.trained(CROWD[:4], config, ADFFTrainConfig(steps=2, batch=2), seed=0)
-    chances, places = adff.ask(model, CROWD[:4])
+    model = adff.train(CROWD[:4], config, ADFFTrainConfig(steps=2, batch=2), seed=0)
+    chances, places = adff.predict(model, CROWD[:4])
     assert np.isfinite(chances).all() and np.isfinite(places).all()
     assert np.abs(chances - chances[0]).max() > 0
 
 
 def test_nothing_to_train_on_is_told_in_a_sentence():
     with pytest.raises(DataError, match="nothing to train on"):
-        adff.trained([], SMALL, QUICK, seed=0)
+        adff.train([], SMALL, QUICK, seed=0)

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.data import renders
+from emotion.data.registry import DATASETS
 from emotion.errors import DataError
 from emotion.features import sound
 from emotion.features.frontends import FRONTENDS
 from emotion.judge import Segment
 from emotion.train import dataset
-from emotion.train.dataset import SourceCache, TrainingPiece, apart
+from emotion.train.dataset import SegmentCache, TrainingPiece, without_groups_of
 from tests.emotion.data.samples import table
 from tests.emotion.listeners import midi_file
 from tests.emotion.train import four_sets
@@ -28,7 +29,7 @@ def data(tmp_path_factory):
 
 
 def of(data, source):
-    return {piece.name: piece for piece in dataset.pieces(source, data / source)}
+    return {piece.name: piece for piece in dataset.read_pieces(source, data / source)}
 
 
 @pytest.mark.parametrize("source", NAMES)
@@ -63,14 +64,14 @@ def test_a_piece_that_the_split_does_not_name_is_refused(data, tmp_path):
     table(tmp_path / "cards/fourq/splits/folds.csv", ("piece", "fold"), ("MT0000", 0))
     (tmp_path / "cards/fourq/card.toml").touch()
     with four_sets.with_folds(tmp_path), pytest.raises(DataError, match="MT0001 has no fold"):
-        dataset.pieces("fourq", data / "fourq")
+        dataset.read_pieces("fourq", data / "fourq")
 
 
 @given(st.lists(st.integers(1, 9000), max_size=8), st.floats(0.001, 1))
 def test_the_first_seconds_are_the_beginning_whatever_the_blocks(lengths, longest_s):
     whole = np.arange(sum(lengths), dtype=np.float32)
     blocks = np.split(whole, np.cumsum(lengths)[:-1]) if lengths else []
-    kept = np.concatenate([np.zeros(0, np.float32), *dataset.first(blocks, longest_s)])
+    kept = np.concatenate([np.zeros(0, np.float32), *dataset.first_seconds(blocks, longest_s)])
     np.testing.assert_array_equal(kept, whole[: round(longest_s * sound.SAMPLE_RATE)])
 
 
@@ -80,10 +81,10 @@ names = st.frozensets(st.sampled_from("abcdefgh"), max_size=3)
 @given(st.lists(names, max_size=12), st.lists(names, max_size=4))
 def test_those_apart_share_no_group_with_any_held_and_no_other_is_left_out(known, held):
     def one(groups):
-        return dataset.SourceRows(TrainingPiece("fourq", "p", groups, None, 0, None, Path("p"), 0), ())
+        return dataset.PieceVersions(TrainingPiece("fourq", "p", groups, None, 0, None, Path("p"), 0), ())
 
     pool = [one(groups) for groups in known]
-    kept = apart(pool, [one(groups) for groups in held])
+    kept = without_groups_of(pool, [one(groups) for groups in held])
     expected = [each for each in pool if all(each.piece.groups.isdisjoint(groups) for groups in held)]
     assert kept == expected
 
@@ -91,12 +92,12 @@ def test_those_apart_share_no_group_with_any_held_and_no_other_is_left_out(known
 def test_rows_are_kept_and_no_sound_is_read_again(data, tmp_path):
     copy = tmp_path / "sets"
     four_sets.write(copy)
-    library = SourceCache(tmp_path / "library", frontends=("vgg",))
+    library = SegmentCache(tmp_path / "library", frontends=("vgg",))
     with four_sets.with_folds(copy):
-        first = library.heard("fourq", copy / "fourq")
+        first = library.read("fourq", copy / "fourq")
         for path in (copy / "fourq/audio").iterdir():
             path.write_bytes(b"")
-        again = library.heard("fourq", copy / "fourq")
+        again = library.read("fourq", copy / "fourq")
     assert len(first) == len(again) == 4
     for one, other in zip(first, again, strict=True):
         assert one.piece == other.piece
@@ -113,21 +114,21 @@ def test_only_the_front_ends_that_are_missing_are_made(data, tmp_path, monkeypat
     monkeypatch.setattr(dataset, "FRONTENDS", {name: front(name) for name in ("vgg", "musicnn")})
     piece = of(data, "fourq")["MT0000"]
     for frontends in (("vgg",), ("vgg", "musicnn"), ("vgg", "musicnn")):
-        stretch = SourceCache(tmp_path, frontends).stretch(piece, 0)
+        stretch = SegmentCache(tmp_path, frontends).segment(piece, 0)
         assert set(stretch.rows) == set(frontends) and (stretch.rows["vgg"] == 7).all()
     assert made == ["vgg", "musicnn"]
 
 
 def test_what_is_heard_of_a_recording_is_its_log_mel(data, tmp_path):
     piece = of(data, "fourq")["MT0002"]
-    stretch = SourceCache(tmp_path, ()).stretch(piece, 0)
+    stretch = SegmentCache(tmp_path, ()).segment(piece, 0)
     np.testing.assert_allclose(stretch.mel, sound.log_mel(sound.read(piece.path)), atol=0.05)  # kept as halves
     assert stretch.duration_s == pytest.approx(3.0, abs=0.03) and stretch.notes is None
 
 
 def test_a_piece_of_midi_has_notes_in_its_first_version_that_begin_with_its_sound(data, tmp_path):
-    library = SourceCache(tmp_path, ())
-    (found,) = library.heard("ym2413", data / "ym2413", {NAMES["ym2413"][1]})
+    library = SegmentCache(tmp_path, ())
+    (found,) = library.read("ym2413", data / "ym2413", {NAMES["ym2413"][1]})
     whole, other = found.versions
     assert whole.notes.start_s.min() == 0 and len(whole.notes) == 8  # the file begins a second later
     assert other.notes is None
@@ -140,30 +141,30 @@ def test_long_music_is_heard_no_longer_than_its_set_allows(tmp_path):
     path = midi_file(tmp_path / "long.mid", *((second, second + 0.9, 60) for second in range(60)))
     piece = TrainingPiece("emopia", "long", frozenset(), None, 0, None, path, 0)
     blocks = list(dataset.samples(piece, 0))
-    assert sum(map(len, blocks)) / sound.SAMPLE_RATE == pytest.approx(dataset.LONGEST_S["emopia"], abs=0.05)
+    assert sum(map(len, blocks)) / sound.SAMPLE_RATE == pytest.approx(DATASETS["emopia"].role.longest_s, abs=0.05)
 
 
 def test_a_render_is_what_its_log_mel_is_made_of_and_its_gain_moves_the_level(tmp_path):
     path = midi_file(tmp_path / "a.mid", (0.0, 1.0, 60), (0.5, 1.5, 67))
     plain, soft = renders.PLAIN, renders.Variation(gain_db=-12.0)
-    mel = sound.log_mel(renders.rendered(path, plain, longest_s=5.0))
-    kept = renders.to_decibels(renders.mel_of(path, plain, longest_s=5.0))
+    mel = sound.log_mel(renders.render_samples(path, plain, longest_s=5.0))
+    kept = renders.to_decibels(renders.render_mel(path, plain, longest_s=5.0))
     np.testing.assert_allclose(kept, np.maximum(mel, sound.FLOOR_DB), atol=0.2)
-    quieter = sound.log_mel(renders.rendered(path, soft, longest_s=5.0))
+    quieter = sound.log_mel(renders.render_samples(path, soft, longest_s=5.0))
     assert mel.max() - quieter.max() == pytest.approx(12, abs=0.1)
 
 
 def test_game_music_without_notes_is_refused_in_a_sentence(tmp_path):
     path = midi_file(tmp_path / "empty.mid")
     with pytest.raises(DataError, match="has no notes"):
-        dataset.played(path, 0, 0, 24.0)
+        dataset.render_game_music(path, 0, 0, 24.0)
 
 
 @given(st.floats(0.5, 30), st.integers(0, 100))
 def test_a_part_is_as_long_as_wanted_or_the_whole(seconds, seed):
     mel = np.full((20 * 50 + 1, 96), -20, np.float32)
     whole = Segment(mel, None, 20.0)
-    found = dataset.part(whole, seconds, np.random.default_rng(seed))
+    found = dataset.random_part(whole, seconds, np.random.default_rng(seed))
     assert found.duration_s == pytest.approx(min(seconds, 20.0))
     assert len(found.mel) == pytest.approx(50 * found.duration_s + 1, abs=1)
 
@@ -172,4 +173,4 @@ def test_a_part_that_would_be_silent_is_the_whole():
     mel = np.full((20 * 50 + 1, 96), -79, np.float32)
     mel[0] = -10
     whole = Segment(mel, None, 20.0)
-    assert dataset.part(whole, 4.0, np.random.default_rng(1)) is whole
+    assert dataset.random_part(whole, 4.0, np.random.default_rng(1)) is whole

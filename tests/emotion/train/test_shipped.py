@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from emotion import judge, metrics
 from emotion.cli import app
-from emotion.evaluate import sound
-from emotion.evaluate.sound import Told
+from emotion.data.registry import DATASETS
 from emotion.models import adff as adff_model
 from emotion.models import unified as unified_model
-from emotion.train import adff, shipped, unified
+from emotion.train import adff, crossval, shipped, unified
+from emotion.train.crossval import HeldOutPredictions
 from emotion.train.dataset import TrainingPiece
 from tests.emotion.listeners import midi_file
 from tests.emotion.train import four_sets
@@ -34,7 +34,7 @@ def answers(count, true_temperature, *, source="fourq", seed=0):
     pieces = [
         TrainingPiece(source, f"p{n}", frozenset(), 0, label, None, Path("p"), n) for n, label in enumerate(truth)
     ]
-    return Told(pieces, softmax(logits), np.zeros((count, 2)))
+    return HeldOutPredictions(pieces, softmax(logits), np.zeros((count, 2)))
 
 
 def softmax(logits):
@@ -50,7 +50,7 @@ def test_the_temperature_that_made_the_answers_is_found(true_temperature):
 
 def test_every_set_counts_the_same_however_many_pieces_it_has():
     parts = [answers(1500, 0.5), answers(150, 3.0, source="ym2413", seed=1)]
-    both = Told([*parts[0].pieces, *parts[1].pieces], *(
+    both = HeldOutPredictions([*parts[0].pieces, *parts[1].pieces], *(
         np.concatenate([getattr(part, name) for part in parts]) for name in ("quadrants", "affect")
     ))  # fmt: skip
 
@@ -71,8 +71,8 @@ def test_every_set_counts_the_same_however_many_pieces_it_has():
 
 def test_the_report_is_of_calibrated_answers_that_tell_the_same_quadrants(monkeypatch):
     monkeypatch.setattr(metrics, "RESAMPLES", 50)
-    told, row = answers(200, 0.5), replace(sound.ADFF, sets=("fourq",))
-    cool, plain = (shipped._figures(row, [told], temperature)["4Q"] for temperature in (0.5, 1.0))
+    told, row = answers(200, 0.5), replace(crossval.ADFF, sets=("fourq",))
+    cool, plain = (shipped.metrics_by_set(row, [told], temperature)["4Q"] for temperature in (0.5, 1.0))
     assert cool["accuracy"] == plain["accuracy"]
     assert plain["accuracy"]["mean"] == pytest.approx(
         np.mean(told.quadrants.argmax(1) == [each.quadrant for each in told.pieces])
@@ -84,10 +84,10 @@ def data(tmp_path_factory):
     """The four sets, two folds of each, and recipes of two steps."""
     root = four_sets.write(tmp_path_factory.mktemp("data"))
     with four_sets.with_folds(root), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sound, "FOLDS", dict.fromkeys(NAMES, 2))
+        four_sets.two_folds(patch)
         patch.setattr(metrics, "RESAMPLES", 50)
-        patch.setattr(adff, "ADFFTrainConfig", partial(adff.ADFFTrainConfig, steps=2, batch=4))
-        patch.setattr(unified, "UnifiedTrainConfig", partial(unified.UnifiedTrainConfig, steps=2, batch=4))
+        patch.setattr(crossval, "ADFFTrainConfig", partial(adff.ADFFTrainConfig, steps=2, batch=4))
+        patch.setattr(crossval, "UnifiedTrainConfig", partial(unified.UnifiedTrainConfig, steps=2, batch=4))
         yield root
 
 
@@ -101,10 +101,10 @@ def train(name, data, out):
 def test_the_command_writes_weights_and_a_card_and_a_second_run_hears_nothing_again(name, data, tmp_path, monkeypatch):
     done = train(name, data, tmp_path / "one")
     assert done.exit_code == 0, done.output
-    sets = shipped.ROWS[name].sets
+    sets = shipped.EXPERIMENTS[name].sets
     card = (tmp_path / "one/README.md").read_text()
     for source in sets:
-        assert f"| {sound.TITLES[source]} |" in done.stdout and f"| {sound.TITLES[source]} |" in card
+        assert f"| {DATASETS[source].title} |" in done.stdout and f"| {DATASETS[source].title} |" in card
     assert "research use only" in card and f"python -m emotion train {name}" in card and '"temperature"' in card
     first = MODELS[name].load(tmp_path / "one")
     assert 0.09 < float(first.model.temperature) < 11
@@ -127,11 +127,11 @@ def test_the_unified_model_never_learns_emopia_s_test_clips_and_adff_neither_pia
     given = {}
     for module, name in ((adff, "adff"), (unified, "unified")):
 
-        def noting(material, *others, own=module.trained, name=name, **named):
+        def noting(material, *others, own=module.train, name=name, **named):
             given[name] = [each.piece for each in material]  # the last is what ships
             return own(material, *others, **named)
 
-        monkeypatch.setattr(module, "trained", noting)
+        monkeypatch.setattr(module, "train", noting)
         assert train(name, data, tmp_path / name).exit_code == 0
     names = {name: {piece.name for piece in pieces} for name, pieces in given.items()}
     assert names["unified"].isdisjoint(NAMES["emopia"][2:]) and names["unified"] >= set(NAMES["emopia"][:2])

@@ -15,8 +15,8 @@ from emotion.errors import DataError
 from emotion.judge import Segment
 from emotion.models.unified import GROUPS, Unified, UnifiedModel, describe, sizes_of
 from emotion.train import unified
-from emotion.train.dataset import SourceRows, TrainingPiece
-from emotion.train.unified import Table, Taught, UnifiedItem, UnifiedTrainConfig
+from emotion.train.dataset import PieceVersions, TrainingPiece
+from emotion.train.unified import TeacherTargets, UnifiedTable, UnifiedTrainConfig, UnifiedTrainingPiece
 from tests.emotion.listeners import played
 
 SIZES = sizes_of("mel")
@@ -36,7 +36,7 @@ def made(number, quadrant=None, *, source="fourq", groups=None, affect=None, lik
     if source == "fourq":
         known[:, 3] = False
     values = rng.normal(size=(rows, sum(SIZES))).astype(np.float32) * np.repeat(known, SIZES, axis=1)
-    return UnifiedItem(piece, values.astype(np.float32), known)
+    return UnifiedTrainingPiece(piece, values.astype(np.float32), known)
 
 
 def crowd():
@@ -88,7 +88,9 @@ def test_the_divergence_of_places_is_that_of_torch_s_gaussians_on_both_axes(valu
 def test_mixing_keeps_labels_shares_of_one_and_rates_only_what_both_raters_rated(mix, smooth, seed):
     items, recipe = crowd(), replace(QUICK, mix=mix, smooth=smooth)
     table = table_of(items)
-    told = Taught(torch.softmax(torch.randn(len(table.piece), 4), 1), torch.zeros(len(table.piece), 2), torch.ones(2))
+    told = TeacherTargets(
+        torch.softmax(torch.randn(len(table.piece), 4), 1), torch.zeros(len(table.piece), 2), torch.ones(2)
+    )
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(table.piece), (2, 9))
     batch = unified._batch(table, told, rows, recipe, rng)
@@ -111,7 +113,7 @@ def test_every_batch_draws_as_many_of_each_set_for_each_member(monkeypatch):
         return own(table, told, rows, *others)
 
     monkeypatch.setattr(unified, "_batch", noted)
-    unified.trained(crowd(), replace(QUICK, distil=0.0), seed=0)
+    unified.train(crowd(), replace(QUICK, distil=0.0), seed=0)
     assert len(drawn) == 3
     for sources in drawn:
         assert sources.shape == (2, 8)
@@ -123,7 +125,7 @@ def test_every_batch_draws_as_many_of_each_set_for_each_member(monkeypatch):
 def test_a_group_is_hidden_as_a_whole_with_its_flag(hide, seed):
     group = Unified(unified.UnifiedConfig(SIZES, members=1)).group
     inputs = torch.ones(2, 20, sum(SIZES) + 4)
-    found = unified._hidden(inputs, group, replace(QUICK, hide=hide, noise=0.0), np.random.default_rng(seed))
+    found = unified._augmented(inputs, group, replace(QUICK, hide=hide, noise=0.0), np.random.default_rng(seed))
     for number in range(4):
         own = found[:, :, group == number]
         assert own.shape[2] == SIZES[number] + 1
@@ -134,12 +136,12 @@ def test_a_group_is_hidden_as_a_whole_with_its_flag(hide, seed):
 def test_noise_has_the_deviation_that_is_asked_for():
     group = Unified(unified.UnifiedConfig(SIZES, members=1)).group
     inputs = torch.zeros(2, 40, sum(SIZES) + 4)
-    found = unified._hidden(inputs, group, replace(QUICK, hide=0.0, noise=0.3), np.random.default_rng(0))
+    found = unified._augmented(inputs, group, replace(QUICK, hide=0.0, noise=0.3), np.random.default_rng(0))
     assert float(found.std()) == pytest.approx(0.3, rel=0.02) and float(found.mean()) == pytest.approx(0, abs=0.01)
 
 
 def taught(items):
-    found = unified._taught(table_of(items, SHARP), items, SHARP)
+    found = unified._teacher_targets(table_of(items, SHARP), items, SHARP)
     wholes = np.cumsum([0, *(len(each.values) for each in items[:-1])])
     return found.quadrants[wholes].numpy(), found.affect[wholes].numpy()
 
@@ -184,13 +186,13 @@ def test_a_twin_teaches_where_it_may_be_known_and_not_where_it_shares_the_group(
 
 def test_places_that_only_raters_know_are_guessed_for_all_and_nothing_where_nobody_rated():
     items = crowd()
-    found = unified._taught(table_of(items), items, QUICK)
+    found = unified._teacher_targets(table_of(items), items, QUICK)
     unrated = ~table_of(items).rated
     assert found.affect[unrated].abs().max() > 0 and found.affect.abs().max() <= 1
     assert (found.deviation >= unified.SMALLEST_SD).all()
     np.testing.assert_allclose(found.quadrants.sum(1), 1, atol=1e-5)
     alone = [made(n) for n in range(12)]
-    assert unified._taught(table_of(alone), alone, QUICK).affect.abs().max() == 0
+    assert unified._teacher_targets(table_of(alone), alone, QUICK).affect.abs().max() == 0
 
 
 def test_it_learns_quadrants_and_places_that_its_numbers_tell():
@@ -202,23 +204,25 @@ def test_it_learns_quadrants_and_places_that_its_numbers_tell():
         quadrant = [[2, 3], [1, 0]][int(place[1] > 0)][int(place[0] > 0)]
         values = own.values.copy()
         values[:, SIZES[0] : SIZES[0] + 200] += (3 * place @ axes).astype(np.float32)
-        items.append(UnifiedItem(replace(own.piece, quadrant=quadrant, affect=tuple(place)), values, own.known))
-    model = unified.trained(items[:36], UnifiedTrainConfig(steps=60, batch=24, members=2), seed=0)
-    chances, places = unified.ask(model, items[36:])
+        items.append(
+            UnifiedTrainingPiece(replace(own.piece, quadrant=quadrant, affect=tuple(place)), values, own.known)
+        )
+    model = unified.train(items[:36], UnifiedTrainConfig(steps=60, batch=24, members=2), seed=0)
+    chances, places = unified.predict(model, items[36:])
     truth = np.array([each.piece.affect for each in items[36:]])
     assert all(np.corrcoef(places[:, axis], truth[:, axis])[0, 1] > 0.7 for axis in (0, 1))
     assert (chances.argmax(1) == [each.piece.quadrant for each in items[36:]]).mean() > 0.6
 
 
 def test_one_seed_gives_one_model():
-    one, again, other = (unified.trained(crowd(), QUICK, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (unified.train(crowd(), QUICK, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(weights(one), weights(again)) and not torch.equal(weights(one), weights(other))
     assert not one.training
 
 
 @pytest.fixture(scope="module")
 def plain():
-    return weights(unified.trained(crowd(), QUICK, seed=0))
+    return weights(unified.train(crowd(), QUICK, seed=0))
 
 
 CHANGES = {
@@ -237,15 +241,15 @@ def test_it_can_be_trained_on_the_other_front_end(tmp_path):
     mel = rng.normal(-40, 8, (400, 96)).astype(np.float32)
     rows = {"mert": rng.normal(size=(8, 768)).astype(np.float32), "chroma": rng.random((80, 12)).astype(np.float32)}
     items = [
-        unified.item(
-            SourceRows(made(n).piece, (Segment(mel + n, None, 8.0, rows | {"mert": rows["mert"] * n}),)), "mert"
+        unified.prepare(
+            PieceVersions(made(n).piece, (Segment(mel + n, None, 8.0, rows | {"mert": rows["mert"] * n}),)), "mert"
         )
         for n in range(8)
     ]
-    model = unified.trained(items, replace(QUICK, frontend="mert"), seed=0)
+    model = unified.train(items, replace(QUICK, frontend="mert"), seed=0)
     assert model.config.frontend == "mert" and model.config.sizes == sizes_of("mert") and sizes_of("mert")[1] == 768
     assert UnifiedModel(model, "0" * 64).frontends == ("mert", "chroma")
-    assert np.isfinite(unified.ask(model, items)[0]).all()
+    assert np.isfinite(unified.predict(model, items)[0]).all()
 
 
 def test_an_unknown_front_end_is_refused_in_a_sentence():
@@ -255,7 +259,7 @@ def test_an_unknown_front_end_is_refused_in_a_sentence():
 
 @pytest.mark.parametrize("option", CHANGES)
 def test_every_option_of_the_recipe_counts(plain, option):
-    changed = weights(unified.trained(crowd(), replace(QUICK, **{option: CHANGES[option]}), seed=0))
+    changed = weights(unified.train(crowd(), replace(QUICK, **{option: CHANGES[option]}), seed=0))
     assert changed.shape != plain.shape or not torch.equal(changed, plain)
 
 
@@ -265,11 +269,11 @@ def test_numbers_of_a_group_that_is_not_used_change_no_answer(left_out):
     recipe, items = replace(QUICK, use=use), crowd()
     ends = np.cumsum(SIZES)
     place = slice(ends[GROUPS.index(left_out)] - SIZES[GROUPS.index(left_out)], ends[GROUPS.index(left_out)])
-    model = unified.trained(items, recipe, seed=0)
-    other = [UnifiedItem(each.piece, each.values.copy(), each.known) for each in items]
+    model = unified.train(items, recipe, seed=0)
+    other = [UnifiedTrainingPiece(each.piece, each.values.copy(), each.known) for each in items]
     for each in other:
         each.values[:, place] += 5
-    for one, two in zip(unified.ask(model, items, use=use), unified.ask(model, other, use=use), strict=True):
+    for one, two in zip(unified.predict(model, items, use=use), unified.predict(model, other, use=use), strict=True):
         np.testing.assert_array_equal(one, two)
 
 
@@ -279,7 +283,7 @@ def test_a_piece_is_learnt_whole_with_its_notes_by_sound_alone_and_in_parts():
     rows = {"musicnn": rng.normal(size=(4, 200)).astype(np.float32), "chroma": rng.random((200, 12)).astype(np.float32)}
     whole = Segment(mel, played(*((n / 2, n / 2 + 0.4, 60 + n % 7) for n in range(40))), 20.0, rows)
     other = replace(whole, notes=None, mel=mel[::-1].copy())
-    found = unified.item(SourceRows(made(1).piece, (whole, other)))
+    found = unified.prepare(PieceVersions(made(1).piece, (whole, other)))
     assert found.values.shape == (5, sum(SIZES))
     assert found.known.tolist() == [[True] * 4, [True] * 3 + [False], [True] * 3 + [False], [True] * 4, [True] * 4]
     for row, stretch in ((0, whole), (1, replace(whole, notes=None)), (2, other)):
@@ -289,7 +293,7 @@ def test_a_piece_is_learnt_whole_with_its_notes_by_sound_alone_and_in_parts():
 
 def test_the_table_says_which_rows_are_whole_and_rated():
     items = [made(1), made(2, source="vgmidi", affect=(0.5, -0.5), rows=4)]
-    table: Table = table_of(items)
+    table: UnifiedTable = table_of(items)
     assert table.whole.tolist() == [True, True, False, True, True, False, False]  # with its notes and without
     assert table.rated.tolist() == [False] * 3 + [True] * 4
     assert table.piece.tolist() == [0] * 3 + [1] * 4 and table.affect[3].tolist() == [0.5, -0.5]
@@ -298,4 +302,4 @@ def test_the_table_says_which_rows_are_whole_and_rated():
 
 def test_nothing_to_train_on_is_told_in_a_sentence():
     with pytest.raises(DataError, match="nothing to train on"):
-        unified.trained([], QUICK, seed=0)
+        unified.train([], QUICK, seed=0)

@@ -8,32 +8,32 @@ import torch
 
 from emotion.errors import CheckpointError
 from emotion.judge import Segment
-from emotion.midi import tokens
+from emotion.midi import tokens as vocabulary
 from emotion.midi.notes import Notes
-from emotion.models.poolingvq import experts
+from emotion.models.poolingvq import ensemble
 from emotion.models.poolingvq.encoders import CHUNK, Encoders, EncodersConfig
-from emotion.models.poolingvq.experts import Experts, ExpertsConfig
+from emotion.models.poolingvq.ensemble import EnsembleConfig, PoolingVQEnsemble
 from emotion.models.poolingvq.network import PoolingVQ
-from emotion.models.poolingvq.recipe import save
+from emotion.models.poolingvq.pipeline import save
 from emotion.models.poolingvq.segments import SegmentRows, collate, rows_of
 from tests.emotion.features.test_descriptors import MAJOR, MINOR, scale
 
 
 def tiny(pooling: str = "adaptive", **more) -> EncodersConfig:
     sizes = {"width": 16, "layers": 1, "heads": 2, "channels": (4, 4, 8, 8), "n_codes": 8}
-    return EncodersConfig(**{**sizes, "sizes": tokens.sizes(), "pooling": pooling, **more})
+    return EncodersConfig(**{**sizes, "sizes": vocabulary.sizes(), "pooling": pooling, **more})
 
 
 def rows(seconds: float, notes: Notes | None, *, seed: int = 0) -> SegmentRows:
     rng = np.random.default_rng(seed)
     mel = rng.uniform(-80, 0, (round(seconds * 50), 96)).astype(np.float32) if seconds else None
-    return rows_of(mel, notes, most_words=500)
+    return rows_of(mel, notes, max_tokens=500)
 
 
 @pytest.fixture(scope="module")
-def model() -> Experts:
+def model() -> PoolingVQEnsemble:
     torch.manual_seed(0)
-    made = Experts(tiny(), ExpertsConfig(members=2, quadrant_points=3, affect_points=2))
+    made = PoolingVQEnsemble(tiny(), EnsembleConfig(members=2, quadrant_points=3, affect_points=2))
     inputs = torch.randn(3, made.config.n_descriptors)
     made.by_quadrant.fit(inputs, torch.eye(4)[:3], ridge=0.1)
     made.by_affect.fit(inputs[:2], torch.tensor([[0.5, -0.5], [-0.2, 0.1]]), ridge=0.1)
@@ -53,7 +53,7 @@ def test_a_stretch_is_heard_alike_alone_and_among_longer_ones(pooling: str) -> N
 
 
 @torch.inference_mode()
-def test_sound_alone_notes_alone_and_both_are_heard_and_differ(model: Experts) -> None:
+def test_sound_alone_notes_alone_and_both_are_heard_and_differ(model: PoolingVQEnsemble) -> None:
     notes = scale(MAJOR)
     heard = [model(collate([each])) for each in (rows(8.0, None), rows(0, notes), rows(8.0, notes))]
     for quadrants, affect in heard:
@@ -64,7 +64,7 @@ def test_sound_alone_notes_alone_and_both_are_heard_and_differ(model: Experts) -
 
 
 @torch.inference_mode()
-def test_gain_is_not_heard(model: Experts) -> None:
+def test_gain_is_not_heard(model: PoolingVQEnsemble) -> None:
     loud = rows(8.0, None)
     assert loud.sound is not None
     quiet = loud._replace(sound=np.clip(loud.sound, -60, None) - 6)
@@ -78,22 +78,22 @@ def test_words_are_encoded_chunk_by_chunk() -> None:
     torch.manual_seed(0)
     encoders = Encoders(tiny()).eval()
     many = rows(0, scale(MAJOR, gap_s=0.05))
-    words = np.concatenate([many.words] * (2 * CHUNK // len(many.words) + 1))
-    times_s = np.arange(len(words), dtype=np.float32) / 10
-    whole = encoders(collate([many._replace(words=words, times_s=times_s)])).words[0]
+    tokens = np.concatenate([many.tokens] * (2 * CHUNK // len(many.tokens) + 1))
+    times_s = np.arange(len(tokens), dtype=np.float32) / 10
+    whole = encoders(collate([many._replace(tokens=tokens, times_s=times_s)])).tokens[0]
     second = encoders(
-        collate([many._replace(words=words[CHUNK : 2 * CHUNK], times_s=times_s[CHUNK : 2 * CHUNK])])
-    ).words[0]
+        collate([many._replace(tokens=tokens[CHUNK : 2 * CHUNK], times_s=times_s[CHUNK : 2 * CHUNK])])
+    ).tokens[0]
     np.testing.assert_allclose(whole[CHUNK : 2 * CHUNK], second, atol=1e-5)
 
 
-def test_what_was_saved_is_loaded_and_hears_the_same(model: Experts, tmp_path: Path) -> None:
+def test_what_was_saved_is_loaded_and_hears_the_same(model: PoolingVQEnsemble, tmp_path: Path) -> None:
     save(model, tmp_path)
-    listener = experts.load(tmp_path)
+    listener = ensemble.load(tmp_path)
     stretch = Segment(rows(8.0, None).sound, scale(MINOR), 8.0)
     again = model.half().float()
     with torch.inference_mode():
-        quadrants, affect = again(collate([rows_of(stretch.mel, stretch.notes, most_words=500)]))
+        quadrants, affect = again(collate([rows_of(stretch.mel, stretch.notes, max_tokens=500)]))
     told = listener.predict([stretch])[0]
     np.testing.assert_allclose(told, torch.cat([affect, quadrants], dim=1)[0], atol=1e-4)
     assert listener.hears == {"audio", "MIDI"} and listener.longest_s == model.config.longest_s
@@ -101,17 +101,17 @@ def test_what_was_saved_is_loaded_and_hears_the_same(model: Experts, tmp_path: P
 
 def test_weights_that_are_not_there_are_told_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no poolingvq weights at .*config\.json is missing"):
-        experts.load(tmp_path)
+        ensemble.load(tmp_path)
 
 
 def test_merts_rows_fit_the_same_network() -> None:
     torch.manual_seed(0)
     config = tiny(frontend="mert")
     encoders, network = Encoders(config).eval(), PoolingVQ(config).eval()
-    heard = rows_of(np.random.default_rng(0).normal(size=(600, 768)).astype(np.float32), scale(MAJOR), most_words=99)
+    heard = rows_of(np.random.default_rng(0).normal(size=(600, 768)).astype(np.float32), scale(MAJOR), max_tokens=99)
     assert network(encoders(collate([heard]))).quadrants.shape == (1, 4)
-    model = Experts(config, ExpertsConfig(members=1, quadrant_points=1, affect_points=1)).eval()
-    listener = experts.ExpertsModel(model, "0")
+    model = PoolingVQEnsemble(config, EnsembleConfig(members=1, quadrant_points=1, affect_points=1)).eval()
+    listener = ensemble.PoolingVQModel(model, "0")
     assert listener.frontends == ("mert",)
     mel = np.zeros((400, 96), np.float32)
     told = [listener.predict([Segment(mel, scale(MAJOR), 8.0, {"mert": heard.sound * gain})])[0] for gain in (1, -1)]

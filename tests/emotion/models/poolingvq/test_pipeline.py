@@ -14,22 +14,22 @@ import torch
 
 from emotion.data import cards
 from emotion.data.pieces import RATINGS, assert_disjoint, read_emopia, read_vgmidi
-from emotion.data.renders import PLAIN, Renders, to_bytes, to_decibels, variation
+from emotion.data.renders import PLAIN, RenderCache, to_bytes, to_decibels, variation
 from emotion.errors import DataError
 from emotion.evaluate import poolingvq as evaluation
 from emotion.judge import Judge
-from emotion.midi import tokens
-from emotion.models.poolingvq import experts, recipe
+from emotion.midi import tokens as vocabulary
+from emotion.models.poolingvq import ensemble, pipeline
 from emotion.models.poolingvq.encoders import EncodersConfig
-from emotion.models.poolingvq.recipe import Recipes, Sources
-from emotion.models.poolingvq.training import Item
+from emotion.models.poolingvq.pipeline import PipelineConfig, Sources
+from emotion.models.poolingvq.training import EncodedPiece
 from emotion.train.loop import LoopConfig
 from tests.emotion.features.test_descriptors import MAJOR, MINOR, scale
 
 TINY = EncodersConfig(
-    width=16, layers=1, heads=2, channels=(4, 4, 4, 4), n_codes=4, sizes=tokens.sizes(), longest_s=20.0
+    width=16, layers=1, heads=2, channels=(4, 4, 4, 4), n_codes=4, sizes=vocabulary.sizes(), longest_s=20.0
 )
-QUICK = Recipes(
+QUICK = PipelineConfig(
     LoopConfig(1, batch=2), LoopConfig(1, batch=2), LoopConfig(3, batch=8, rate=2e-3, warmup_steps=2), versions=2
 )
 MODES = {1: (MAJOR, 0.12), 2: (MINOR, 0.12), 3: (MINOR, 0.6), 4: (MAJOR, 0.6)}
@@ -88,12 +88,12 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cards, "PLACES", (data / "cards",))
-        recipe.run(Sources(data, folder / "renders"), folder, seeds=range(2), config=TINY, recipes=QUICK)
+        pipeline.run(Sources(data, folder / "renders"), folder, seeds=range(2), config=TINY, recipes=QUICK)
     return folder
 
 
 def test_the_trained_judge_tells_fast_from_slow(trained: Path, data: Path) -> None:
-    heard = Judge(experts.load(trained))
+    heard = Judge(ensemble.load(trained))
     fast, slow = (data / "emopia" / "midis" / f"Q{quadrant}_song{quadrant}4_0.mid" for quadrant in (1, 3))
     arousal = [sum(heard.predict(midi=path).whole.quadrants[:2]) for path in (fast, slow)]
     assert arousal[0] > arousal[1]
@@ -102,7 +102,7 @@ def test_the_trained_judge_tells_fast_from_slow(trained: Path, data: Path) -> No
 def test_training_again_takes_up_what_was_done(trained: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cards, "PLACES", (data / "cards",))
     before = (trained / "model.safetensors").read_bytes()
-    recipe.run(Sources(data, trained / "renders"), trained, seeds=range(2), config=TINY, recipes=QUICK)
+    pipeline.run(Sources(data, trained / "renders"), trained, seeds=range(2), config=TINY, recipes=QUICK)
     assert (trained / "model.safetensors").read_bytes() == before
 
 
@@ -112,7 +112,7 @@ def test_the_evaluation_prints_every_table(
 ) -> None:
     monkeypatch.setattr(cards, "PLACES", (data / "cards",))
     sources = Sources(data, trained / "renders")
-    done = evaluation.study(sources, runs=tmp_path, seeds=range(2), weights=trained, recipe=QUICK.networks)
+    done = evaluation.evaluate(sources, runs=tmp_path, seeds=range(2), weights=trained, recipe=QUICK.networks)
     rows = done.report["rows"]
     assert {"shipped", "shipped, MIDI alone", "shipped, audio alone"} <= set(rows)
     assert len(rows["shipped, one network at a time"]["accuracy"]["seeds"]) == 2
@@ -155,7 +155,7 @@ def test_the_plain_version_is_plain_and_others_differ() -> None:
 
 def test_a_render_is_made_once_and_lasts_as_long_as_its_piece(data: Path, tmp_path: Path) -> None:
     path = data / "emopia" / "midis" / "Q1_song10_0.mid"
-    renders = Renders(tmp_path, 30.0)
+    renders = RenderCache(tmp_path, 30.0)
     rows = renders.mel(path, "one", 0)
     length_s = pretty_midi.PrettyMIDI(str(path)).get_end_time()
     assert len(rows) == pytest.approx((length_s + 1) * 50, abs=3)
@@ -170,7 +170,7 @@ def test_bytes_keep_decibels_within_a_sixth() -> None:
 def test_a_rated_piece_has_soft_quadrants_and_a_chosen_one_has_not(data: Path) -> None:
     empty = torch.zeros(0, 4)
     rated, chosen = read_vgmidi(data / "vgmidi")[0], read_emopia(data / "emopia")[0]
-    soft, hard = (Item(piece, empty, empty, empty, ()).target for piece in (rated, chosen))
+    soft, hard = (EncodedPiece(piece, empty, empty, empty, ()).target for piece in (rated, chosen))
     assert rated.group == "Game0" and rated.quadrant == 0
     assert soft.sum().item() == pytest.approx(1) and 0.5 < soft[0] < 1 and (soft > 0).all()
     assert hard.tolist() == [1, 0, 0, 0]
@@ -182,14 +182,14 @@ def test_a_game_on_both_sides_is_refused(data: Path, tmp_path: Path, monkeypatch
     folds.write_text(folds.read_text().replace("Game4_Piece9,4", "Game4_Piece9,0"))
     monkeypatch.setattr(cards, "PLACES", (tmp_path / "cards",))
     with pytest.raises(DataError, match="both sides"):
-        recipe.official(Sources(data, tmp_path))
+        pipeline.official_split(Sources(data, tmp_path))
 
 
 def test_a_folder_of_another_run_is_refused(trained: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cards, "PLACES", (data / "cards",))
-    other = replace(QUICK, masked_tokens=LoopConfig(2, batch=2))
+    other = replace(QUICK, tokens=LoopConfig(2, batch=2))
     with pytest.raises(DataError, match="another run"):
-        recipe.run(Sources(data, trained / "renders"), trained, seeds=[0], config=TINY, recipes=other)
+        pipeline.run(Sources(data, trained / "renders"), trained, seeds=[0], config=TINY, recipes=other)
     fewer = replace(QUICK, versions=1)
     with pytest.raises(DataError, match="another run"):
-        recipe.run(Sources(data, trained / "renders"), trained, seeds=[0], config=TINY, recipes=fewer)
+        pipeline.run(Sources(data, trained / "renders"), trained, seeds=[0], config=TINY, recipes=fewer)
