@@ -228,6 +228,17 @@ def test_a_press_is_never_dropped_because_a_cancelled_one_still_ends(visitor):
     assert {step["trigger_mode"] for step in steps if step["id"] in cancelled | pressed} == {"multiple"}
 
 
+def test_a_job_is_cancelled_before_the_page_says_so(visitor):
+    """The browser runs the steps of one click in their order: a cancel behind the others would hit the next press."""
+    steps = visitor.config["dependencies"]
+    clicks = [target for step in steps if step["cancels"] for target in step["targets"]]
+    assert len(clicks) == 5
+    for click in clicks:
+        kinds = ["cancel" if step["cancels"] else "other" for step in steps if click in step["targets"]
+                 and (step["cancels"] or step["backend_fn"])]  # fmt: skip
+        assert kinds == ["cancel", "other"]
+
+
 def test_a_manifest_that_is_gone_is_a_sentence_on_the_page(address, clip, tmp_path, monkeypatch):
     """It is read after composing, for the sentence and the choice of the best variant."""
 

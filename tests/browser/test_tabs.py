@@ -81,5 +81,6 @@ def test_a_second_press_counts_while_the_cancelled_job_still_ends(visitor, short
     visitor.wait_until(lambda: "Cancelled" in visitor.part("batch-status").inner_text(), "the end of it")
     visitor.press("batch-start")
     visitor.wait_until(lambda: visitor.part("batch-cancel").is_visible(), "a second start")
-    held[0].continue_()
+    for route in held:
+        route.continue_()
     visitor.wait_until(lambda: visitor.part("batch-zip").is_enabled(), "the batch")

@@ -38,7 +38,7 @@ def simplified(curve: AffectCurve, duration_s: float) -> dict[str, Any]:
 def _times_s(duration_s: float) -> list[float]:
     """The times of the points to begin with."""
     count = min(max(round(duration_s / EVERY_S) + 1, FEWEST), MOST)
-    return np.linspace(0, duration_s, count).tolist()
+    return [float(time_s) for time_s in np.linspace(0, duration_s, count)]
 
 
 def drawing(points: Iterable[Point], duration_s: float) -> dict[str, Any]:

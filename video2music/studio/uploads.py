@@ -188,7 +188,7 @@ def _sound_s(path: Path) -> float:
         raise UploadError(f"{path.name} cannot be read as sound: give a file such as {_SHOWN['music']}") from None
 
 
-def _extent(packets: Iterable[media.Packet]) -> tuple[int, float]:
+def _extent(packets: Iterable[media.AnyPacket]) -> tuple[int, float]:
     """How many packets hold something, and the seconds from the first stamp to the end, or of all of them in a row."""
     count, first_s, last_s, together_s = 0, math.inf, -math.inf, 0.0
     for packet in packets:

@@ -26,7 +26,8 @@ def build(runner: JobRunner) -> gr.Blocks:
     def close_session(request: gr.Request) -> None:
         runner.close_session(request.session_hash)
 
-    with gr.Blocks(title=text.TITLE, **serving.blocks(runner.settings)) as page:
+    page = gr.Blocks(title=text.TITLE, **serving.blocks(runner.settings))
+    with page:
         gr.Markdown(text.WELCOME)
         with gr.Tabs():
             with gr.Tab("Score a clip", elem_id="tab-score"):

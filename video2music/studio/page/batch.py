@@ -8,7 +8,14 @@ import gradio as gr
 
 from video2music.studio import serving, text, uploads
 from video2music.studio.jobs import JobKey, JobRunner
-from video2music.studio.page.widgets import PRIVATE, REPEATABLE, enabled_download, error_messages, option_widget
+from video2music.studio.page.widgets import (
+    PRIVATE,
+    REPEATABLE,
+    cancel_before,
+    enabled_download,
+    error_messages,
+    option_widget,
+)
 from video2music.studio.score_form import CURVE, MOST_CANDIDATES, PICTURE, POINT, ScoreForm
 
 
@@ -89,7 +96,8 @@ def build(runner: JobRunner) -> None:
     )  # fmt: skip
     scored.then(events.finish, None, [start, cancel], **PRIVATE)
     scored.success(lambda: [enabled_download()] * len(downloads), None, downloads, **PRIVATE)
-    cancel.click(events.cancel, None, [start, cancel, status, table], cancels=scored, **PRIVATE)
+    cancel_before(cancel.click, scored)
+    cancel.click(events.cancel, None, [start, cancel, status, table], **PRIVATE)
 
 
 def option_widgets() -> list[Any]:

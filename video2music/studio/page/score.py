@@ -11,6 +11,7 @@ from video2music.studio.page.widgets import (
     PRIVATE,
     REPEATABLE,
     JobWidgets,
+    cancel_before,
     error_messages,
     handlers,
     job_widgets,
@@ -251,7 +252,8 @@ def build(runner: JobRunner) -> None:
         done.success(shown, session, results.all, **PRIVATE).success(None, None, None, js=SCROLL, **PRIVATE)
         done.then(events.finish, None, buttons, **PRIVATE)
         done.failure(events.fail, None, job.status, **PRIVATE)
-        job.cancel.click(events.cancel, None, [*buttons, job.status], cancels=done, **PRIVATE)
+        cancel_before(job.cancel.click, done)
+        job.cancel.click(events.cancel, None, [*buttons, job.status], **PRIVATE)
     # of several quick choices the last one counts
     results.which.input(show_views, [results.which, session], results.views, trigger_mode="always_last", **PRIVATE)
     results.which.input(
@@ -352,10 +354,12 @@ def _connect_clip(events: ScoreEvents, clips: ClipWidgets, form: FormWidgets, dr
     }  # fmt: skip
     upload = clips.clip.upload(**analysis, api_name="analyse")
     upload.failure(lambda: (None, ""), None, [clips.clip, clips.analysis], **PRIVATE)  # ready for the next upload
+    cancel_before(clips.demo.click, upload)
     demo = clips.demo.click(
-        events.demo, None, clips.clip, api_visibility="private", concurrency_id="demo", cancels=upload, **REPEATABLE
+        events.demo, None, clips.clip, api_visibility="private", concurrency_id="demo", **REPEATABLE
     ).success(**analysis, api_visibility="private")
-    clips.clip.clear(lambda: "", None, clips.analysis, cancels=[upload, demo], **PRIVATE)
+    cancel_before(clips.clip.clear, upload, demo)
+    clips.clip.clear(lambda: "", None, clips.analysis, **PRIVATE)
     drawing.input(curve.text, drawing, form.curve, **PRIVATE)
     drawing.change(curve.text, drawing, form.curve, **PRIVATE)
     form.curve.blur(curve.redrawn, [form.curve, drawing], drawing, **PRIVATE)

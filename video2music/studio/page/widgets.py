@@ -20,6 +20,15 @@ REPEATABLE: Any = {"trigger_mode": "multiple"}
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
+def cancel_before(listener: Callable[..., Any], *events: Any) -> None:
+    """Cancel events when a listener is triggered, before any other function of the same listener.
+
+    Gradio makes a step of its own of `cancels`, which the browser runs after the function that was registered with it.
+    The page would say that the job is cancelled first, and a press that follows at once would be cancelled with it.
+    """
+    listener(None, None, None, cancels=list(events), **PRIVATE)
+
+
 class JobWidgets(NamedTuple):
     """The button that starts a job, the one that cancels it, and a line on its state."""
 
@@ -60,8 +69,9 @@ def option_widget(
         return gr.Checkbox(start, **shown)
     if spec.is_list or spec.kind is str:
         return gr.Textbox(value=start or "", **shown)
-    if spec.step and (most or (spec.high is not None and spec.high <= 1000)):
-        return gr.Slider(spec.low, most or spec.high, start or 0, step=spec.step, **shown)
+    high = most or spec.high
+    if spec.step and spec.low is not None and high is not None and high <= 1000:
+        return gr.Slider(spec.low, high, start or 0, step=spec.step, **shown)
     return gr.Number(start, precision=0 if spec.kind is int else None, minimum=spec.low, **shown)
 
 
@@ -93,12 +103,20 @@ def handlers() -> Any:
 def run_bar(bar: Callable[..., object], variants: int = 1) -> Progress:
     """The pipeline's stages as one bar that names the stage."""
     done = RunProgress({name: stage.share for name, stage in text.STAGES.items()}, variants=variants)
-    return lambda stage, fraction: bar(done.at(stage, fraction), desc=text.STAGES[stage].name)
+
+    def report(stage: str, fraction: float) -> None:
+        bar(done.at(stage, fraction), desc=text.STAGES[stage].name)
+
+    return report
 
 
 def stage_bar(bar: Callable[..., object]) -> Progress:
     """A single stage as the whole bar."""
-    return lambda stage, fraction: bar(fraction, desc=text.STAGES[stage].name)
+
+    def report(stage: str, fraction: float) -> None:
+        bar(fraction, desc=text.STAGES[stage].name)
+
+    return report
 
 
 def enabled_download() -> gr.DownloadButton:
