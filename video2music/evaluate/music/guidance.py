@@ -303,7 +303,7 @@ def _metric_row(piece: JudgedPiece) -> list[float]:
 
 
 def judge_metrics(rows: NDArray[np.floating]) -> tuple[float, float, float]:
-    """Share of right quadrants and the two rank correlations of rows as `_numbers` gives them."""
+    """Share of right quadrants and the two rank correlations of rows as `_metric_row` gives them."""
     return float(rows[:, 1].mean()), spearman(rows[:, 2], rows[:, 3]), spearman(rows[:, 4], rows[:, 5])
 
 
