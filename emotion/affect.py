@@ -68,9 +68,11 @@ def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[
     distance = ((np.asarray(points, float)[:, None, :] - _EMOTION_ANCHORS) ** 2).sum(-1)
     logits = -distance / temperature
     weights = np.exp(logits - logits.max(-1, keepdims=True))
-    return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float32] = (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def expected_point(emotions: ArrayLike) -> NDArray[np.float32]:
     """Mean place (T, 2) of six emotion probabilities (T, 6)."""
-    return (np.asarray(emotions, float) @ _EMOTION_ANCHORS).astype(np.float32)
+    points: NDArray[np.float32] = (np.asarray(emotions, float) @ _EMOTION_ANCHORS).astype(np.float32)
+    return points

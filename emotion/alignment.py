@@ -200,4 +200,5 @@ def over_spans(curve: AffectCurve, spans: ArrayLike) -> NDArray[np.float64]:
     until = np.vstack([np.zeros(2), np.cumsum(rows, axis=0)])  # the integral from 0 to each whole second
     seconds = np.arange(len(until))
     area = [np.interp(ends, seconds, column) - np.interp(starts, seconds, column) for column in until.T]
-    return np.clip(np.stack(area, axis=1) / (ends - starts)[:, None], -1, 1)
+    means: Floats = np.clip(np.stack(area, axis=1) / (ends - starts)[:, None], -1, 1)
+    return means

@@ -1,7 +1,7 @@
-"""A judge hears a piece, as sound, as MIDI or as both, and reports what it feels like: the whole, and windows of it.
+"""A judge predicts the emotion of a piece from audio, MIDI or both, and reports it for the whole and for windows.
 
-The model behind a judge is a Listener; here a piece is cut to stretches, the stretches are put to the listener in
-batches, and a report is made of the answers that says how little is known where there is little to hear.
+The model behind a judge is an EmotionModel. Here a piece is cut into segments, the model predicts them in batches, and
+the report says what limits it, such as silence, noise or a piece of few seconds.
 """
 
 import importlib
@@ -27,14 +27,13 @@ from emotion.values import MEDIA, EmotionReport, Prediction
 
 AUDIO, MIDI, BOTH = MEDIA
 WINDOW_S, HOP_S = 8.0, 4.0
-HELD_S = 0.5  # a key that is still held this long after a stretch begins is heard in it
-RING_S = 2.0  # a drone is not heard beyond its stretch for longer than other notes ring on
-SILENCE_DB = -60.0  # a stretch in which no band is ever as loud as this holds no sound
+HELD_S = 0.5  # a key that is still held this long after a segment begins belongs to it as well
+RING_S = 2.0  # so long may notes ring beyond their segment, drones too
+SILENCE_DB = -60.0  # a segment in which no band is ever as loud as this holds no sound
 SHORT_S = 5.0
-BATCH_S = 256.0  # of music that a listener is given at once, 32 windows: what keeps memory flat
+BATCH_S = 256.0  # of music that a model is given at once, 32 windows: what keeps memory flat
 LONGEST_PIECE_S = 12 * 3600.0  # its rows take 830 MB
 NOISE_DB = 1.0  # noise of any colour lies near .6, the least tonal of 100 songs of `fourq` at 1.3: see `tonality`
-
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ _NOTHING = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Music that lasts duration_s: `mel` (T, 96) rows of emotion.features.sound, `notes` that start at 0, or None for either.
+    """Music of duration_s: `mel` (T, 96) rows of emotion.features.sound, `notes` that start at 0, or None for either.
 
-    `rows` are beside `mel` by the name of their front end (emotion.features.frontends), for listeners that ask for them.
+    `rows` are further features by the name of their front end (emotion.features.frontends), for models that need them.
     """
 
     mel: NDArray[np.float32] | None
@@ -113,7 +112,7 @@ class Segment:
 
     @property
     def silent(self) -> bool:
-        """Whether there is nothing in it to hear."""
+        """Whether it has neither sound nor notes."""
         return self.mel is None and self.notes is None
 
     @property
@@ -123,13 +122,13 @@ class Segment:
 
 
 class EmotionModel(Protocol):
-    """What a model brings.
+    """What a model must offer to be used by a judge.
 
     name        for reports
     sha256      of its weights
     hears       which of "audio" and "MIDI" it can use
-    longest_s   the longest stretch it takes at once, at least WINDOW_S
-    frontends      names of the front ends (emotion.features.frontends) whose rows it needs beside log-mel; may be left out
+    longest_s   the longest segment it takes at once, at least WINDOW_S
+    frontends   names of the front ends (emotion.features.frontends) it needs beside log-mel; may be left out
     """
 
     @property
@@ -144,7 +143,7 @@ class EmotionModel(Protocol):
     @property
     def longest_s(self) -> float: ...
 
-    def predict(self, stretches: Sequence[Segment]) -> NDArray:
+    def predict(self, segments: Sequence[Segment]) -> NDArray[np.floating]:
         """(S, 6): valence, arousal in [-1, 1] and calibrated probabilities of the quadrants; none is silent."""
         ...
 
@@ -166,10 +165,10 @@ def _load(module: str, folder: Path, device: str) -> "Judge":
 
 
 class Judge:
-    """Hears pieces of any length through a listener."""
+    """Predicts pieces of any length with a model."""
 
-    def __init__(self, listener: EmotionModel) -> None:
-        self.model = listener
+    def __init__(self, model: EmotionModel) -> None:
+        self.model = model
 
     def predict(self, audio: Path | None = None, midi: Path | None = None) -> EmotionReport:
         """Report on a sound file, a .mid, or both of the same piece. Raises SoundError."""
@@ -180,11 +179,11 @@ class Judge:
         return self.predict_segments([Segment(None, notes, duration_s)])[0]
 
     def predict_many_notes(self, pieces: Iterable[tuple[Notes, float]]) -> tuple[EmotionReport, ...]:
-        """Reports on (notes, duration in s) of several pieces, heard in common batches."""
+        """Reports on (notes, duration in s) of several pieces, predicted in common batches."""
         return self.predict_segments([Segment(None, notes, duration_s) for notes, duration_s in pieces])
 
     def predict_segments(self, pieces: Sequence[Segment]) -> tuple[EmotionReport, ...]:
-        """Reports on whole pieces, heard in common batches."""
+        """Reports on whole pieces, predicted in common batches."""
         answers = [self._answers(piece) for piece in pieces]
         waiting = [(found, span, cut) for found in answers for span, cut in found.cuts.items() if not cut.silent]
         waiting.sort(key=lambda item: item[2].duration_s)
@@ -195,7 +194,7 @@ class Judge:
         return tuple(self._report(piece, found) for piece, found in zip(pieces, answers, strict=True))
 
     def read(self, audio: Path | None, midi: Path | None) -> Segment:
-        """A piece as its listener can hear it; it lasts as long as the longer of its files. Raises SoundError."""
+        """A piece in the modalities that the model uses; it lasts as long as the longer of its files. Raises SoundError."""
         hears = self.model.hears
         if audio is None and midi is None:
             raise SoundError("there is nothing to hear: give a sound, a MIDI file or both")
@@ -211,7 +210,7 @@ class Judge:
         return Segment(mel, notes, lasting, rows)
 
     def _rows(self, audio: Path) -> dict[str, frontends.Rows]:
-        """Rows of every front end that the listener asks for; each decodes the file anew, and none keeps it."""
+        """Rows of every front end that the model needs; each decodes the file anew, and none keeps it."""
         names = getattr(self.model, "frontends", ())
         return {name: frontends.FRONTENDS[name].of(_bounded(sound.read(audio), audio)) for name in names}
 
@@ -225,8 +224,8 @@ class Judge:
         whole = np.mean(heard, axis=0) if heard else _NOTHING
         kept = piece.cut(0.0, piece.duration_s)
         return EmotionReport(
-            _hearing((0.0, piece.duration_s), whole),
-            tuple(_hearing(span, found.rows.get(span, _NOTHING)) for span in found.windows),
+            _prediction((0.0, piece.duration_s), whole),
+            tuple(_prediction(span, found.rows.get(span, _NOTHING)) for span in found.windows),
             (piece if kept.silent else kept).media,
             self.model.name,
             self.model.sha256,
@@ -236,7 +235,7 @@ class Judge:
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """A piece's parts and windows, the music in each, and what the listener said of those that hold some."""
+    """A piece's parts and windows, the music in each, and the model's predictions for those that hold some."""
 
     whole: tuple[Span, ...]
     windows: tuple[Span, ...]
@@ -294,7 +293,7 @@ def _batches(waiting: Sequence[tuple["_Answers", Span, Segment]]) -> Iterator[li
         yield batch
 
 
-def _hearing(span: Span, row: Row) -> Prediction:
+def _prediction(span: Span, row: Row) -> Prediction:
     valence, arousal = np.clip(row[:2], -1, 1)
     first, second, third, fourth = (row[2:] / row[2:].sum()).tolist()  # models round
     return Prediction(*span, float(valence), float(arousal), (first, second, third, fourth))

@@ -126,13 +126,15 @@ class _Ranked:
     def precision(self) -> Floats:
         """(K,) average precision: the mean over a tag's pieces of the precision where each is found."""
         shares = self.right / (self.right + self.wrong)
-        return (shares * self.truth).sum(0) / self.truth.sum(0)
+        precision: Floats = (shares * self.truth).sum(0) / self.truth.sum(0)
+        return precision
 
     def area(self) -> Floats:
         """(K,) area under the ROC curve: how often a piece with the tag is above one without; ties are a half."""
         wrong = (~self.truth).sum(0)
         below = wrong - (self.wrong + self.above) / 2
-        return (below * self.truth).sum(0) / (self.truth.sum(0) * wrong)
+        area: Floats = (below * self.truth).sum(0) / (self.truth.sum(0) * wrong)
+        return area
 
 
 def of_two_judges(one: Floats, other: Floats) -> dict[str, float]:

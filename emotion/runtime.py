@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DEVICE_VARIABLE, WEIGHTS_VARIABLE, SOUNDFONT_VARIABLE = "V2M_DEVICE", "V2M_WEIGHTS", "V2M_SOUNDFONT"
 
-# transformers and open_clip import torchvision. Where it and torch come from different indexes (PyPI's torchvision beside
+# transformers and open_clip import torchvision. Where it and torch come from different indexes (PyPI's torchvision and
 # PyTorch's own CPU build of torch), its import ends with "operator torchvision::nms does not exist", because its
 # compiled operators could not be loaded. Nothing here uses those operators, so declaring them is enough.
 
@@ -50,9 +50,9 @@ def _declare() -> object:
     """The library must outlive its declarations, so it is kept."""
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
     return library
 
 

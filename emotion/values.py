@@ -1,4 +1,4 @@
-"""What travels between the rooms of `emotion`: frozen values, checked when made."""
+"""Value types of `emotion`: frozen, checked when made."""
 
 from dataclasses import dataclass
 
@@ -41,10 +41,10 @@ class AffectCurve:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a stretch of music feels like: valence and arousal in [-1, 1] and the four quadrants' probabilities.
+    """The predicted emotion of a segment: valence and arousal in [-1, 1] and the four quadrants' probabilities.
 
-    `quadrants` are in the order of emotion.affect.QUADRANTS and sum to 1, calibrated: of stretches that are heard as
-    some quadrant with .8, about eight in ten should be. Four quarters say that nothing is known.
+    `quadrants` are in the order of emotion.affect.QUADRANTS and sum to 1, calibrated: of segments predicted
+    as some quadrant with .8, about eight in ten should be right. Four quarters: nothing is known.
     """
 
     start_s: float
@@ -55,10 +55,10 @@ class Prediction:
 
     def __post_init__(self) -> None:
         if not (0 <= self.start_s <= self.end_s and max(abs(self.valence), abs(self.arousal)) <= 1):
-            raise AffectError(f"not a hearing, for its times or its place on the plane: {self}")
+            raise AffectError(f"not a prediction, for its times or its place on the plane: {self}")
         if len(self.quadrants) != len(QUADRANTS) or min(self.quadrants) < 0 or abs(sum(self.quadrants) - 1) > 1e-3:
             raise AffectError(
-                f"not a hearing: the four quadrants' probabilities must sum to 1, but are {self.quadrants}"
+                f"not a prediction: the four quadrants' probabilities must sum to 1, but are {self.quadrants}"
             )
 
     @property

@@ -31,7 +31,9 @@ TRIADS = MappingProxyType({"major": (0, 4, 7), "minor": (0, 3, 7), "diminished":
 def describe(mel: NDArray[np.floating]) -> NDArray[np.float32]:
     """The numbers (D,) of rows (T, 96) of emotion.features.sound.log_mel; see `groups` for which is which."""
     seen = _Sound(mel)
-    return np.nan_to_num(np.concatenate([measure(seen) for measure in _MEASURES.values()])).astype(np.float32)
+    numbers = np.concatenate([measure(seen) for measure in _MEASURES.values()])
+    finite: NDArray[np.float32] = np.nan_to_num(numbers).astype(np.float32)
+    return finite
 
 
 @lru_cache(maxsize=1)
@@ -107,7 +109,8 @@ def _modulation(seen: _Sound) -> Floats:
     power = np.abs(np.fft.rfft(levels)) ** 2
     edges = np.searchsorted(np.fft.rfftfreq(levels.shape[1], 1 / ROWS_PER_S), MODULATIONS_HZ)
     sums = np.diff(np.pad(np.cumsum(power, axis=1), ((0, 0), (1, 0)))[:, edges], axis=1)
-    return np.log(sums / levels.shape[1] ** 2 + 1e-4).ravel()
+    logs: Floats = np.log(sums / levels.shape[1] ** 2 + 1e-4).ravel()
+    return logs
 
 
 def _dynamics(seen: _Sound) -> Floats:
@@ -154,7 +157,8 @@ def _standard(rows: Floats) -> Floats:
     """Rows of mean 0 and length 1; constant ones stay 0."""
     centred = rows - rows.mean(1, keepdims=True)
     length = np.sqrt((centred**2).sum(1, keepdims=True))
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
+    unit: Floats = np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
+    return unit
 
 
 def _pitch_classes(rows: Floats) -> Floats:

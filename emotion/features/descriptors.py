@@ -48,7 +48,8 @@ def _correlation(rows: Floats, profile: Floats) -> Floats:
     centred = rows - rows.mean(1, keepdims=True)
     ideal = profile - profile.mean()
     scale = np.sqrt((centred**2).sum(1) * (ideal**2).sum())
-    return np.divide(centred @ ideal, scale, out=np.zeros(len(rows)), where=scale > 0)
+    correlation: Floats = np.divide(centred @ ideal, scale, out=np.zeros(len(rows)), where=scale > 0)
+    return correlation
 
 
 class _Piece:
@@ -70,7 +71,7 @@ class _Piece:
         self.sounding = (self.start_s[:, None] <= at_s) & (self.end_s[:, None] > at_s)
         self.top, self.bass = self._line(np.argmax), self._line(np.argmin)
 
-    def _line(self, choose: Callable) -> Floats:
+    def _line(self, choose: Callable[..., Any]) -> Floats:
         """Highest or lowest pitch at each strike."""
         if not len(self.pitch):
             return np.zeros(1)
@@ -235,7 +236,8 @@ def _likeness(chroma: Floats) -> Floats:
     triads = np.stack([np.roll(np.isin(range(12), (0, third, 7)), root) for third in (4, 3) for root in range(12)])
     rows, ideal = (part - part.mean(1, keepdims=True) for part in (chroma, triads.astype(float)))
     scale = np.linalg.norm(rows, axis=1, keepdims=True) * np.linalg.norm(ideal, axis=1)
-    return np.divide(rows @ ideal.T, scale, out=np.zeros_like(scale), where=scale > 0)
+    likeness: Floats = np.divide(rows @ ideal.T, scale, out=np.zeros_like(scale), where=scale > 0)
+    return likeness
 
 
 def _numbered(name: str, count: int) -> tuple[str, ...]:

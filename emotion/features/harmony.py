@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from numpy.typing import NDArray
 from emotion.features.descriptors import key_correlations
 from emotion.features.sound import SAMPLE_RATE, Samples
 from emotion.midi.notes import Notes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOWEST_A_HZ = 27.5
 
@@ -161,7 +164,7 @@ def _fine(samples: Samples) -> tuple[Chroma, complex]:
     return (weights @ weighting).numpy(), _tuning(below, here, above, weights, first)
 
 
-def _tuning(below, here, above, weights, first: int) -> complex:
+def _tuning(below: "Tensor", here: "Tensor", above: "Tensor", weights: "Tensor", first: int) -> complex:
     """The peaks' distances from the nearest semitone of A 440, as the sum of unit phases that a semitone turns once."""
     rows, columns = weights.nonzero(as_tuple=True)
     low, top, high = (part[rows, columns] for part in (below, here, above))
@@ -173,7 +176,7 @@ def _tuning(below, here, above, weights, first: int) -> complex:
 
 
 @lru_cache(maxsize=1)
-def _analysis():
+def _analysis() -> "tuple[Tensor, tuple[int, int], Tensor]":
     """The window, the bins from the lowest to the highest pitch, and the filters of pitch classes (bins, 12 * FINE)."""
     import torch
 
@@ -191,7 +194,8 @@ def _fold(tuning: float) -> Chroma:
 
 def _shares(rows: NDArray[Any]) -> Chroma:
     total = rows.sum(1, keepdims=True)
-    return np.divide(rows, total, out=np.zeros_like(rows), where=total > 0).astype(np.float32)
+    shares: Chroma = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0).astype(np.float32)
+    return shares
 
 
 def chroma_of_notes(notes: Notes, duration_s: float) -> Chroma:
@@ -263,7 +267,8 @@ def _centred(rows: Floats) -> Floats:
     """Rows less their mean, of length 1; even rows stay 0."""
     rows = rows - rows.mean(1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-9)
+    unit: Floats = np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-9)
+    return unit
 
 
 def _scores(rows: Floats) -> Floats:
@@ -306,13 +311,16 @@ def _dissonance(rows: Floats) -> Floats:
     """(T,) how dissonant two tones drawn by each row's shares are: 0 for unisons and fifths, 1 for minor seconds."""
     table = (max(CONSONANCES) - np.array(CONSONANCES)) / (max(CONSONANCES) - min(CONSONANCES))
     steps = np.abs(np.subtract.outer(np.arange(12), np.arange(12)))
-    return np.einsum("ti,ij,tj->t", rows, table[np.minimum(steps, 12 - steps)], rows)
+    means: Floats = np.einsum("ti,ij,tj->t", rows, table[np.minimum(steps, 12 - steps)], rows)
+    return means
 
 
 def features(harmony: Harmony) -> NDArray[np.float32]:
     """(K,) in the order of NAMES: how the harmony moves and leans, the same in every key. Without any row: zeros."""
     seen = _Moves(harmony)
-    return np.nan_to_num(np.concatenate([measure(seen) for measure in _MEASURES])).astype(np.float32)
+    numbers = np.concatenate([measure(seen) for measure in _MEASURES])
+    finite: NDArray[np.float32] = np.nan_to_num(numbers).astype(np.float32)
+    return finite
 
 
 class _Moves:
@@ -334,7 +342,7 @@ class _Moves:
 
     def share(self, *qualities: str) -> float:
         """Of all the time, that of chords of these qualities."""
-        return sum(seconds for span, seconds in self.named if span.quality in qualities) / self.total_s
+        return float(sum(seconds for span, seconds in self.named if span.quality in qualities)) / self.total_s
 
 
 def _degrees(seen: _Moves) -> Floats:

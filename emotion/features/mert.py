@@ -69,7 +69,8 @@ class Mert:
         seen = torch.from_numpy((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7))
         with torch.inference_mode():
             found = self._model(seen[None].to(self._model.device, torch.float32), output_hidden_states=True)
-        return found.hidden_states[self._layer][0].float().cpu().numpy()
+        rows: Rows = found.hidden_states[self._layer][0].float().cpu().numpy()
+        return rows
 
 
 @lru_cache(maxsize=2)
@@ -105,10 +106,10 @@ def _register() -> None:
     """Tell transformers' Auto classes that MERT is a HuBERT."""
     from transformers import AutoConfig, AutoModel, HubertConfig, HubertModel
 
-    class MertConfig(HubertConfig):
+    class MertConfig(HubertConfig):  # type: ignore[no-untyped-call]  # transformers has no types for it
         model_type = KIND
 
-    class MertModel(HubertModel):
+    class MertModel(HubertModel):  # type: ignore[no-untyped-call]
         config_class = MertConfig
 
     AutoConfig.register(KIND, MertConfig, exist_ok=True)
@@ -148,4 +149,5 @@ def at_rate(rows: Rows, rows_per_s: int) -> Rows:
     edges[-1] = len(rows)
     whole = np.minimum(edges.astype(int), len(rows) - 1)
     area = until[whole] + (edges - whole)[:, None] * rows[whole]
-    return (np.diff(area, axis=0) / np.diff(edges)[:, None]).astype(np.float32)
+    means: Rows = (np.diff(area, axis=0) / np.diff(edges)[:, None]).astype(np.float32)
+    return means

@@ -9,12 +9,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import SoundError
 from emotion.files import OPEN_OPTIONS, ffmpeg_url, is_refused_format
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -68,15 +72,16 @@ def _decoded(path: Path) -> Iterator[Samples]:
         raise SoundError(f"{path} cannot be read as sound ({reason}): give a .wav, .flac, .mp3 or .m4a") from None
 
 
-def _mono(channels: NDArray) -> Samples:
+def _mono(channels: NDArray[Any]) -> Samples:
     """The mean of channels (C, n); FFmpeg's own mix is 3 dB louder where they agree.
 
     Samples of files of floats may be no numbers, which are silence here, or of any size.
     """
-    return np.clip(np.nan_to_num(channels, nan=0.0), -LOUDEST, LOUDEST).mean(0, dtype=np.float32)
+    mono: Samples = np.clip(np.nan_to_num(channels, nan=0.0), -LOUDEST, LOUDEST).mean(0, dtype=np.float32)
+    return mono
 
 
-def _frames(container) -> Iterator:
+def _frames(container: Any) -> Iterator[Any]:
     """Decoded frames and None to flush; a damaged packet is passed over."""
     import av
 
@@ -88,7 +93,7 @@ def _frames(container) -> Iterator:
     yield None
 
 
-def _packets(container) -> Iterator:
+def _packets(container: Any) -> Iterator[Any]:
     """Packets of the first audio stream, up to where the file can be followed no more."""
     import av
 
@@ -134,7 +139,7 @@ def _rows(samples: Samples) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=1)
-def _analysis():
+def _analysis() -> "tuple[Tensor, Tensor]":
     """Hann window whose full-scale sine has power 1 (0 dB) at its bin, and the filters (96, 1025), each of peak 1."""
     import torch
     from transformers.audio_utils import mel_filter_bank

@@ -74,7 +74,8 @@ class Filters(nn.Module):
     def forward(self, seen: Tensor) -> Tensor:
         before = (self.size[0] - 1) // 2
         padded = functional.pad(seen, (0, 0, before, self.size[0] - 1 - before))
-        return self.normal(self.filter(padded).relu()).amax(3)
+        strongest: Tensor = self.normal(self.filter(padded).relu()).amax(3)
+        return strongest
 
 
 class Layer(nn.Module):
@@ -86,7 +87,8 @@ class Layer(nn.Module):
         self.normal = nn.BatchNorm1d(_MIDDLE, eps=1e-3)
 
     def forward(self, seen: Tensor) -> Tensor:
-        return self.normal(self.filter(seen).relu())
+        normal: Tensor = self.normal(self.filter(seen).relu())
+        return normal
 
 
 class MusiCNN(Tagger):
@@ -112,11 +114,13 @@ class MusiCNN(Tagger):
         two = self.middle[1](one) + one
         rows = torch.cat([front, one, two, self.middle[2](two) + two], 1)
         pooled = torch.stack([rows.amax(2), rows.mean(2)], 2).flatten(1)
-        return self.embedded(self.embed(self.pooled(pooled)).relu())
+        embedded: Tensor = self.embedded(self.embed(self.pooled(pooled)).relu())
+        return embedded
 
     def tags(self, embedded: Tensor) -> Tensor:
         """(B, 50) logits of TAGS of what `forward` gave."""
-        return self.tell(embedded)
+        logits: Tensor = self.tell(embedded)
+        return logits
 
 
 class Block(nn.Module):
@@ -152,7 +156,8 @@ class VGG(Tagger):
 
     def tags(self, levels: Tensor) -> Tensor:
         """(B, 50) logits of TAGS of what `forward` gave."""
-        return self.tell(levels[:, -LEVEL_ROWS[-1] :].flatten(1))
+        logits: Tensor = self.tell(levels[:, -LEVEL_ROWS[-1] :].flatten(1))
+        return logits
 
 
 def spectra(samples: Samples) -> Tensor:

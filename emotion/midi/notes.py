@@ -79,7 +79,7 @@ def read(path: Path) -> Notes:
     return of_tracks(score.tracks)
 
 
-def of_tracks(tracks) -> Notes:
+def of_tracks(tracks: Any) -> Notes:
     """The notes of symusic tracks that count time in seconds."""
     rows = [_rows(track) for track in tracks if len(track.notes)]
     table = np.concatenate(rows) if rows else np.zeros((0, 6))
@@ -97,7 +97,7 @@ def of_tracks(tracks) -> Notes:
     )
 
 
-def _rows(track) -> Floats:
+def _rows(track: Any) -> Floats:
     """(N, 6): start, end, pitch, velocity, program, drums."""
     found = track.notes.numpy()
     columns = [found["time"], found["time"] + found["duration"], found["pitch"], found["velocity"]]
@@ -105,7 +105,7 @@ def _rows(track) -> Floats:
     return np.stack([*columns, same * track.program, same * track.is_drum], axis=1).astype(float)
 
 
-def _pedals(track) -> list[list[float]]:
+def _pedals(track: Any) -> list[list[float]]:
     """When the pedal of a track is down; symusic's own list lets the first one begin at 0, wherever it is pressed."""
     found = track.controls.numpy()
     messages = found["number"] == SUSTAIN

@@ -144,7 +144,7 @@ _TAKES = MappingProxyType({"note_off": 1})  # how many of the values; FluidSynth
 _LogFunction = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 
-@_LogFunction
+@_LogFunction  # type: ignore[untyped-decorator]
 def _to_log(_level: int, message: bytes, _data: object) -> None:
     log.debug("FluidSynth: %s", message.decode(errors="replace"))
 

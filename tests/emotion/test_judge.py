@@ -250,7 +250,7 @@ def test_a_listener_that_answers_nonsense_is_not_believed():
         def predict(self, stretches):
             return np.full((len(stretches), 6), np.nan)
 
-    with pytest.raises(Exception, match="not a hearing"):
+    with pytest.raises(Exception, match="not a prediction"):
         Judge(Broken()).predict_notes(played(*scale(3.0)), 3.0)
 
 

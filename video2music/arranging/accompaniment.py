@@ -235,9 +235,16 @@ class BarNotes(NamedTuple):
     filled: float
 
 
+def load(folder: Path | None = None) -> "AccompanimentModel":
+    """The trained networks, read once for each folder; without one those of `--weights` or that ship.
+
+    Raises CheckpointError.
+    """
+    return _load(folder or checkpoint.weights_folder(WEIGHTS))
+
+
 @lru_cache(maxsize=2)
-def load(folder: Path = WEIGHTS) -> "AccompanimentModel":
-    """The trained networks, read once. Raises CheckpointError."""
+def _load(folder: Path) -> "AccompanimentModel":
     found = checkpoint.load(folder, kind=KIND)
     return AccompanimentModel(found.tensors, found.sha256)
 

@@ -69,6 +69,6 @@ def test_mert_is_loaded_when_it_is_asked_for(monkeypatch):
         def rows(self, given):
             return np.full((round(75 * sum(map(len, given)) / SAMPLE_RATE), 768), 0.5, np.float32)
 
-    monkeypatch.setattr(mert, "load", Model)
+    monkeypatch.setattr(mert, "load", lambda device: Model())
     front = frontends.FRONTENDS["mert"]
     assert front.of(blocks(2.0)).shape == (150, 768) and front.every_s == pytest.approx(1 / mert.ROWS_PER_S)

@@ -111,7 +111,7 @@ def test_a_run_leaves_weights_and_a_card_and_the_weights_load(folder, tmp_path):
     assert shipped["nll_onsets"]["mean"] < alone["nll_onsets"]["mean"]
     assert json.loads((tmp_path / "config.json").read_text())["training"]["recipe"]["width"] == 16
     assert "POP909" in (tmp_path / "README.md").read_text()
-    model.load.cache_clear()
+    model._load.cache_clear()
     assert model.load(tmp_path).section_features.shape[1] == len(SECTION_FEATURES)
 
 
