@@ -8,7 +8,7 @@ import csv
 import io
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -221,7 +221,7 @@ def _made(results: Sequence[JobResult], out: Path) -> Iterator[Path]:
 
 async def score(
     runner: JobRunner, clips: Sequence[str | Path], form: ScoreForm, job_key: JobKey
-) -> AsyncIterator[BatchUpdate]:
+) -> AsyncGenerator[BatchUpdate, None]:
     """Score several clips with the same options in a run folder; an update for each that is done. Raises JobError."""
     folder, done = runner.new_folder(), False
     started: list[BatchRun] = []
