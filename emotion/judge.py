@@ -194,7 +194,10 @@ class Judge:
         return tuple(self._report(piece, found) for piece, found in zip(pieces, answers, strict=True))
 
     def read(self, audio: Path | None, midi: Path | None) -> Segment:
-        """A piece in the modalities that the model uses; it lasts as long as the longer of its files. Raises SoundError."""
+        """A piece in the modalities that the model uses; it lasts as long as the longer of its files.
+
+        Raises SoundError.
+        """
         hears = self.model.hears
         if audio is None and midi is None:
             raise SoundError("there is nothing to hear: give a sound, a MIDI file or both")

@@ -84,7 +84,7 @@ def test_a_listener_gets_mert_s_rows_of_the_same_seconds_if_it_asks_for_them(tmp
             seconds = sum(map(len, blocks)) / RATE
             return np.arange(round(seconds * 75), dtype=np.float32)[:, None]
 
-    monkeypatch.setattr(mert, "load", Rows)
+    monkeypatch.setattr(mert, "load", lambda device: Rows())
     listener = Plain()
     path = wav(tmp_path / "a.wav", np.concatenate([tones(11.5), np.zeros(round(12.5 * RATE))]), RATE)
     assert not Judge(listener).read(path, None).rows
