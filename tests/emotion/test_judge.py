@@ -270,7 +270,8 @@ def test_an_unknown_judge_is_told():
 
 @pytest.fixture(scope="module")
 def shipped() -> Judge:
-    return judge.load()
+    """PoolingVQ, which selects among candidates."""
+    return judge.load("poolingvq")
 
 
 def test_the_judge_that_ships_hears_a_minute_of_both_within_two_seconds(shipped, tmp_path):
