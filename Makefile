@@ -4,7 +4,7 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench evaluate .data-given app clean help
+.PHONY: demo test test-random check coverage shape bench evaluate .data-given app docs clean help
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -29,6 +29,17 @@ test: $(VENV)/.ready  ## run the tests, those of the page in Chromium too where 
 	$(BIN)/python -m pytest tests/browser || status=$$?; \
 	exit $$status
 
+test-random: $(VENV)/.ready  ## the property tests with new random examples, which `make test` never draws
+	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=random --ignore=tests/browser -m "not network and not slow" \
+		$$(grep -rl "from hypothesis" tests --include=*.py)
+
+coverage: $(VENV)/.ready  ## which lines no test reaches, the tests' own processes counted
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --ignore=tests/browser -m "not network" --cov --cov-report=
+	$(BIN)/python -m coverage report
+
+shape: $(VENV)/.ready  ## how large the tree and its parts are, beside well-kept projects of the field
+	$(BIN)/python benchmarks/shape.py
+
 check: $(VENV)/.ready  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -39,11 +50,11 @@ bench: $(VENV)/.ready  ## measure speed and memory; the tables go to benchmarks/
 
 evaluate: .data-given $(VENV)/.ready  ## measure the models on MuVi-Sync in DATA=, others in RUNS=, mean of SEEDS=; the music for CLIPS=
 	$(BIN)/video2music evaluate chords $(evaluation) --json benchmarks/chords.json \
-		--into README.md --into video2music/weights/amt/README.md
+		--into docs/results.md --into video2music/weights/amt/README.md
 	$(BIN)/video2music evaluate dynamics $(evaluation) --json benchmarks/dynamics.json \
-		--into README.md --into video2music/weights/regressor/README.md
+		--into docs/results.md --into video2music/weights/regressor/README.md
 	$(if $(CLIPS),$(BIN)/video2music evaluate music --clips "$(CLIPS)" --muvi-sync "$(DATA)" \
-		$(if $(HUMAN),--human "$(HUMAN)") --json benchmarks/music.json --into README.md)
+		$(if $(HUMAN),--human "$(HUMAN)") --json benchmarks/music.json --into docs/results.md)
 
 evaluation = --data "$(DATA)" --seeds "$(SEEDS)" $(if $(wildcard $(RUNS)),--runs "$(RUNS)")
 
@@ -54,13 +65,17 @@ evaluation = --data "$(DATA)" --seeds "$(SEEDS)" $(if $(wildcard $(RUNS)),--runs
 	fi
 
 app: $(VENV)/.ready  ## serve the page on this machine
-	$(BIN)/python app.py
+	$(BIN)/video2music app
+
+docs: $(VENV)/.ready  ## the documentation as a site in build/site
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m mkdocs build --strict
 
 clean:  ## remove the environment and the caches; results stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Shell words that the rules below share. `root` is how to become root without being asked for a password.
 may_be_root = { if [ "$$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi; $$root true 2>/dev/null; }

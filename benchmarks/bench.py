@@ -121,7 +121,7 @@ def judging() -> Row:
     """Seconds in which each judge, once loaded, hears a minute of sound."""
     from emotion.evaluate import sound
 
-    runs = [sound.seconds(repeats=1) for _ in range(REPEATS)]
+    runs = [sound.prediction_s(repeats=1) for _ in range(REPEATS)]
     return {f"60 s, {name} s": [run[name] for run in runs] for name in runs[0]}
 
 

@@ -11,9 +11,10 @@ from emotion.runtime import wait_quietly
 
 wait_quietly()  # pytest-xdist gives every core a process
 
-# The same examples in every run; `--hypothesis-profile=default` looks for new ones. No deadline: on a machine that does
+# The same examples in every run; `make test-random` draws new ones. No deadline: on a machine that does
 # other work the first example of many a test, which also imports, takes longer than the 200 ms that it would have.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None, print_blob=True)  # `make test-random`
 settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent

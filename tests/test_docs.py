@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,14 @@ from video2music import styles
 from video2music.batch.scoring import Scorer
 from video2music.cli import batch
 from video2music.errors import StyleError
-from video2music.evaluate.listening import key as listening_key
+from video2music.evaluate.listening.trials import read_key
 from video2music.options import Options
 from video2music.pipeline import compose
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
-    path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    path.relative_to(ROOT).as_posix(): path
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
 QUICK = ("docs/styles.md", "docs/batches.md", "docs/judging.md")  # the others take longer than ten seconds
 
@@ -43,15 +45,19 @@ READ_ONLY = {
     "python -m emotion train": "minutes on tiny data; tests/emotion/train",
     "python -m emotion evaluate": "minutes on tiny data; tests/emotion/evaluate and train/test_judge_training.py",
     "video2music train color": "a data set of pictures; tests/video2music/train/test_color_training.py",
-    "video2music train figures": "a data set of pianists; tests/video2music/train/test_figures_training.py",
+    "video2music train accompaniment": "a data set of pianists; tests/video2music/train/test_accompaniment_training.py",
     "video2music batch clips/ -o far --ray": "needs a cluster; tests/video2music/test_batch_ray.py",
 }
 ELSEWHERE = ("pip", ".", "git", "sudo")  # programs that are not ours
-NOT_RUN = ("emomusic.load",)  # programs on whole data sets: compiled only; tests/emotion/data/test_readers.py
+NOT_RUN = ("read_emomusic",)  # programs on whole data sets: compiled only; tests/emotion/data/test_readers.py
 
 UsageError = typer.BadParameter.__mro__[1]  # of the click that typer carries
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PROGRAMS = {("video2music",): video2music.cli.app, ("python", "-m", "emotion"): emotion.cli.app}
+PROGRAMS = {
+    ("video2music",): video2music.cli.app,
+    ("emotion",): emotion.cli.app,
+    ("python", "-m", "emotion"): emotion.cli.app,
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def commands(page: str) -> Iterator[str]:
             yield from (line.removeprefix("$ ") for line in text.splitlines() if line.strip())
 
 
-INLINE = re.compile(r"`((?:video2music|python -m emotion) [^`\[|]*)`")
+INLINE = re.compile(r"`((?:video2music|(?:python -m )?emotion) [^`\[|]*)`")
 
 
 def mentioned(page: str) -> list[str]:
@@ -219,14 +225,14 @@ def folder(tmp_path, monkeypatch):
     return make
 
 
-class Here:
-    """A worker of a batch in this process, with models that are loaded already and one candidate: it is in haste."""
+class InProcessWorker:
+    """A worker of a batch in this process, with models that are loaded already, and one candidate to save time."""
 
     def __init__(self):
         self._scorer = Scorer(lambda threads: compose, 1)
 
-    def compose(self, job, key, place, timeout_s):
-        return self._scorer.compose(replace(job, options=replace(job.options, candidates=1)), key, place)
+    def compose(self, job, key, scratch, timeout_s):
+        return self._scorer.compose(replace(job, options=replace(job.options, candidates=1)), key, scratch)
 
     def kill(self):
         pass
@@ -237,7 +243,7 @@ def answer(out: Path = Path("study"), answers: Path = Path("answers")) -> None:
     if out.is_dir() and not answers.exists():
         answers.mkdir()
         for name in ("anna", "bo"):
-            kits.table(answers / f"{name}.csv", kits.rows(listening_key.read(out), name, lambda trial, question: "a"))
+            kits.table(answers / f"{name}.csv", kits.rows(read_key(out), name, lambda trial, question: "a"))
 
 
 def expanded(found: list[str], line: str) -> list[str]:
@@ -286,19 +292,19 @@ def follow(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def here(monkeypatch):
-    monkeypatch.setattr(batch, "_crew", lambda ray, workers: (Here, 1))
+def in_process(monkeypatch):
+    monkeypatch.setattr(batch, "_worker_pool", lambda ray, workers: (InProcessWorker, 1))
 
 
 @pytest.mark.parametrize("page", QUICK)
-def test_a_page_can_be_followed(page, folder, here, monkeypatch):
+def test_a_page_can_be_followed(page, folder, in_process, monkeypatch):
     folder(page)
     follow(page, monkeypatch)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", sorted(PAGES.keys() - {*QUICK, "docs/README.md"}))
-def test_a_long_page_can_be_followed(page, folder, here, monkeypatch):
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - {*QUICK, "docs/index.md", "CONTRIBUTING.md"}))
+def test_a_long_page_can_be_followed(page, folder, in_process, monkeypatch):
     folder(page)
     follow(page, monkeypatch)
 
@@ -307,9 +313,9 @@ def test_a_long_page_can_be_followed(page, folder, here, monkeypatch):
 
 
 def test_every_page_is_listed_and_every_link_leads_somewhere():
-    index = PAGES["docs/README.md"].read_text()
+    index = PAGES["docs/index.md"].read_text()
     for name, path in PAGES.items():
-        assert path.parent == ROOT or path.name == "README.md" or f"({path.name})" in index, name
+        assert path.parent == ROOT or path.name == "index.md" or f"({path.name})" in index, name
         for target in re.findall(r"\]\((?!http|#)([^)#]+)", path.read_text()):
             assert (path.parent / target).exists(), f"{name} leads to {target}"
 
@@ -323,12 +329,12 @@ def described(heading: str) -> dict[str, str]:
 
 SPECS = {
     "The head of the file": styles._STYLE.keys()
-    - {"registers", "balance", "instruments", "patterns", "lines", "drums"},
+    - {"registers", "balance", "instruments", "patterns", "motifs", "drums"},
     "`[registers]`": styles._REGISTERS.keys(),
     "`[[instruments]]`": styles._INSTRUMENT.keys(),
-    "`[[patterns]]`": styles._FIGURE.keys(),
-    "`[[lines]]`": {*styles._FIGURE, "line"},
-    "`[[drums]]`": styles._BEATS.keys(),
+    "`[[patterns]]`": styles._PATTERN.keys(),
+    "`[[motifs]]`": {*styles._PATTERN, "melody"},
+    "`[[drums]]`": styles._DRUM_PATTERN.keys(),
 }
 
 
@@ -389,3 +395,33 @@ def test_the_options_of_the_page_are_those_of_its_server():
     assert told == {option.flag for option in serving._options()} | {"--no-api"}
     for flag in told:
         assert f"`V2M_STUDIO_{flag[2:].replace('-', '_').upper()}`" in text
+
+
+# Names.
+
+NAME = re.compile(r"`((?:video2music|emotion)(?:\.\w+)+)`")
+PATH = re.compile(r"`((?:video2music|emotion|tests|datasets|docs|benchmarks)/[\w/.]+)`")
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a module, or something that a module defines."""
+    for cut in range(name.count(".") + 1, 0, -1):
+        module = ".".join(name.split(".")[:cut])
+        path = ROOT / module.replace(".", "/")
+        if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file():
+            found: object = import_module(module)
+            for attribute in name.split(".")[cut:]:
+                found = getattr(found, attribute, None)
+            return found is not None
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_and_file_that_a_page_names_is_there(page):
+    text = PAGES[page].read_text()
+    assert [name for name in NAME.findall(text) if not exists(name)] == []
+    assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_bytes()) < 10_000
