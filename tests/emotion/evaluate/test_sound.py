@@ -109,7 +109,7 @@ def test_no_model_is_given_a_group_of_a_held_piece(tmp_path_factory, made):
         return {"quadrants": np.full((len(held), 4), 0.25), "affect": np.zeros((len(held), 2))}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sound, "_MODELS", {"kernel": noting})
+        patch.setattr(crossval, "_PREDICTORS", {"kernel": noting})
         trial(tmp_path_factory.mktemp("runs"), fourq=items).predictions(KERNEL)
     assert len(seen) == 10
     for fold, (known, held) in enumerate(seen):

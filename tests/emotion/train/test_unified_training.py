@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
+from emotion.data.registry import DATASETS
 from emotion.errors import DataError
 from emotion.judge import Segment
 from emotion.models.unified import GROUPS, Unified, UnifiedModel, describe, sizes_of
@@ -51,7 +52,7 @@ def weights(model):
 
 
 def table_of(items, recipe=QUICK):
-    kinds = {unified.KINDS[each.piece.source] for each in items}
+    kinds = {DATASETS[each.piece.source].role.kind for each in items}
     return unified._table(
         Unified(unified.UnifiedConfig(SIZES, kinds=len(kinds), members=recipe.members)), items, recipe
     )
@@ -94,7 +95,7 @@ def test_mixing_keeps_labels_shares_of_one_and_rates_only_what_both_raters_rated
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(table.piece), (2, 9))
     batch = unified._batch(table, told, rows, recipe, rng)
-    for quadrants in (batch.quadrants, batch.told.quadrants):
+    for quadrants in (batch.quadrants, batch.teacher.quadrants):
         np.testing.assert_allclose(quadrants.sum(2), 1, atol=1e-5)
         assert quadrants.min() >= 0
     for member in range(2):  # inputs and labels are mixed by the same share
