@@ -17,7 +17,7 @@ from video2music.batch.running import Batch
 from video2music.batch.workers import LocalWorker
 from video2music.errors import MediaError
 from video2music.options import Options, Result
-from video2music.output import claim, workshop
+from video2music.output import claim, atomic_output_dir
 
 WORK_S = 0.03
 
@@ -37,7 +37,7 @@ def compose(clip: Path, out: Path, options: Options, *, name: str | None = None)
     text = clip.read_text()
     _DOES.get(text.split(":")[0], lambda: None)()
     output = claim(out, clip, name=name)
-    with workshop(output) as folder:
+    with atomic_output_dir(output) as folder:
         made = folder / output.stem
         for suffix in ("scored.mp4", "wav", "mid"):
             made.with_name(f"{made.name}.{suffix}").write_bytes(_bytes(clip, options, suffix))

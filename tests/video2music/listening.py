@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emotion.values import EmotionReport, Hearing
+from emotion.values import EmotionReport, Prediction
 
 MAJOR_THIRD, MINOR_THIRD = 4, 3
 
@@ -13,7 +13,7 @@ class RuleJudge:
     def __init__(self, *, valence=True):
         self.rounds, self.valence = [], valence
 
-    def hear_many_notes(self, pieces):
+    def predict_many_notes(self, pieces):
         pieces = list(pieces)
         self.rounds.append(pieces)
         return tuple(report(self.place(notes, duration_s), duration_s) for notes, duration_s in pieces)
@@ -36,7 +36,7 @@ def report(place, duration_s, name="rules"):
     """Heard at one place all along; the quadrant it lies in is likely."""
     quadrants = np.full(4, 0.1)
     quadrants[(0 if place[0] >= 0 else 1) if place[1] >= 0 else (3 if place[0] >= 0 else 2)] = 0.7
-    heard = Hearing(0.0, duration_s, *place, tuple(quadrants.tolist()))
+    heard = Prediction(0.0, duration_s, *place, tuple(quadrants.tolist()))
     return EmotionReport(heard, (heard,), "MIDI", name, "5" * 64)
 
 
@@ -46,7 +46,7 @@ class Reporter:
     def __init__(self):
         self.heard = []
 
-    def hear(self, audio):
+    def predict(self, audio):
         import wave
 
         with wave.open(str(audio)) as file:

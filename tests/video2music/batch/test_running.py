@@ -17,7 +17,7 @@ import pytest
 
 from emotion.files import PARTIAL
 from tests.video2music import composers
-from tests.video2music.films import film
+from tests.video2music.video_files import film
 from video2music.batch import journal, scoring
 from video2music.batch.jobs import BatchError, Job, Shard, plan
 from video2music.batch.journal import DONE, FAILED, WAITING, JobResult
