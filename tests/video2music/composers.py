@@ -17,7 +17,7 @@ from video2music.batch.running import Batch
 from video2music.batch.workers import LocalWorker
 from video2music.errors import MediaError
 from video2music.options import Options, Result
-from video2music.output import claim, atomic_output_dir
+from video2music.output import atomic_output_dir, claim
 
 WORK_S = 0.03
 

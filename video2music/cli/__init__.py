@@ -7,8 +7,7 @@ import typer
 import video2music
 from emotion.cli.output import log_to_stderr, print_any_name
 from emotion.runtime import wait_quietly
-from video2music.cli import page
-from video2music.cli import batch, doctor, evaluate, features, generate, train
+from video2music.cli import batch, doctor, evaluate, features, generate, page, train
 from video2music.cli.option_parameters import OptionsCommand
 
 app = typer.Typer(
