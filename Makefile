@@ -72,7 +72,7 @@ docs: $(VENV)/.ready  ## the documentation as a site in build/site
 	$(BIN)/python -m mkdocs build --strict
 
 clean:  ## remove the environment and the caches; results stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
