@@ -1,4 +1,4 @@
-"""The valence-arousal plane: quadrants, the six picture emotions and their place on it.
+"""The valence-arousal plane: quadrants, the six picture emotions and their points on it.
 
 Valence runs from unpleasant (-1) to pleasant (+1), arousal from calm (-1) to excited (+1). The emotions sit on a circle
 of radius .8 at the angles that people's judgements gave them in J. A. Russell, "A Circumplex Model of Affect", Journal
@@ -17,7 +17,7 @@ QUADRANTS = ("q1", "q2", "q3", "q4")  # +V+A, -V+A, -V-A, +V-A
 
 UNDECIDED = 0.1  # distance from an axis within which a point belongs to the quadrants on both of its sides
 RADIUS = 0.8
-TEMPERATURE = 0.4  # squared units of the plane: a wish is then about as sure of itself as MuVi-Sync's pictures are
+TEMPERATURE = 0.4  # squared units of the plane: a request is then about as certain as the labels of MuVi-Sync
 
 
 def _on_circle(degrees: float) -> tuple[float, float]:
@@ -40,7 +40,7 @@ _EMOTION_ANCHORS = np.array([VA_ANCHORS[name] for name in EMOTIONS])
 
 
 def quadrant(valence: float, arousal: float) -> str:
-    """The quadrant a point lies in; an axis counts as positive."""
+    """The quadrant of a point; an axis counts as positive."""
     if arousal >= 0:
         return "q1" if valence >= 0 else "q2"
     return "q4" if valence >= 0 else "q3"
@@ -63,7 +63,7 @@ def quadrants_at(points: ArrayLike) -> NDArray[np.float64]:
 def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[np.float32]:
     """Probabilities of the six emotions at points (T, 2) of the plane, shape (T, 6), rows summing to 1.
 
-    The softmax of the negative squared distance to each emotion's place over `temperature` (squared units).
+    The softmax of the negative squared distance to each emotion's anchor over `temperature` (squared units).
     """
     distance = ((np.asarray(points, float)[:, None, :] - _EMOTION_ANCHORS) ** 2).sum(-1)
     logits = -distance / temperature
@@ -73,6 +73,6 @@ def emotions_at(points: ArrayLike, temperature: float = TEMPERATURE) -> NDArray[
 
 
 def expected_point(emotions: ArrayLike) -> NDArray[np.float32]:
-    """Mean place (T, 2) of six emotion probabilities (T, 6)."""
+    """Mean point (T, 2) of six emotion probabilities (T, 6)."""
     points: NDArray[np.float32] = (np.asarray(emotions, float) @ _EMOTION_ANCHORS).astype(np.float32)
     return points

@@ -1,7 +1,7 @@
 """Errors whose message is one plain sentence for the person at the keyboard.
 
 UserError                what went wrong, what was given, what to do; a command prints it and exits with 1
-├── AffectError          a wish or a curve that is not on the valence-arousal plane
+├── AffectError          a request or a curve that is not on the valence-arousal plane
 ├── CheckpointError      weights that are missing, damaged or of another kind
 ├── DataError            a data set that is missing or not in its official layout
 ├── OutputError          a result that cannot be written where it was asked for

@@ -63,8 +63,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def failure(error: Exception, path: Path, *, called: str | None = None) -> str:
     """One sentence for an error of the system while `path` was made: what, why, and what to do where that is known.
 
-    `called` names the path to the reader, who may not know where it lies. Another file that the error names, such as
-    the source of a copy, could not be read, and is told of instead.
+    `called` names the path to the reader, who may not know where it is. Another file that the error names, such as
+    the source of a copy, could not be read, and is named instead.
     """
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     code, filename = getattr(error, "errno", None), getattr(error, "filename", None)
@@ -82,4 +82,4 @@ def _belongs(filename: str | bytes, path: Path) -> bool:
 
 
 def _plain(filename: str | bytes) -> str:
-    return os.fsdecode(filename).removeprefix("file:")  # as FFmpeg is told names
+    return os.fsdecode(filename).removeprefix("file:")  # see ffmpeg_url

@@ -27,21 +27,21 @@ from emotion.values import MEDIA, EmotionReport, Prediction
 
 AUDIO, MIDI, BOTH = MEDIA
 WINDOW_S, HOP_S = 8.0, 4.0
-HELD_S = 0.5  # a key that is still held this long after a segment begins belongs to it as well
-RING_S = 2.0  # so long may notes ring beyond their segment, drones too
-SILENCE_DB = -60.0  # a segment in which no band is ever as loud as this holds no sound
+HELD_S = 0.5  # a note that still sounds this long after a segment begins belongs to it as well
+RING_S = 2.0  # notes are cut this long after their segment ends: a drone must not count as an endless note
+SILENCE_DB = -60.0  # a segment in which no band ever exceeds this is silent
 SHORT_S = 5.0
-BATCH_S = 256.0  # of music that a model is given at once, 32 windows: what keeps memory flat
+BATCH_S = 256.0  # of music in one batch, padding included, 32 windows: bounds the memory
 LONGEST_PIECE_S = 12 * 3600.0  # its rows take 830 MB
-NOISE_DB = 1.0  # noise of any colour lies near .6, the least tonal of 100 songs of `fourq` at 1.3: see `tonality`
+NOISE_DB = 1.0  # between noise of any colour, near .6, and the least tonal of 100 songs of 4Q, 1.3: see `tonality`
 
 
 @dataclass(frozen=True)
 class JudgeSpec:
-    """A judge that can be asked for by name: all that lists, tables, the page and the doctor say of it.
+    """The record of a judge, from which lists, tables, the page and the doctor are made.
 
-    label       for people
-    modalities  what it can use: of "audio" and "MIDI"
+    label       a line for lists on screen
+    modalities  the inputs it takes, of "audio" and "MIDI"
     trained_on  data sets, whose terms the weights share
     licence     of the weights
     module      its load(folder, device=...) gives the EmotionModel; a name, so that nothing heavy is imported
@@ -86,7 +86,7 @@ DEFAULT_JUDGE = "unified"  # meant for any music, and without a part in the sele
 
 Span = tuple[float, float]  # from, to in s
 Row = NDArray[np.float64]  # (6,): valence, arousal, the four quadrants' probabilities
-_NOTHING = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
+_UNKNOWN = np.array([0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,22 +102,22 @@ class Segment:
     rows: Mapping[str, frontends.Rows] = field(default_factory=dict)
 
     def cut(self, start_s: float, end_s: float) -> "Segment":
-        """What sounds between two times; None in place of rows that are silent and of MIDI without pitched notes."""
-        mel = None if self.mel is None else self.mel[_place(start_s) : _place(end_s) + 1]
+        """The part between two times, without rows where they are silent and without MIDI that has no pitched notes."""
+        mel = None if self.mel is None else self.mel[_mel_row(start_s) : _mel_row(end_s) + 1]
         notes = _pitched(self.notes.within(start_s, end_s, held_s=HELD_S), end_s - start_s) if self.notes else None
-        if not _sounds(mel):
+        if mel is None or mel.max(initial=-np.inf) <= SILENCE_DB:
             return Segment(None, notes, end_s - start_s)
         rows = {name: frontends.cut(name, rows, start_s, end_s) for name, rows in self.rows.items()}
         return Segment(mel, notes, end_s - start_s, rows)
 
     @property
     def silent(self) -> bool:
-        """Whether it has neither sound nor notes."""
+        """Whether it has neither audio nor notes."""
         return self.mel is None and self.notes is None
 
     @property
     def media(self) -> str:
-        """One of MEDIA: what there is of it."""
+        """Its modalities, one of MEDIA."""
         return BOTH if self.mel is not None and self.notes is not None else MIDI if self.mel is None else AUDIO
 
 
@@ -126,9 +126,9 @@ class EmotionModel(Protocol):
 
     name        for reports
     sha256      of its weights
-    hears       which of "audio" and "MIDI" it can use
-    longest_s   the longest segment it takes at once, at least WINDOW_S
-    frontends   names of the front ends (emotion.features.frontends) it needs beside log-mel; may be left out
+    modalities  the inputs it takes, of "audio" and "MIDI"
+    longest_s   duration of the longest segment it takes, at least WINDOW_S
+    frontends   optional: names of the front ends (emotion.features.frontends) it needs beside log-mel
     """
 
     @property
@@ -138,13 +138,13 @@ class EmotionModel(Protocol):
     def sha256(self) -> str: ...
 
     @property
-    def hears(self) -> frozenset[str]: ...
+    def modalities(self) -> frozenset[str]: ...
 
     @property
     def longest_s(self) -> float: ...
 
     def predict(self, segments: Sequence[Segment]) -> NDArray[np.floating]:
-        """(S, 6): valence, arousal in [-1, 1] and calibrated probabilities of the quadrants; none is silent."""
+        """(S, 6): valence, arousal in [-1, 1] and calibrated probabilities of the quadrants. No segment is silent."""
         ...
 
 
@@ -165,7 +165,7 @@ def _load(module: str, folder: Path, device: str) -> "Judge":
 
 
 class Judge:
-    """Predicts pieces of any length with a model."""
+    """Cuts pieces of any length into segments that a model can take, and makes reports of its predictions."""
 
     def __init__(self, model: EmotionModel) -> None:
         self.model = model
@@ -184,66 +184,69 @@ class Judge:
 
     def predict_segments(self, pieces: Sequence[Segment]) -> tuple[EmotionReport, ...]:
         """Reports on whole pieces, predicted in common batches."""
-        answers = [self._answers(piece) for piece in pieces]
-        waiting = [(found, span, cut) for found in answers for span, cut in found.cuts.items() if not cut.silent]
-        waiting.sort(key=lambda item: item[2].duration_s)
-        for batch in _batches(waiting):
+        plans = [_Plan.of(piece, self.model.longest_s) for piece in pieces]
+        pending = [(plan, span, cut) for plan in plans for span, cut in plan.cuts.items() if not cut.silent]
+        pending.sort(key=lambda item: item[2].duration_s)
+        for batch in _batches(pending):
             rows = np.asarray(self.model.predict([cut for _, _, cut in batch]), float)
-            for (found, span, _), row in zip(batch, rows, strict=True):
-                found.rows[span] = row
-        return tuple(self._report(piece, found) for piece, found in zip(pieces, answers, strict=True))
+            for (plan, span, _), row in zip(batch, rows, strict=True):
+                plan.rows[span] = row
+        return tuple(self._report(plan) for plan in plans)
 
     def read(self, audio: Path | None, midi: Path | None) -> Segment:
         """A piece in the modalities that the model uses; it lasts as long as the longer of its files.
 
         Raises SoundError.
         """
-        hears = self.model.hears
+        modalities = self.model.modalities
         if audio is None and midi is None:
-            raise SoundError("there is nothing to hear: give a sound, a MIDI file or both")
-        if not ((audio and AUDIO in hears) or (midi and MIDI in hears)):
-            only = " and ".join(sorted(hears))
-            raise SoundError(f"the judge {self.model.name} hears only {only}, not {audio or midi}: give it {only}")
-        mel = sound.log_mel(_bounded(sound.read(audio), audio)) if audio and AUDIO in hears else None
-        rows = self._rows(audio) if audio and mel is not None else {}
-        notes = midi_notes.read(midi) if midi and MIDI in hears else None
-        lasting = max(_mel_s(mel), notes.duration_s if notes is not None else 0.0)
-        if lasting > LONGEST_PIECE_S:
+            raise SoundError("there is no input: give a sound file, a MIDI file or both")
+        if not ((audio and AUDIO in modalities) or (midi and MIDI in modalities)):
+            only = " and ".join(sorted(modalities))
+            raise SoundError(f"the judge {self.model.name} takes only {only}, not {audio or midi}: give it {only}")
+        mel, rows = None, {}
+        if audio and AUDIO in modalities:
+            mel = sound.log_mel(_bounded(sound.read(audio), audio))
+            for name in getattr(self.model, "frontends", ()):  # each decodes the file anew: hours of samples do not fit
+                rows[name] = frontends.FRONTENDS[name].of(_bounded(sound.read(audio), audio))
+        notes = midi_notes.read(midi) if midi and MIDI in modalities else None
+        duration_s = max(_mel_s(mel), notes.duration_s if notes is not None else 0.0)
+        if duration_s > LONGEST_PIECE_S:
             raise SoundError(_too_long(audio if notes is None else midi))
-        return Segment(mel, notes, lasting, rows)
+        return Segment(mel, notes, duration_s, rows)
 
-    def _rows(self, audio: Path) -> dict[str, frontends.Rows]:
-        """Rows of every front end that the model needs; each decodes the file anew, and none keeps it."""
-        names = getattr(self.model, "frontends", ())
-        return {name: frontends.FRONTENDS[name].of(_bounded(sound.read(audio), audio)) for name in names}
-
-    def _answers(self, piece: Segment) -> "_Answers":
-        whole = parts(piece.duration_s, self.model.longest_s)
-        found = windows(piece.duration_s)
-        return _Answers(whole, found, {span: piece.cut(*span) for span in (*whole, *found)}, {})
-
-    def _report(self, piece: Segment, found: "_Answers") -> EmotionReport:
-        heard = [found.rows[span] for span in found.whole if span in found.rows]
-        whole = np.mean(heard, axis=0) if heard else _NOTHING
+    def _report(self, plan: "_Plan") -> EmotionReport:
+        piece = plan.piece
+        parts_rows = [plan.rows[span] for span in plan.parts if span in plan.rows]
+        whole = np.mean(parts_rows, axis=0) if parts_rows else _UNKNOWN
         kept = piece.cut(0.0, piece.duration_s)
         return EmotionReport(
             _prediction((0.0, piece.duration_s), whole),
-            tuple(_prediction(span, found.rows.get(span, _NOTHING)) for span in found.windows),
+            tuple(_prediction(span, plan.rows.get(span, _UNKNOWN)) for span in plan.windows),
             (piece if kept.silent else kept).media,
             self.model.name,
             self.model.sha256,
-            tuple(_remarks(piece, kept, found)),
+            tuple(_remarks(plan, kept)),
         )
 
 
 @dataclass(frozen=True, eq=False)
-class _Answers:
-    """A piece's parts and windows, the music in each, and the model's predictions for those that hold some."""
+class _Plan:
+    """A piece, the spans that are predicted (parts make the whole), their segments, and the model's rows so far."""
 
-    whole: tuple[Span, ...]
+    piece: Segment
+    parts: tuple[Span, ...]
     windows: tuple[Span, ...]
     cuts: Mapping[Span, Segment]
-    rows: dict[Span, Row]
+    rows: dict[Span, Row] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, piece: Segment, longest_s: float) -> "_Plan":
+        whole, each = parts(piece.duration_s, longest_s), windows(piece.duration_s)
+        return cls(piece, whole, each, {span: piece.cut(*span) for span in (*whole, *each)})
+
+
+_Pending = tuple[_Plan, Span, Segment]
 
 
 def windows(duration_s: float) -> tuple[Span, ...]:
@@ -251,7 +254,7 @@ def windows(duration_s: float) -> tuple[Span, ...]:
     last = duration_s - WINDOW_S
     if last <= 0:
         return ((0.0, duration_s),)
-    before = math.ceil(last / HOP_S - 1e-3)
+    before = math.ceil(last / HOP_S - 1e-3)  # no window that would differ from the last one by rounding alone
     return *((number * HOP_S, number * HOP_S + WINDOW_S) for number in range(before)), (last, duration_s)
 
 
@@ -262,16 +265,16 @@ def parts(duration_s: float, longest_s: float) -> tuple[Span, ...]:
 
 
 def _pitched(notes: Notes, duration_s: float) -> Notes | None:
-    """The notes, none of which rings on for more than RING_S; None where there are none, or drums alone."""
+    """The notes, cut at RING_S after the end; None where there are none, or drums alone."""
     if notes.drums.all():
         return None
     return replace(notes, end_s=np.minimum(notes.end_s, duration_s + RING_S))
 
 
 def tonality(mel: NDArray[np.float32]) -> float:
-    """How far tones stand out of rows (T, 96): dB by which half a second's mean spectrum departs from a smooth one.
+    """Peakiness of log-mel rows (T, 96) in dB: deviation of mean spectra of half a second from their smoothed selves.
 
-    The median over the half seconds that sound. Noise of any colour is smooth: what is left is chance.
+    The median over the half seconds that are not silent. Noise of any colour is smooth but for chance.
     """
     size = sound.ROWS_PER_S // 2
     blocks = mel[: len(mel) // size * size].reshape(-1, size, sound.BANDS)
@@ -283,10 +286,10 @@ def tonality(mel: NDArray[np.float32]) -> float:
     return float(np.median((spectra - smooth).std(1)))
 
 
-def _batches(waiting: Sequence[tuple["_Answers", Span, Segment]]) -> Iterator[list[tuple["_Answers", Span, Segment]]]:
-    """Neighbours in order of length, so that little of a batch is padding, and no more than BATCH_S with it."""
-    batch: list[tuple[_Answers, Span, Segment]] = []
-    for item in waiting:
+def _batches(pending: Sequence[_Pending]) -> Iterator[list[_Pending]]:
+    """Batches of segments sorted by length: at most BATCH_S with padding, and at most half of a row is padding."""
+    batch: list[_Pending] = []
+    for item in pending:
         longest_s = item[2].duration_s
         if batch and (longest_s * (len(batch) + 1) > BATCH_S or longest_s > 2 * batch[0][2].duration_s):
             yield batch
@@ -298,16 +301,16 @@ def _batches(waiting: Sequence[tuple["_Answers", Span, Segment]]) -> Iterator[li
 
 def _prediction(span: Span, row: Row) -> Prediction:
     valence, arousal = np.clip(row[:2], -1, 1)
-    first, second, third, fourth = (row[2:] / row[2:].sum()).tolist()  # models round
+    first, second, third, fourth = (row[2:] / row[2:].sum()).tolist()  # float32 rows do not sum to 1 exactly
     return Prediction(*span, float(valence), float(arousal), (first, second, third, fourth))
 
 
-def _place(time_s: float) -> int:
+def _mel_row(time_s: float) -> int:
     return round(time_s * sound.ROWS_PER_S)
 
 
 def _bounded(blocks: Iterator[sound.Samples], path: Path) -> Iterator[sound.Samples]:
-    """The same blocks, until there are more than a report can be made of."""
+    """The same blocks; raises SoundError once they exceed LONGEST_PIECE_S, before they fill the memory."""
     left = LONGEST_PIECE_S * sound.SAMPLE_RATE
     for block in blocks:
         left -= len(block)
@@ -320,39 +323,34 @@ def _too_long(path: Path | None) -> str:
     return f"{path} lasts more than {LONGEST_PIECE_S / 3600:g} hours: cut it into shorter pieces"
 
 
-def _sounds(mel: NDArray[np.float32] | None) -> bool:
-    return mel is not None and bool(mel.max(initial=-np.inf) > SILENCE_DB)
-
-
 def _mel_s(mel: NDArray[np.float32] | None) -> float:
     return 0.0 if mel is None else (len(mel) - 1) / sound.ROWS_PER_S
 
 
-def _remarks(piece: Segment, kept: Segment, found: _Answers) -> Iterator[str]:
-    """What limits a report; `kept` is the piece without a silent sound and without MIDI that has no notes."""
+def _remarks(plan: _Plan, kept: Segment) -> Iterator[str]:
+    """What limits a report; `kept` is the piece without silent audio and without MIDI that has no pitched notes."""
+    piece = plan.piece
     if piece.mel is not None and kept.mel is None:
-        yield "the sound is silent" + (": nothing is known of its feeling" if kept.silent else ": only the MIDI counts")
+        yield "the sound is silent" + (": its emotion is unknown" if kept.silent else ": only the MIDI counts")
     if piece.notes is not None and kept.notes is None:
         yield ("the MIDI has drums alone" if len(piece.notes) else "the MIDI has no notes") + (
-            ": nothing is known of its feeling" if kept.silent else ": only the sound counts"
+            ": its emotion is unknown" if kept.silent else ": only the sound counts"
         )
-    empty = sum(span not in found.rows for span in found.windows)
+    empty = sum(span not in plan.rows for span in plan.windows)
     if empty and not kept.silent:
-        yield f"{empty} of {len(found.windows)} windows hold no sound: nothing is known of them"
+        yield f"{empty} of {len(plan.windows)} windows are silent: their emotion is unknown"
     if piece.duration_s < SHORT_S and not kept.silent:
         yield f"it lasts {piece.duration_s:.1f} s: less than {SHORT_S:g} s says little"
     if kept.mel is not None and tonality(kept.mel) < NOISE_DB:
         yield "it sounds like noise, and the judge was trained on music alone"
-    if len(found.whole) > 1:
-        sounding = sum(span in found.rows for span in found.whole)
+    if len(plan.parts) > 1:
+        sounding = sum(span in plan.rows for span in plan.parts)
         yield (
-            f"it lasts {piece.duration_s:.0f} s, longer than the judge hears at once: the whole is the mean of "
-            f"{sounding} stretches of {found.whole[0][1]:.0f} s"
+            f"it lasts {piece.duration_s:.0f} s, longer than the judge takes at once: the whole is the mean of "
+            f"{sounding} segments of {plan.parts[0][1]:.0f} s"
         )
-    if kept.mel is not None and kept.notes is not None:
-        yield from _lengths(_mel_s(kept.mel), kept.notes.duration_s)
-
-
-def _lengths(audio_s: float, midi_s: float) -> Iterator[str]:
+    if kept.mel is None or kept.notes is None:
+        return
+    audio_s, midi_s = _mel_s(kept.mel), kept.notes.duration_s
     if abs(audio_s - midi_s) > max(2.0, 0.1 * max(audio_s, midi_s)):
         yield f"the sound lasts {audio_s:.1f} s and the MIDI {midi_s:.1f} s: they may not be of the same piece"

@@ -1,10 +1,10 @@
-"""Figures of judges: quadrants told right, calibration, agreement on valence and arousal, and tags, over pieces.
+"""Metrics of judges over pieces: accuracy of quadrants, calibration, agreement on valence and arousal, and tags.
 
 What is measured, and its names, are the conventions of J. Kang, D. Herremans, "Are We There Yet? A Brief Survey of
 Music Emotion Prediction Datasets, Models and Outstanding Challenges" (arXiv:2406.08809): accuracy and macro-F1 of
 classes; R², RMSE and CCC of each axis; areas under the precision-recall and ROC curves of tags, the mean over tags.
-Quadrants are classes 0..3; probabilities are (N, 4). The figures are those of scikit-learn, which the tests compare
-them with, but fast enough for thousands of bootstrap draws.
+Quadrants are classes 0..3; probabilities are (N, 4). They equal scikit-learn's, which the tests compare
+them with, but are fast enough for thousands of bootstrap draws.
 """
 
 import math
@@ -30,66 +30,66 @@ def accuracy(probabilities: Floats, truth: Integers) -> float:
 
 
 def macro_f1(probabilities: Floats, truth: Integers) -> float:
-    """Mean of the four quadrants' F1; one that nobody meets counts 0."""
+    """Mean of the four quadrants' F1; one that is neither true nor predicted counts 0."""
     table = np.array(confusion(probabilities, truth))
-    met = table.sum(0) + table.sum(1)
-    return float(np.divide(2 * table.diagonal(), met, out=np.zeros(len(table)), where=met > 0).mean())
+    total = table.sum(0) + table.sum(1)
+    return float(np.divide(2 * table.diagonal(), total, out=np.zeros(len(table)), where=total > 0).mean())
 
 
 def confusion(probabilities: Floats, truth: Integers) -> list[list[int]]:
-    """How many pieces of each true quadrant (rows) were told as each quadrant (columns)."""
+    """How many pieces of each true quadrant (rows) were predicted as each quadrant (columns)."""
     classes = probabilities.shape[1]
-    places = truth * classes + probabilities.argmax(1)
-    return np.bincount(places, minlength=classes**2).reshape(classes, classes).tolist()
+    cells = truth * classes + probabilities.argmax(1)
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
 
 
 def calibration_error(probabilities: Floats, truth: Integers) -> float:
     """Expected calibration error over ten bins of confidence (Guo and others 2017)."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
-    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(right[place == b].mean() - confidence[place == b].mean()) * (place == b).mean() for b in set(place)]
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in set(bins)]
     return float(sum(gaps))
 
 
-def r2(told: Floats, truth: Floats) -> float:
-    """Coefficient of determination of told (N,) against true values (N,); not a number when these are all one."""
+def r2(predicted: Floats, truth: Floats) -> float:
+    """Coefficient of determination of predicted (N,) against true values (N,); NaN when these are all equal."""
     spread = ((truth - truth.mean()) ** 2).sum()
-    return float(1 - ((truth - told) ** 2).sum() / spread) if spread else math.nan
+    return float(1 - ((truth - predicted) ** 2).sum() / spread) if spread else math.nan
 
 
-def rmse(told: Floats, truth: Floats) -> float:
-    """Root of the mean squared error of told (N,), in the unit of the values."""
-    return float(np.sqrt(((told - truth) ** 2).mean()))
+def rmse(predicted: Floats, truth: Floats) -> float:
+    """Root of the mean squared error of predicted (N,), in the unit of the values."""
+    return float(np.sqrt(((predicted - truth) ** 2).mean()))
 
 
-def ccc(told: Floats, truth: Floats) -> float:
-    """Lin's concordance correlation coefficient (Biometrics 45, 1989); not a number when all values are one."""
-    covariance = ((told - told.mean()) * (truth - truth.mean())).mean()
-    spread = told.var() + truth.var() + (told.mean() - truth.mean()) ** 2
+def ccc(predicted: Floats, truth: Floats) -> float:
+    """Lin's concordance correlation coefficient (Biometrics 45, 1989); not a number when all values are equal."""
+    covariance = ((predicted - predicted.mean()) * (truth - truth.mean())).mean()
+    spread = predicted.var() + truth.var() + (predicted.mean() - truth.mean()) ** 2
     return float(2 * covariance / spread) if spread else math.nan
 
 
 def of_quadrants(probabilities: Floats, truth: Integers) -> dict[str, float]:
     """Accuracy, macro-F1, accuracy of the signs of arousal and valence, and the calibration error."""
-    told = probabilities.argmax(1)
+    predicted = probabilities.argmax(1)
     return {
         "accuracy": accuracy(probabilities, truth),
         "macro_f1": macro_f1(probabilities, truth),
-        "arousal_accuracy": float(((told < 2) == (truth < 2)).mean()),
-        "valence_accuracy": float((np.isin(told, (0, 3)) == np.isin(truth, (0, 3))).mean()),
+        "arousal_accuracy": float(((predicted < 2) == (truth < 2)).mean()),
+        "valence_accuracy": float((np.isin(predicted, (0, 3)) == np.isin(truth, (0, 3))).mean()),
         "ece": calibration_error(probabilities, truth),
     }
 
 
-def of_affect(told: Floats, truth: Floats) -> dict[str, float]:
+def of_affect(predicted: Floats, truth: Floats) -> dict[str, float]:
     """R², RMSE and CCC of each axis of (N, 2), and how often the two signs, the quadrant, are right."""
-    figures = {}
+    found = {}
     for axis, name in enumerate(AXES):
-        figures[f"r2_{name}"] = r2(told[:, axis], truth[:, axis])
-        figures[f"rmse_{name}"] = rmse(told[:, axis], truth[:, axis])
-        figures[f"ccc_{name}"] = ccc(told[:, axis], truth[:, axis])
-    same = quadrant_index(told) == quadrant_index(truth)
-    return {**figures, "quadrant_accuracy": float(same.mean())}
+        found[f"r2_{name}"] = r2(predicted[:, axis], truth[:, axis])
+        found[f"rmse_{name}"] = rmse(predicted[:, axis], truth[:, axis])
+        found[f"ccc_{name}"] = ccc(predicted[:, axis], truth[:, axis])
+    same = quadrant_index(predicted) == quadrant_index(truth)
+    return {**found, "quadrant_accuracy": float(same.mean())}
 
 
 def of_tags(scores: Floats, truth: NDArray[Any]) -> dict[str, float]:
@@ -138,7 +138,7 @@ class _Ranked:
 
 
 def of_two_judges(one: Floats, other: Floats) -> dict[str, float]:
-    """How alike two judges hear pieces, each (N, 6): valence, arousal, probabilities of the quadrants.
+    """Agreement of two judges on pieces, each (N, 6): valence, arousal, probabilities of the quadrants.
 
     Share of pieces with the same quadrant, Cohen's kappa (Educational and Psychological Measurement 20, 1960), and
     Pearson's correlation on each axis.
@@ -156,16 +156,18 @@ def _correlation(one: Floats, other: Floats) -> float:
     return float(np.corrcoef(one, other)[0, 1]) if one.std() and other.std() else math.nan
 
 
-def summaries(figures: Callable[..., dict[str, float]], told: list[Floats], truth: Any) -> dict[str, dict[str, Any]]:
-    """Each figure's mean over the seeds' predictions `told` of the same pieces, with a 95 % bootstrap interval.
+def summaries(
+    metrics: Callable[..., dict[str, float]], predicted: list[Floats], truth: Any
+) -> dict[str, dict[str, Any]]:
+    """Each metric's mean over the seeds' predictions of the same pieces, with a 95 % bootstrap interval.
 
     The interval draws the pieces with replacement (seed 0), 2000 times over the number of seeds, and averages the
-    seeds in each draw; draws in which a figure is not a number are left out.
+    seeds in each draw; draws in which a metric is not a number are left out.
     """
-    seeds = [figures(each, truth) for each in told]
+    seeds = [metrics(each, truth) for each in predicted]
     rng = np.random.default_rng(0)
-    draws = [rng.integers(len(truth), size=len(truth)) for _ in range(RESAMPLES // len(told))]
-    again = [[figures(each[draw], truth[draw]) for each in told] for draw in draws]
+    draws = [rng.integers(len(truth), size=len(truth)) for _ in range(RESAMPLES // len(predicted))]
+    again = [[metrics(each[draw], truth[draw]) for each in predicted] for draw in draws]
     out = {}
     for name in seeds[0]:
         values = np.mean([[each[name] for each in row] for row in again], axis=1)

@@ -1,4 +1,4 @@
-"""Reports as pictures: valence and arousal over time, and the way through the plane. Drawn without a screen."""
+"""Reports as pictures: valence and arousal over time, and the trajectory on the plane. Needs no display."""
 
 import warnings
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ def draw(reports: Sequence[tuple[str, EmotionReport]], path: Path) -> None:
     figure = Figure(figsize=(WIDTH_INCHES, height), dpi=min(110, MOST_PIXELS / height))
     FigureCanvasAgg(figure)
     edges = {"left": 0.05, "right": 0.98, "top": 1 - 0.35 / height, "bottom": 0.5 / height}
-    places = {**edges, "wspace": 0.15, "hspace": 0.35, "width_ratios": (2.4, 1)}
-    axes = figure.subplots(len(reports), 2, squeeze=False, gridspec_kw=places)
+    layout = {**edges, "wspace": 0.15, "hspace": 0.35, "width_ratios": (2.4, 1)}
+    axes = figure.subplots(len(reports), 2, squeeze=False, gridspec_kw=layout)
     for (name, report), (time, plane) in zip(reports, axes, strict=True):
         over_time(time, report, name)
         on_plane(plane, report)
@@ -58,12 +58,12 @@ def over_time(axes: "Axes", report: EmotionReport, name: str) -> None:
 
 
 def on_plane(axes: "Axes", report: EmotionReport) -> None:
-    """The windows' places in order of time, from light to dark, and the whole's as a star."""
-    places = np.array([[window.valence, window.arousal] for window in report.windows])
-    shades = np.linspace(0.75, 0.1, len(places))
-    for (start, end), shade in zip(pairwise(places), shades[1:], strict=True):
+    """The windows as points in order of time, from light to dark, and the whole's as a star."""
+    points = np.array([[window.valence, window.arousal] for window in report.windows])
+    shades = np.linspace(0.75, 0.1, len(points))
+    for (start, end), shade in zip(pairwise(points), shades[1:], strict=True):
         axes.plot(*np.stack([start, end], axis=1), color=str(shade), linewidth=1)
-    axes.scatter(places[:, 0], places[:, 1], c=[str(shade) for shade in shades], s=14, zorder=2)
+    axes.scatter(points[:, 0], points[:, 1], c=[str(shade) for shade in shades], s=14, zorder=2)
     axes.scatter(report.whole.valence, report.whole.arousal, marker="*", s=150, color="#e09f3e", zorder=3)
     for corner, valence, arousal in CORNERS:
         side, height = "right" if valence > 0 else "left", "top" if arousal > 0 else "bottom"

@@ -20,7 +20,7 @@ CORNERS = MappingProxyType({
     "q3": (-0.96, -0.96, "start", "unpleasant, calm"),
     "q4": (0.96, -0.96, "end", "pleasant, calm"),
 })  # fmt: skip
-"""By quadrant where its words stand on the plane, to which side they run, and the words."""
+"""Label of each quadrant: its point on the plane, its SVG text-anchor, and the text."""
 
 
 def shown(text: object) -> str:
@@ -58,14 +58,14 @@ def svg(width: int, height: int, title: str, parts: Iterable[str]) -> str:
 
 
 def line(points: Sequence[Point], style: str) -> str:
-    """A line through points; what does not turn is left out, so that long curves stay small."""
-    kept = [point for place, point in enumerate(points) if place in (0, len(points) - 1) or _turns(points, place)]
+    """A line through points; points on a horizontal line are left out, so that long curves stay small."""
+    kept = [point for at, point in enumerate(points) if at in (0, len(points) - 1) or _turns(points, at)]
     return f'<polyline class="{style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in kept)}"/>'
 
 
-def _turns(points: Sequence[Point], place: int) -> bool:
-    """Whether a point lies on another height than one of its neighbours."""
-    return any(one[1] != other[1] for one, other in pairwise(points[place - 1 : place + 2]))
+def _turns(points: Sequence[Point], at: int) -> bool:
+    """Whether a point has another height than one of its neighbours."""
+    return any(one[1] != other[1] for one, other in pairwise(points[at - 1 : at + 2]))
 
 
 def rule(start: Point, end: Point, style: str) -> str:
@@ -79,7 +79,7 @@ def dot(point: Point, style: str, radius: float) -> str:
 
 
 def on_plane(valence: float, arousal: float) -> Point:
-    """Where a feeling lies on the drawn plane."""
+    """The coordinates of valence and arousal in the drawing."""
     half = PLANE / 2 - EDGE
     return PLANE / 2 + half * valence, PLANE / 2 - half * arousal
 
@@ -90,29 +90,29 @@ def plane() -> Iterator[str]:
     yield f'<rect class="grid" fill="none" x="{EDGE}" y="{EDGE}" width="{side}" height="{side}" rx="6"/>'
     yield rule(on_plane(-1, 0), on_plane(1, 0), "axis")
     yield rule(on_plane(0, -1), on_plane(0, 1), "axis")
-    for valence, arousal, anchor, words in CORNERS.values():
+    for valence, arousal, anchor, label in CORNERS.values():
         x, y = on_plane(valence, arousal)
-        yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
+        yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{label}</text>'
     yield f'<text x="{PLANE / 2}" y="{PLANE - 5}" text-anchor="middle">valence →</text>'
     yield f'<text transform="translate(13 {PLANE / 2}) rotate(-90)" text-anchor="middle">arousal →</text>'
 
 
 class Trajectory(NamedTuple):
-    """Places, valence and arousal in order of time; `kind` is picture, for what is wanted, or music."""
+    """Points (valence, arousal) in order of time; `kind` is the CSS class: picture, for the target, or music."""
 
-    places: Sequence[tuple[float, float]]
+    points: Sequence[tuple[float, float]]
     kind: str
 
 
-def trajectories(told: str, found: Iterable[Trajectory]) -> str:
-    """The plane with ways through it; a large dot is the mean of a way."""
+def trajectories(title: str, found: Iterable[Trajectory]) -> str:
+    """The plane with trajectories; a large dot is the mean of each."""
     parts = list(plane())
-    for places, kind in found:
-        points = [on_plane(*place) for place in places]
-        mean = on_plane(*(fmean(values) for values in zip(*places, strict=True)))
+    for trajectory, kind in found:
+        points = [on_plane(*point) for point in trajectory]
+        mean = on_plane(*(fmean(values) for values in zip(*trajectory, strict=True)))
         parts += [
             line(points, kind),
             *(dot(point, f"dot-{kind}", 2.6) for point in points),
             dot(mean, f"dot-{kind}", 7),
         ]
-    return svg(PLANE, PLANE, told, parts)
+    return svg(PLANE, PLANE, title, parts)

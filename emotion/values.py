@@ -55,7 +55,7 @@ class Prediction:
 
     def __post_init__(self) -> None:
         if not (0 <= self.start_s <= self.end_s and max(abs(self.valence), abs(self.arousal)) <= 1):
-            raise AffectError(f"not a prediction, for its times or its place on the plane: {self}")
+            raise AffectError(f"not a prediction, for its times or its point on the plane: {self}")
         if len(self.quadrants) != len(QUADRANTS) or min(self.quadrants) < 0 or abs(sum(self.quadrants) - 1) > 1e-3:
             raise AffectError(
                 f"not a prediction: the four quadrants' probabilities must sum to 1, but are {self.quadrants}"
@@ -74,9 +74,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class EmotionReport:
-    """What a judge says of a piece: the whole, and windows in order of time.
+    """A judge's prediction of a piece: the whole, and windows in order of time.
 
-    heard    one of MEDIA: what the judge had to go by
+    heard    one of MEDIA: the modalities that the prediction is made from
     judge    its name, and `sha256` that of its weights
     remarks  sentences that say what limits the report, such as silence; empty when there is nothing to say
     """
@@ -90,17 +90,17 @@ class EmotionReport:
 
     def __post_init__(self) -> None:
         if self.heard not in MEDIA:
-            raise AffectError(f"a report must say what was heard, one of {', '.join(MEDIA)}, but says {self.heard!r}")
+            raise AffectError(f"a report must name its modalities, one of {', '.join(MEDIA)}, but has {self.heard!r}")
         if not self.windows:
             raise AffectError("a report must have at least one window")
 
 
 @dataclass(frozen=True)
 class Match:
-    """How well what was heard agrees with what was wanted: `score` 0..1, the higher the better.
+    """How well a prediction agrees with a target curve: `score` 0..1, the higher the better.
 
-    distance   mean Euclidean distance on the plane between heard and wanted, over the windows
-    quadrant   mean probability that the judge gives to the wanted quadrant; near an axis, to those on both sides
+    distance   mean Euclidean distance on the plane between prediction and target, over the windows
+    quadrant   mean probability that the judge gives to the target quadrant; near an axis, to those on both sides
     """
 
     score: float

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import emotion.cli
 import video2music.cli
-from tests.emotion.listeners import midi_file
+from tests.emotion.plain_model import midi_file
 from tests.emotion.waves import sine, wav
 from tests.video2music.conftest import draw_clip
 from tests.video2music.evaluate.listening import kits

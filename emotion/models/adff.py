@@ -217,7 +217,7 @@ class ADFFModel:
     model: ADFFEnsemble
     sha256: str
     name: str = NAME
-    hears: frozenset[str] = frozenset({AUDIO})
+    modalities: frozenset[str] = frozenset({AUDIO})
     longest_s: float = LONGEST_S
     frontends: tuple[str, ...] = ("vgg",)
 

@@ -176,7 +176,7 @@ class UnifiedModel:
     model: Unified
     sha256: str
     name: str = NAME
-    hears: frozenset[str] = frozenset({AUDIO, MIDI})
+    modalities: frozenset[str] = frozenset({AUDIO, MIDI})
     longest_s: float = LONGEST_S
 
     @property

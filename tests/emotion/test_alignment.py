@@ -22,14 +22,14 @@ curves = st.lists(st.tuples(axis, axis), min_size=1, max_size=30).map(
 
 
 @st.composite
-def hearings(draw):
+def predictions(draw):
     start = draw(st.integers(0, 300)) / 10
     parts = np.array(draw(st.tuples(*[st.integers(0, 9)] * 4))) + 1
     length = draw(st.integers(0, 120)) / 10
     return Prediction(start, start + length, draw(axis), draw(axis), tuple((parts / parts.sum()).tolist()))
 
 
-reports = st.lists(hearings(), min_size=1, max_size=6).map(
+reports = st.lists(predictions(), min_size=1, max_size=6).map(
     lambda windows: EmotionReport(windows[0], tuple(windows), "audio", "test", "0")
 )
 
@@ -244,7 +244,7 @@ def test_quadrants_are_compared_window_by_window_and_silence_is_none():
     parts = [certain(0), QUARTERS, certain(2)]
     heard = tuple(Prediction(*span, 0, 0, part) for span, part in zip(windows(16.0), parts, strict=True))
     found = align(EmotionReport(heard[0], heard, "audio", "test", "0"), curve)
-    assert found.wanted == (0, 0, 0) and found.heard == (0, None, 2)
+    assert found.target == (0, 0, 0) and found.predicted == (0, None, 2)
     assert found.quadrant == pytest.approx(1 / 3)
 
 
@@ -265,7 +265,7 @@ def test_figures_have_one_name_each_and_are_finite_or_not_numbers(report, curve)
             for one, two in zip(report.windows, report.windows[1:], strict=False)
         )
     )
-    figures = align(report, curve).figures()
+    figures = align(report, curve).metrics()
     assert {"match", "distance", "quadrant", "ccc_valence", "rmse_arousal", "bias_valence", "lag_s_arousal"} <= set(
         figures
     )

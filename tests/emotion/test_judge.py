@@ -1,7 +1,6 @@
-"""The judge with a small listener of the tests: what it cuts, batches, averages, and says of what it cannot know."""
+"""The judge with a plain model: its segments, batches, means, and remarks on what it cannot know."""
 
 import itertools
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from emotion import judge
 from emotion.errors import CheckpointError, SoundError
 from emotion.features import mert, sound
 from emotion.judge import Judge, Segment
-from tests.emotion.listeners import Plain, answer, midi_file, played, register_judge
+from tests.emotion.plain_model import Plain, midi_file, played, prediction_of, register_judge
 from tests.emotion.waves import wav
 
 RATE = sound.SAMPLE_RATE
@@ -59,15 +58,15 @@ def test_parts_are_equal_consecutive_and_short_enough(duration_s, longest_s):
     assert duration_s / max(len(found) - 1, 0.5) > longest_s or len(found) == 1
 
 
-def test_a_window_is_what_the_listener_says_of_its_cut():
+def test_a_window_is_the_prediction_of_its_segment():
     whole = piece(20.0)
     report = Judge(Plain()).predict_segments([whole])[0]
     for window in report.windows:
         cut = whole.cut(window.start_s, window.end_s)
-        valence, arousal, *quadrants = answer(cut)
+        valence, arousal, *quadrants = prediction_of(cut)
         assert (window.valence, window.arousal) == pytest.approx((valence, arousal))
         assert window.quadrants == pytest.approx(quadrants)
-    assert (report.whole.valence, report.whole.arousal) == pytest.approx(answer(whole)[:2])
+    assert (report.whole.valence, report.whole.arousal) == pytest.approx(prediction_of(whole)[:2])
     assert (report.judge, report.sha256, report.heard, report.remarks) == ("plain", "0" * 64, "audio and MIDI", ())
 
 
@@ -78,55 +77,55 @@ def test_rows_and_notes_of_a_cut_are_of_the_same_seconds():
     np.testing.assert_array_equal(cut.mel, piece(20.0).mel[200:601])
 
 
-def test_a_listener_gets_mert_s_rows_of_the_same_seconds_if_it_asks_for_them(tmp_path, monkeypatch):
+def test_a_model_that_needs_mert_gets_its_rows_of_the_same_seconds(tmp_path, monkeypatch):
     class Rows:
         def rows(self, blocks):
             seconds = sum(map(len, blocks)) / RATE
             return np.arange(round(seconds * 75), dtype=np.float32)[:, None]
 
     monkeypatch.setattr(mert, "load", lambda device: Rows())
-    listener = Plain()
+    model = Plain()
     path = wav(tmp_path / "a.wav", np.concatenate([tones(11.5), np.zeros(round(12.5 * RATE))]), RATE)
-    assert not Judge(listener).read(path, None).rows
-    listener.frontends = ("mert",)
-    Judge(listener).predict(path)
-    firsts = [stretch.rows["mert"][0, 0] / 75 for batch in listener.batches for stretch in batch]
+    assert not Judge(model).read(path, None).rows
+    model.frontends = ("mert",)
+    Judge(model).predict(path)
+    firsts = [segment.rows["mert"][0, 0] / 75 for batch in model.batches for segment in batch]
     assert sorted(firsts) == [0, 0, 4, 8]  # the whole, and the windows that hold sound
-    assert all(len(stretch.rows["mert"]) == pytest.approx(len(stretch.mel) * 1.5, abs=2)
-               for batch in listener.batches for stretch in batch)  # fmt: skip
+    assert all(len(segment.rows["mert"]) == pytest.approx(len(segment.mel) * 1.5, abs=2)
+               for batch in model.batches for segment in batch)  # fmt: skip
 
 
 def test_a_long_piece_is_the_mean_of_its_parts_that_hold_something():
     notes = played(*scale(25.0), *[(time + 60, end + 60, pitch + 30) for time, end, pitch in scale(30.0)])
     report = Judge(Plain(longest_s=30.0)).predict_notes(notes, 90.0)
-    heard = [answer(Segment(None, notes.within(start, start + 30), 30.0)) for start in (0.0, 60.0)]
+    heard = [prediction_of(Segment(None, notes.within(start, start + 30), 30.0)) for start in (0.0, 60.0)]
     assert (report.whole.valence, report.whole.arousal, *report.whole.quadrants) == pytest.approx(np.mean(heard, 0))
-    assert any("mean of 2 stretches of 30 s" in remark for remark in report.remarks)
+    assert any("mean of 2 segments of 30 s" in remark for remark in report.remarks)
 
 
 def test_batches_stay_small_and_pad_little():
-    listener = Plain()
-    Judge(listener).predict_notes(played(*scale(600.0)), 600.0)
-    for batch in listener.batches:
-        lengths = [stretch.duration_s for stretch in batch]
+    model = Plain()
+    Judge(model).predict_notes(played(*scale(600.0)), 600.0)
+    for batch in model.batches:
+        lengths = [segment.duration_s for segment in batch]
         assert len(batch) * max(lengths) <= judge.BATCH_S and max(lengths) <= 2 * min(lengths)
-    assert len(listener.batches) <= 2 + 149 // 32 + 10 // 4 + 1
+    assert len(model.batches) <= 2 + 149 // 32 + 10 // 4 + 1
 
 
-def test_pieces_heard_together_are_heard_as_if_alone():
+def test_pieces_of_one_batch_are_predicted_as_if_alone():
     pieces = [(played(*scale(seconds, first)), seconds) for seconds, first in ((5.0, 40), (70.0, 60), (0.0, 60))]
-    hearing = Judge(Plain())
-    together = hearing.predict_many_notes(pieces)
-    assert together == tuple(hearing.predict_notes(*one) for one in pieces)
+    plain = Judge(Plain())
+    together = plain.predict_many_notes(pieces)
+    assert together == tuple(plain.predict_notes(*one) for one in pieces)
     assert len({report.whole for report in together}) == 3
 
 
-def test_a_window_without_sound_knows_nothing_and_does_not_weigh():
+def test_a_silent_window_is_unknown_and_does_not_count():
     samples = np.concatenate([tones(16.0), np.zeros(16 * RATE, np.float32)])
     report = Judge(Plain(longest_s=16.0)).predict_segments([Segment(sound.log_mel([samples]), None, 32.0)])[0]
     unknown = [window.start_s for window in report.windows if window.quadrants == UNKNOWN]
     assert unknown == [20.0, 24.0]  # the one from 16 s still holds the tone's end
-    assert any("2 of 7 windows hold no sound" in remark for remark in report.remarks)
+    assert any("2 of 7 windows are silent" in remark for remark in report.remarks)
     assert all((window.valence, window.arousal) == (0, 0) for window in report.windows if window.start_s in unknown)
 
 
@@ -137,10 +136,10 @@ def test_a_note_held_into_a_window_sounds_there():
     assert [window.quadrants == UNKNOWN for window in silent.windows] == [False, False, True, True, True, True, False]
 
 
-def test_silence_is_reported_as_knowing_nothing():
+def test_silence_is_reported_as_unknown():
     report = Judge(Plain()).predict_segments([Segment(sound.log_mel([np.zeros(20 * RATE)]), None, 20.0)])[0]
     assert report.whole.quadrants == UNKNOWN and (report.whole.valence, report.whole.arousal) == (0, 0)
-    assert report.heard == "audio" and report.remarks == ("the sound is silent: nothing is known of its feeling",)
+    assert report.heard == "audio" and report.remarks == ("the sound is silent: its emotion is unknown",)
 
 
 def test_a_faint_hiss_counts_as_silence():
@@ -154,20 +153,20 @@ def test_quiet_music_is_no_silence():
     assert report.whole.quadrants != UNKNOWN and report.remarks == ()
 
 
-def test_notes_that_are_none_are_reported_as_knowing_nothing():
+def test_a_piece_without_notes_is_reported_as_unknown():
     report = Judge(Plain()).predict_notes(played(), 0.0)
     assert report.whole.quadrants == UNKNOWN and report.heard == "MIDI" and len(report.windows) == 1
-    assert report.remarks == ("the MIDI has no notes: nothing is known of its feeling",)
+    assert report.remarks == ("the MIDI has no notes: its emotion is unknown",)
 
 
-def test_a_silent_sound_with_notes_is_heard_by_its_notes():
+def test_silent_audio_with_notes_is_predicted_from_its_notes():
     silent = Segment(sound.log_mel([np.zeros(20 * RATE)]), played(*scale(20.0)), 20.0)
     report = Judge(Plain()).predict_segments([silent])[0]
     assert report.heard == "MIDI" and report.remarks == ("the sound is silent: only the MIDI counts",)
-    assert report.whole.valence == pytest.approx(answer(Segment(None, silent.notes, 20.0))[0])
+    assert report.whole.valence == pytest.approx(prediction_of(Segment(None, silent.notes, 20.0))[0])
 
 
-def test_a_short_piece_says_that_it_says_little():
+def test_a_short_piece_has_a_remark():
     report = Judge(Plain()).predict_notes(played(*scale(1.0)), 1.0)
     assert report.remarks == ("it lasts 1.0 s: less than 5 s says little",) and len(report.windows) == 1
 
@@ -182,7 +181,7 @@ def colored(exponent: float, seconds: float = 12.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("exponent", [-1, 0, 1, 2])
-def test_noise_of_any_colour_is_told(exponent):
+def test_noise_of_any_colour_has_a_remark(exponent):
     report = Judge(Plain()).predict_segments([Segment(sound.log_mel([colored(exponent)]), None, 12.0)])[0]
     assert [remark for remark in report.remarks if "sounds like noise" in remark]
 
@@ -200,7 +199,7 @@ def test_real_songs_are_no_noise(shared):
     assert min(judge.tonality(sound.log_mel(sound.read(song))) for song in songs) > judge.NOISE_DB
 
 
-def test_lengths_that_differ_are_told(tmp_path):
+def test_different_lengths_have_a_remark(tmp_path):
     differing = Segment(sound.log_mel([tones(30.0)]), played(*scale(19.5), (19.5, 20.0, 60)), 30.0)
     (remark,) = [one for one in Judge(Plain()).predict_segments([differing])[0].remarks if "same piece" in one]
     assert remark == "the sound lasts 30.0 s and the MIDI 20.0 s: they may not be of the same piece"
@@ -208,27 +207,26 @@ def test_lengths_that_differ_are_told(tmp_path):
     assert not [one for one in Judge(Plain()).predict_segments([close])[0].remarks if "same piece" in one]
 
 
-def test_a_listener_without_ears_for_it_refuses(tmp_path):
+def test_a_modality_that_the_model_does_not_take_is_refused(tmp_path):
     midi = midi_file(tmp_path / "a.mid", *scale(2.0))
-    with pytest.raises(SoundError, match="hears only audio"):
+    with pytest.raises(SoundError, match="takes only audio"):
         Judge(Plain(["audio"])).predict(midi=midi)
-    with pytest.raises(SoundError, match="nothing to hear"):
+    with pytest.raises(SoundError, match="there is no input"):
         Judge(Plain()).predict()
 
 
-def test_of_two_files_the_one_that_the_listener_hears_counts(tmp_path):
+def test_of_two_files_only_the_modality_that_the_model_takes_is_read(tmp_path):
     midi = midi_file(tmp_path / "a.mid", *scale(10.0))
     report = Judge(Plain(["MIDI"])).predict(tmp_path / "never-opened.wav", midi)
     assert report.heard == "MIDI"
     assert report.whole.valence == Judge(Plain()).predict(midi=midi).whole.valence
 
 
-def test_three_hours_with_a_note_at_the_end_take_no_time(tmp_path):
+def test_of_three_hours_only_the_segments_with_notes_are_predicted(tmp_path):
     midi = midi_file(tmp_path / "late.mid", (3 * 3600 - 1, 3 * 3600, 60))
-    listener, start = Plain(), time.perf_counter()
-    report = Judge(listener).predict(midi=midi)
-    assert time.perf_counter() - start < 3
-    assert len(report.windows) == 2699 and sum(map(len, listener.batches)) == 2  # a window and a part
+    model = Plain()
+    report = Judge(model).predict(midi=midi)
+    assert len(report.windows) == 2699 and sum(map(len, model.batches)) == 2  # a window and a part
     assert report.windows[-1].quadrants != UNKNOWN and report.whole.quadrants != UNKNOWN
 
 
@@ -245,10 +243,10 @@ def test_a_sound_of_days_is_refused_before_it_fills_the_memory(tmp_path, monkeyp
         Judge(Plain()).predict(tmp_path / "long.wav")
 
 
-def test_a_listener_that_answers_nonsense_is_not_believed():
+def test_predictions_that_are_no_numbers_are_refused():
     class Broken(Plain):
-        def predict(self, stretches):
-            return np.full((len(stretches), 6), np.nan)
+        def predict(self, segments):
+            return np.full((len(segments), 6), np.nan)
 
     with pytest.raises(Exception, match="not a prediction"):
         Judge(Broken()).predict_notes(played(*scale(3.0)), 3.0)
@@ -263,7 +261,7 @@ def test_a_judge_is_loaded_once(monkeypatch):
         judge._load.cache_clear()
 
 
-def test_an_unknown_judge_is_told():
+def test_an_unknown_judge_is_refused():
     with pytest.raises(CheckpointError, match="unknown judge 'nobody'"):
         judge.load("nobody")
 
@@ -274,43 +272,40 @@ def shipped() -> Judge:
     return judge.load("poolingvq")
 
 
-def test_the_judge_that_ships_hears_a_minute_of_both_within_two_seconds(shipped, tmp_path):
+def test_the_shipped_judge_predicts_a_minute_of_both(shipped, tmp_path):
     audio = wav(tmp_path / "a.wav", tones(60.0), RATE)
     midi = midi_file(tmp_path / "a.mid", *[(n / 8, n / 8 + 0.3, 40 + n * 7 % 40) for n in range(480)])
-    shipped.predict(audio, midi)  # what is loaded once
-    start = time.process_time()
     report = shipped.predict(audio, midi)
-    assert time.process_time() - start < 2
     assert report.heard == "audio and MIDI" and report.judge == "poolingvq" and len(report.sha256) == 64
     assert report.whole.quadrants != UNKNOWN and len(report.windows) == 15
 
 
-def test_the_judge_that_ships_tells_fast_and_loud_from_slow_and_low(shipped):
+def test_the_shipped_judge_ranks_fast_and_high_above_slow_and_low(shipped):
     slow = played(*[(n * 2.0, n * 2.0 + 1.9, 40 + (0, 3, 7)[n % 3]) for n in range(15)])
     fast = played(*[(n / 8, n / 8 + 0.1, 64 + (0, 4, 7, 12)[n % 4]) for n in range(240)])
     calm, excited = shipped.predict_many_notes([(slow, 30.0), (fast, 30.0)])
     assert excited.whole.arousal > calm.whole.arousal + 0.1
 
 
-def test_the_judge_that_ships_knows_nothing_of_silence(shipped):
+def test_the_shipped_judge_reports_silence_as_unknown(shipped):
     report = shipped.predict_segments([Segment(sound.log_mel([np.zeros(20 * RATE)]), played(), 20.0)])[0]
     assert report.whole.quadrants == UNKNOWN and len(report.remarks) == 2
 
 
-def test_a_drone_is_no_longer_than_its_stretch():
+def test_a_drone_is_cut_with_its_segment():
     seen = []
 
-    class Watching(Plain):
-        def predict(self, stretches):
-            seen.extend(stretches)
-            return super().predict(stretches)
+    class Recording(Plain):
+        def predict(self, segments):
+            seen.extend(segments)
+            return super().predict(segments)
 
     notes = played((0, 3600, 36), *scale(16.0))
-    Judge(Watching()).predict_notes(notes, 16.0)
-    assert all(stretch.notes.end_s.max() <= stretch.duration_s + 2.0 for stretch in seen)
+    Judge(Recording()).predict_notes(notes, 16.0)
+    assert all(segment.notes.end_s.max() <= segment.duration_s + 2.0 for segment in seen)
 
 
-def test_drums_alone_say_nothing():
+def test_drums_alone_are_unknown():
     drums = replace(played(*scale(12.0)), drums=np.ones(len(played(*scale(12.0))), bool))
     report = Judge(Plain()).predict_notes(drums, 12.0)
     assert report.whole.confidence == 0.25 and report.whole.valence == report.whole.arousal == 0

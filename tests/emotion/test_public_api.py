@@ -11,7 +11,7 @@ import emotion
 import video2music
 from emotion.errors import SoundError
 from emotion.judge import Judge
-from tests.emotion.listeners import Plain, midi_file, register_judge
+from tests.emotion.plain_model import Plain, midi_file, register_judge
 
 HEAVY = ("torch", "numpy", "scipy", "matplotlib", "sklearn", "miditok", "transformers", "av")
 
@@ -48,7 +48,7 @@ def test_a_file_is_predicted_by_the_default_judge(piece: Path, monkeypatch: pyte
 
 
 def test_a_loaded_judge_is_used_as_it_is(piece: Path) -> None:
-    model = Plain(hears=("MIDI",))
+    model = Plain(modalities=("MIDI",))
     assert emotion.predict(piece, judge=Judge(model)).heard == "MIDI" and model.batches
 
 
@@ -62,4 +62,4 @@ def test_a_report_or_a_file_is_compared_with_a_curve(piece: Path, monkeypatch: p
     curve = emotion.AffectCurve(np.full(12, 0.5), np.full(12, -0.5), "point")
     found = emotion.compare(piece, curve)
     assert found.match == emotion.compare(emotion.predict(piece), curve).match
-    assert 0 <= found.match.score <= 1 and found.wanted == (3, 3)  # q4, in both windows
+    assert 0 <= found.match.score <= 1 and found.target == (3, 3)  # q4, in both windows

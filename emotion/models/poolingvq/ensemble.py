@@ -97,7 +97,7 @@ class PoolingVQModel:
     model: PoolingVQEnsemble
     sha256: str
     name: str = NAME
-    hears: frozenset[str] = frozenset(MEDIA[:2])
+    modalities: frozenset[str] = frozenset(MEDIA[:2])
 
     @property
     def longest_s(self) -> float:

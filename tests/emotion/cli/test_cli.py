@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from emotion import judge
 from emotion.cli import app
 from emotion.judge import Judge
-from tests.emotion.listeners import Plain, midi_file, register_judge
+from tests.emotion.plain_model import Plain, midi_file, register_judge
 from tests.emotion.waves import encoded, float_wav, sine, wav
 from tests.video2music.video_files import film
 
@@ -24,7 +24,7 @@ TUNE = [(index / 2, index / 2 + 0.45, 48 + 5 * (index % 5)) for index in range(4
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
-    """The judge of every test here hears with the small listener."""
+    """The judge of every test here is the plain model."""
     register_judge(monkeypatch, unified=Plain)
     judge._load.cache_clear()
     yield
@@ -145,7 +145,7 @@ def test_an_error_that_nobody_foresaw_is_told_without_a_traceback(tune, song, mo
 
 
 def no_sound(folder, name):
-    """Files that hold nothing to hear, by the bar's list and beyond it."""
+    """Files without sound or notes, by the bar's list and beyond it."""
     path = folder / name
     if name == "text.mid":
         path.write_text("Dear diary")
@@ -199,8 +199,8 @@ def notes_without(folder):
 @pytest.mark.parametrize(
     ("make", "remark", "known"),
     [
-        (quiet_wav, "the sound is silent: nothing is known of its feeling", False),
-        (notes_without, "the MIDI has no notes: nothing is known of its feeling", False),
+        (quiet_wav, "the sound is silent: its emotion is unknown", False),
+        (notes_without, "the MIDI has no notes: its emotion is unknown", False),
         (noise_wav, "it sounds like noise, and the judge was trained on music alone", True),
         (second_wav, "it lasts 1.0 s: less than 5 s says little", True),
     ],
@@ -242,7 +242,7 @@ def test_an_hour_is_heard(tmp_path):
     hour = wav(tmp_path / "hour.wav", np.tile(chord(60, 8000), 60), 8000)
     (row,) = json.loads(run(hour, "--json", "-").stdout)["files"]
     assert len(row["windows"]) == 899 and row["windows"][-1]["end_s"] == 3600
-    assert "mean of 60 stretches of 60 s" in row["remarks"][0]
+    assert "mean of 60 segments of 60 s" in row["remarks"][0]
 
 
 def test_memory_hardly_grows_with_length(tmp_path):
@@ -262,7 +262,7 @@ def test_three_hours_of_midi_with_a_note_at_the_end(tmp_path):
     path = midi_file(tmp_path / "late.mid", (3 * 3600 - 1, 3 * 3600, 60))
     (row,) = json.loads(run(path, "--json", "-").stdout)["files"]
     assert len(row["windows"]) == 2699 and row["windows"][-1]["quadrant"] is not None
-    assert "2698 of 2699 windows hold no sound: nothing is known of them" in row["remarks"]
+    assert "2698 of 2699 windows are silent: their emotion is unknown" in row["remarks"]
 
 
 def test_a_name_that_is_no_text_is_printed_and_written(tmp_path):

@@ -22,7 +22,7 @@ from emotion.train import adff, crossval, unified
 from emotion.train.crossval import CrossValidation, Experiment, HeldOutPredictions
 from emotion.train.dataset import PieceVersions, SegmentCache, TrainingPiece
 from emotion.train.unified import UnifiedTrainingPiece
-from tests.emotion.listeners import Plain, register_judge
+from tests.emotion.plain_model import Plain, register_judge
 from tests.emotion.train import four_sets
 
 SIZES = sizes_of("mel")
@@ -37,7 +37,9 @@ def few_draws(monkeypatch):
 
 def piece(number, fold, quadrant=0, *, source="fourq", groups=None, affect=None):
     own = frozenset({f"artist {number}"} if groups is None else groups)
-    return TrainingPiece(source, f"p{number}", own, fold, quadrant, affect, Path("p.mid" if source != "fourq" else "p.wav"), number)
+    return TrainingPiece(
+        source, f"p{number}", own, fold, quadrant, affect, Path("p.mid" if source != "fourq" else "p.wav"), number
+    )
 
 
 def item(found, like=None):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emotion.errors import SoundError
 from emotion.midi import notes
-from tests.emotion.listeners import midi_file, played
+from tests.emotion.plain_model import midi_file, played
 
 
 def orchestral(path):

@@ -15,7 +15,7 @@ from emotion.features import acoustics
 from emotion.judge import Judge, Segment
 from emotion.models import adff
 from emotion.models.adff import ADFF, KIND, ADFFConfig, ADFFEnsemble, ADFFModel
-from tests.emotion.listeners import midi_file
+from tests.emotion.plain_model import midi_file
 from tests.emotion.waves import sine, wav
 
 SMALL = ADFFConfig(hidden=6, width=12, members=2)
@@ -189,7 +189,7 @@ def test_notes_tell_it_nothing_and_a_judge_brings_it_the_rows(listener, tmp_path
     path = wav(tmp_path / "a.wav", sine(9.0, 24_000), 24_000)
     report = Judge(listener).predict(path)
     assert report.heard == "audio" and report.judge == "adff" and len(report.windows) == 2
-    with pytest.raises(SoundError, match="hears only audio"):
+    with pytest.raises(SoundError, match="takes only audio"):
         Judge(listener).predict(midi=tmp_path / "a.mid")
 
 

@@ -14,7 +14,7 @@ from emotion.features import acoustics, descriptors, harmony
 from emotion.judge import Judge, Segment
 from emotion.models import unified
 from emotion.models.unified import GROUPS, KIND, Unified, UnifiedConfig, UnifiedModel, describe, sizes_of
-from tests.emotion.listeners import midi_file, played
+from tests.emotion.plain_model import midi_file, played
 from tests.emotion.waves import sine, wav
 
 SIZES = sizes_of("mel")

@@ -11,7 +11,7 @@ import pytest
 from emotion.data import cards, pieces, registry
 from emotion.train import crossval
 from tests.emotion.data.samples import table
-from tests.emotion.listeners import midi_file
+from tests.emotion.plain_model import midi_file
 from tests.emotion.waves import sine, wav
 
 NAMES = {

@@ -16,7 +16,7 @@ from emotion.judge import Segment
 from emotion.train import dataset
 from emotion.train.dataset import SegmentCache, TrainingPiece, without_groups_of
 from tests.emotion.data.samples import table
-from tests.emotion.listeners import midi_file
+from tests.emotion.plain_model import midi_file
 from tests.emotion.train import four_sets
 from tests.emotion.train.four_sets import NAMES, NOBODY, RATINGS
 

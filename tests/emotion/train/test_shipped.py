@@ -18,7 +18,7 @@ from emotion.models import unified as unified_model
 from emotion.train import adff, crossval, shipped, unified
 from emotion.train.crossval import HeldOutPredictions
 from emotion.train.dataset import TrainingPiece
-from tests.emotion.listeners import midi_file
+from tests.emotion.plain_model import midi_file
 from tests.emotion.train import four_sets
 from tests.emotion.train.four_sets import NAMES
 

@@ -18,7 +18,7 @@ from emotion.models.unified import GROUPS, Unified, UnifiedModel, describe, size
 from emotion.train import unified
 from emotion.train.dataset import PieceVersions, TrainingPiece
 from emotion.train.unified import TeacherTargets, UnifiedTable, UnifiedTrainConfig, UnifiedTrainingPiece
-from tests.emotion.listeners import played
+from tests.emotion.plain_model import played
 
 SIZES = sizes_of("mel")
 QUICK = UnifiedTrainConfig(steps=3, batch=4, members=2, distil=0.3)

@@ -132,7 +132,7 @@ def build(judged: Sequence[JudgedPair], failed: Sequence[FailedPair], *, judge: 
         "differences": differences,
         "confusion": {
             "windows": _confusion(
-                pair for each in judged for pair in zip(each.alignment.wanted, each.alignment.heard, strict=True)
+                pair for each in judged for pair in zip(each.alignment.target, each.alignment.predicted, strict=True)
             ),
             "videos": _confusion((each.target_quadrant, each.predicted_quadrant) for each in judged),
         },
@@ -152,13 +152,13 @@ def _compared(judged: Sequence[JudgedPair]) -> tuple[dict[str, Any], dict[str, A
     """The rows of the report, and how much better the own picture is than chance, where there is a row of chance."""
     if not judged:
         return {}, {}
-    own = by_metric([each.alignment.figures() for each in judged])
+    own = by_metric([each.alignment.metrics() for each in judged])
     rows = {OWN: _summaries(own) | _pooled([[each.window_points()] for each in judged])}
     others = [_others(each, judged) for each in judged]
     if not any(others):
         return rows, {}
     chance = by_metric([
-        _mean_metrics([align(each.report, other.target).figures() for other in some])
+        _mean_metrics([align(each.report, other.target).metrics() for other in some])
         for each, some in zip(judged, others, strict=True)
     ])  # fmt: skip
     blocks = [
@@ -259,7 +259,7 @@ def _row(each: JudgedPair) -> dict[str, Any]:
         "target_valence": round(valence, 6), "target_arousal": round(arousal, 6),
         "predicted_valence": round(whole.valence, 6), "predicted_arousal": round(whole.arousal, 6),
         "target_quadrant": _quadrant(each.target_quadrant), "predicted_quadrant": _quadrant(each.predicted_quadrant),
-        **{name: round(value, 6) for name, value in each.alignment.figures().items() if np.isfinite(value)},
+        **{name: round(value, 6) for name, value in each.alignment.metrics().items() if np.isfinite(value)},
         "notes": "; ".join(each.notes),
     }  # fmt: skip
 
@@ -276,7 +276,7 @@ def _report_entry(each: JudgedPair) -> dict[str, Any]:
 def _windows(each: JudgedPair) -> list[dict[str, Any]]:
     """The windows that were compared, each with its predicted and target values."""
     found, (_, target) = each.alignment, each.window_points()
-    columns = zip(shared(each.report, each.target).windows, target.tolist(), found.heard, found.wanted, strict=True)
+    columns = zip(shared(each.report, each.target).windows, target.tolist(), found.predicted, found.target, strict=True)
     return [
         {
             "start_s": round(window.start_s, 3), "end_s": round(window.end_s, 3),

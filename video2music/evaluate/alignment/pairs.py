@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import emotion.judge
 from emotion.affect import QUADRANTS, quadrant
-from emotion.alignment import FEWEST, STILL_SD, Alignment, align, heard_points, over_spans, shared, spans_s
+from emotion.alignment import FEWEST, STILL_SD, Alignment, align, over_spans, predicted_points, shared, spans_s
 from emotion.errors import SoundError, UserError
 from emotion.files import MIDI_NAMES, SOUND_NAMES, is_midi
 from emotion.metrics import AXES
@@ -220,7 +220,7 @@ class JudgedPair:
         """Predicted and target points, (W, 2) each, over the windows compared with a target, by default its own."""
         target = target or self.target
         compared = shared(self.report, target)
-        return heard_points(compared), over_spans(target, spans_s(compared))
+        return predicted_points(compared), over_spans(target, spans_s(compared))
 
 
 def judge_pair(
@@ -271,7 +271,7 @@ def _predict(judge: emotion.judge.Judge, music: Path, picture_s: float) -> tuple
     """A report on sound or MIDI, and notes; MIDI is rendered as `generate` does for a judge of sound alone."""
     if not is_midi(music):
         return judge.predict(music), ()
-    if emotion.judge.MIDI in judge.model.hears:
+    if emotion.judge.MIDI in judge.model.modalities:
         return judge.predict(midi=music), ()
     notes = midi_notes.read(music)
     lasting_s = min(notes.duration_s + RELEASE_S, picture_s)

@@ -241,8 +241,8 @@ def compose_and_judge(features: VideoFeatures, options: Options) -> dict[str, An
 
 
 def _prediction(judge: emotion.judge.Judge, sound: Path, score: Path) -> dict[str, Any]:
-    hears_midi = emotion.judge.MIDI in judge.model.hears
-    whole = judge.predict(sound, score if hears_midi else None).whole
+    takes_midi = emotion.judge.MIDI in judge.model.modalities
+    whole = judge.predict(sound, score if takes_midi else None).whole
     return {"quadrants": list(whole.quadrants), "valence": whole.valence, "arousal": whole.arousal}
 
 

@@ -28,7 +28,7 @@ STYLE = (
 def view(report: EmotionReport) -> str:
     """HTML of a report on any music."""
     lasting_s = max(report.whole.end_s, 1e-3)
-    places = alignment.heard_points(report)
+    places = alignment.predicted_points(report)
     curves = [curve(report, axis, lasting_s, style=axis) for axis in AXES]
     title = "valence and arousal of the music over time"
     lane = timeline.plane_lane(title, curves, height_em=11)

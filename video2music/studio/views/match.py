@@ -55,7 +55,7 @@ def _drawn(piece: LoadedPiece, report: EmotionReport) -> str:
     lasting_s = max(piece.composition.form.duration_s, report.whole.end_s)
     rows = [_lane(piece, report, axis, lasting_s) for axis in AXES]
     kept = alignment.shared(report, piece.target)
-    target, predicted = alignment.over_spans(piece.target, alignment.spans_s(kept)), alignment.heard_points(kept)
+    target, predicted = alignment.over_spans(piece.target, alignment.spans_s(kept)), alignment.predicted_points(kept)
     title = "target and prediction, window by window, on the plane"
     drawn = timeline.plane(title, (target, "picture"), (predicted, "music"))
     return f'<div class="pair verdict">{timeline.lanes(lasting_s, *rows)}{drawn}</div>'

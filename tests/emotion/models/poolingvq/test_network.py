@@ -96,7 +96,7 @@ def test_what_was_saved_is_loaded_and_hears_the_same(model: PoolingVQEnsemble, t
         quadrants, affect = again(collate([rows_of(stretch.mel, stretch.notes, max_tokens=500)]))
     told = listener.predict([stretch])[0]
     np.testing.assert_allclose(told, torch.cat([affect, quadrants], dim=1)[0], atol=1e-4)
-    assert listener.hears == {"audio", "MIDI"} and listener.longest_s == model.config.longest_s
+    assert listener.modalities == {"audio", "MIDI"} and listener.longest_s == model.config.longest_s
 
 
 def test_weights_that_are_not_there_are_told_in_a_sentence(tmp_path: Path) -> None:

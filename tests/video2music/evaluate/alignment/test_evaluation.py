@@ -15,7 +15,7 @@ import emotion.judge
 from emotion.alignment import align
 from emotion.judge import Judge, windows
 from emotion.values import AffectCurve, EmotionReport, Prediction
-from tests.emotion.listeners import Plain, midi_file
+from tests.emotion.plain_model import Plain, midi_file
 from tests.emotion.waves import sine, wav
 from tests.video2music.conftest import draw_clip
 from video2music import Options, compose, pipeline
@@ -60,7 +60,7 @@ def finite_mean(values):
 
 def test_the_row_of_the_own_picture_is_the_mean_of_the_videos_that_have_a_figure(several, report):
     for name in METRICS:
-        values = [align(each.report, each.target).figures()[name] for each in several]
+        values = [align(each.report, each.target).metrics()[name] for each in several]
         known = sum(not math.isnan(value) for value in values)
         if known > 2:
             figure = report["rows"][OWN][name]
@@ -73,7 +73,7 @@ def test_the_row_of_the_own_picture_is_the_mean_of_the_videos_that_have_a_figure
 def test_chance_is_every_music_against_every_other_target(several, report):
     for name in ("match", "distance", "quadrant", "rmse_valence", "bias_arousal", "ccc_arousal"):
         means = [
-            finite_mean([align(each.report, other.target).figures()[name] for other in several if other is not each])
+            finite_mean([align(each.report, other.target).metrics()[name] for other in several if other is not each])
             for each in several
         ]
         assert report["rows"][CHANCE][name]["mean"] == pytest.approx(finite_mean(means))
@@ -173,8 +173,8 @@ def test_the_judge_that_chose_says_so(several):
 
 @pytest.fixture
 def listening(monkeypatch):
-    """A judge that hears sound alone, whatever its name."""
-    listener = Plain(hears=("audio",))
+    """A judge that takes audio alone, whatever its name."""
+    listener = Plain(modalities=("audio",))
     monkeypatch.setattr(emotion.judge, "load", lambda name="": Judge(listener))
     return listener
 
@@ -232,7 +232,7 @@ def test_what_is_compared_is_what_the_judge_hears_and_what_the_picture_says(fold
     done = run(folder / "a.mp4", "--music", folder / "b.wav", "--encoder", "color", "--json", folder / "a.json")
     assert done.exit_code == 0, done.output
     target = video_target(features.extract(folder / "a.mp4", encoder="color"))
-    expected = align(Judge(Plain(hears=("audio",))).predict(folder / "b.wav"), target).figures()
+    expected = align(Judge(Plain(modalities=("audio",))).predict(folder / "b.wav"), target).metrics()
     (video,) = json.loads((folder / "a.json").read_text())["videos"]
     for name, value in expected.items():
         assert video[name] == (None if math.isnan(value) else pytest.approx(value, abs=1e-5))
@@ -250,7 +250,7 @@ def test_midi_is_played_for_a_judge_that_hears_sound_alone(folder, listening):
 
 
 def test_midi_goes_to_a_judge_that_hears_it(folder, monkeypatch):
-    listener = Plain(hears=("MIDI",))
+    listener = Plain(modalities=("MIDI",))
     monkeypatch.setattr(emotion.judge, "load", lambda name="": Judge(listener))
     song = midi_file(folder / "song.mid", (0.0, 9.0, 60), (9.0, 12.0, 70))
     done = run(folder / "a.mp4", "--music", song, "--encoder", "color", "--json", "-")
@@ -324,7 +324,7 @@ def test_no_file_of_the_edge_clips_stops_the_others(shared, tmp_path):
 
 def test_the_judge_by_default_is_the_one_that_reports(folder, monkeypatch):
     asked = []
-    monkeypatch.setattr(emotion.judge, "load", lambda name: asked.append(name) or Judge(Plain(hears=("audio",))))
+    monkeypatch.setattr(emotion.judge, "load", lambda name: asked.append(name) or Judge(Plain(modalities=("audio",))))
     run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color")
     run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color", "--judge", pipeline.SELECTING_JUDGE)
     assert asked == [pipeline.REPORTING_JUDGE, pipeline.SELECTING_JUDGE] and len(set(asked)) == 2

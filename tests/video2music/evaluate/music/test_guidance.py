@@ -12,7 +12,7 @@ import emotion.judge
 from emotion.affect import EMOTIONS, QUADRANTS, VA_ANCHORS
 from emotion.errors import DataError
 from emotion.judge import Judge
-from tests.emotion.listeners import Plain
+from tests.emotion.plain_model import Plain
 from tests.video2music.cli.test_evaluate import models  # noqa: F401
 from tests.video2music.evaluate.songs import song, write_muvi_sync
 from video2music.cli import app

@@ -1,4 +1,4 @@
-"""A small listener for tests: it feels loudness and density as arousal, brightness and pitch as valence."""
+"""A small model for tests: arousal from loudness and density of notes, valence from brightness and pitch."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,31 +15,31 @@ from emotion.midi.notes import Notes
 
 
 class Plain:
-    """Its answer to a stretch follows from the stretch alone; `batches` keeps what it was given at once."""
+    """Predicts each segment by itself; `batches` records the batches it was given."""
 
     name = "plain"
     sha256 = "0" * 64
 
-    def __init__(self, hears: Iterable[str] = ("audio", "MIDI"), longest_s: float = 60.0) -> None:
-        self.hears = frozenset(hears)
+    def __init__(self, modalities: Iterable[str] = ("audio", "MIDI"), longest_s: float = 60.0) -> None:
+        self.modalities = frozenset(modalities)
         self.longest_s = longest_s
         self.batches: list[list[Segment]] = []
 
-    def predict(self, stretches: Sequence[Segment]) -> np.ndarray:
-        self.batches.append(list(stretches))
-        return np.stack([answer(stretch) for stretch in stretches])
+    def predict(self, segments: Sequence[Segment]) -> np.ndarray:
+        self.batches.append(list(segments))
+        return np.stack([prediction_of(segment) for segment in segments])
 
 
-def answer(stretch: Segment) -> np.ndarray:
+def prediction_of(segment: Segment) -> np.ndarray:
     """(6,) valence, arousal and the quadrants' probabilities, the softmax of the products with their signs."""
-    senses = []
-    if stretch.mel is not None:
-        level, center = stretch.mel.mean(), (10 ** (stretch.mel.mean(0) / 20)).argmax()
-        senses.append((center / 48 - 1, (level + 40) / 40))
-    if stretch.notes is not None:
-        density = len(stretch.notes) / max(stretch.duration_s, 0.1)
-        senses.append(((stretch.notes.pitch.mean() - 60) / 40, density / 5 - 1))
-    valence, arousal = np.tanh(np.mean(senses, axis=0))
+    points = []
+    if segment.mel is not None:
+        level, center = segment.mel.mean(), (10 ** (segment.mel.mean(0) / 20)).argmax()
+        points.append((center / 48 - 1, (level + 40) / 40))
+    if segment.notes is not None:
+        density = len(segment.notes) / max(segment.duration_s, 0.1)
+        points.append(((segment.notes.pitch.mean() - 60) / 40, density / 5 - 1))
+    valence, arousal = np.tanh(np.mean(points, axis=0))
     weights = np.exp([valence + arousal, arousal - valence, -valence - arousal, valence - arousal])
     return np.array([valence, arousal, *(weights / weights.sum())])
 
