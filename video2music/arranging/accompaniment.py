@@ -318,7 +318,7 @@ class _Sampler:
         flags = context_flags(lattice, harmony_changes(task.pitches), np.any(task.pitches < 0, axis=1))
         context = np.concatenate([flags, self.conditions], axis=1)
         self.context = model.context_hidden(context)
-        context[:1, -2] += 1
+        context[:1, -2] += 1  # the second column from the end is the log density
         # The layer is linear: what 1 more in log density adds is the same at every position.
         self.per_log_density = model.context_hidden(context[:1])[0] - self.context[0]
         self.penalty = np.where(_playable_masks(task, lattice), np.float32(0), np.float32(-np.inf))
@@ -393,7 +393,13 @@ class _Sampler:
 
     def patterns(self, fallback: Sequence[Pattern]) -> list[Pattern]:
         """The pattern of each step: the drawn one, or that of `fallback` where none was drawn."""
-        signs = self._signs()
+        signs = np.full(self.length.shape, SILENCE)  # (P, 6)
+        onset = self.length > 0
+        for at, slot in np.argwhere(onset).tolist():
+            end = at + int(self.length[at, slot])
+            signs[at, slot] = TOUCH_SIGNS[self.touch[at, slot]]
+            free = ~np.maximum.accumulate(onset[at + 1 : end, slot])  # a hold ends where the slot's next note begins
+            signs[at + 1 : end, slot][free] = HOLD
         edges = np.searchsorted(self.lattice.step, np.arange(len(fallback) + 1)).tolist()
         found = []
         for step, (first, end) in enumerate(pairwise(edges)):
@@ -402,17 +408,6 @@ class _Sampler:
             drawn = Pattern("drawn", end - first, MappingProxyType(rows), fitted=True)
             found.append(drawn if step in self.drawn else fallback[step])
         return found
-
-    def _signs(self) -> NDArray[np.str_]:
-        """(P, 6) signs of styles; a hold ends where the next note of its slot begins."""
-        signs = np.full(self.length.shape, SILENCE)
-        onset = self.length > 0
-        for at, slot in np.argwhere(onset).tolist():
-            end = at + int(self.length[at, slot])
-            signs[at, slot] = TOUCH_SIGNS[self.touch[at, slot]]
-            free = ~np.maximum.accumulate(onset[at + 1 : end, slot])
-            signs[at + 1 : end, slot][free] = HOLD
-        return signs
 
 
 def _conditions(

@@ -66,11 +66,13 @@ def arrange(
     grid = replace(grid, part=part, players=players_by_part(style, part, active))
     harmony = _harmony(chords, grid, style, expression, key)
     wanted = np.asarray(dynamics.density, float)
+    # The order of the draws below is part of what a seed means: motifs, patterns, approaches, drums, playing.
     melodic, chordal = _pitched_events(grid, style, harmony, wanted, expression.length, rng)
     chordal = bass.with_approaches(chordal, grid=grid, form=form, style=style, harmony=harmony, rng=rng)
     kit = next((row for instrument, row in zip(style.instruments, active, strict=True) if instrument.drums), None)
     percussive = [] if kit is None else drums.drum_events(form, style, part=part, energy=energy, plays=kit, rng=rng)
     final = _final_chord(form, style, grid, harmony)
+    # Swing moves written times, so it comes before the random deviations of `performed`.
     notes = playing.swung(sorted([*melodic, *chordal, *percussive, *final]), form, style.swing)
     played = playing.performed(notes, dynamics, form, style, expression, rng)
     pedals = playing.pedals_of(grid, harmony.pitches, expression.pedal)
@@ -87,7 +89,10 @@ def _harmony(chords: Sequence[Chord], grid: Grid, style: Style, expression: Expr
     """The chords as they sound in the key, with voice leading. N is the bass alone, but for the final chord."""
     tonic = Chord(0, "maj") if key.mode == "major" else Chord(9, "min")
     sounding = [chord.transpose(key.shift) for chord in carried_through(chords, tonic)]
-    shifts, registers = _register_shifts(grid, style, expression), style.registers
+    # One shift a section, so that no melody breaks in the middle of a phrase.
+    mean_shift = np.bincount(grid.section, expression.register) / np.maximum(np.bincount(grid.section), 1)
+    shifts: list[int] = np.clip(np.rint(mean_shift), *_shift_limits(style))[grid.section].astype(int).tolist()
+    registers = style.registers
     voicings = voice(
         sounding, bass=registers.bass, upper=registers.upper, inversions=registers.inversions, shifts=shifts
     )
@@ -105,14 +110,6 @@ def _pitches_by_voice(voicing: Voicing, chord: Chord, bass_only: bool) -> Pitche
     if not bass_only:
         pitches |= dict(zip(("tenor", "alto", "soprano"), upper, strict=True)) | dict(zip(PAD, upper, strict=True))
     return pitches
-
-
-def _register_shifts(grid: Grid, style: Style, expression: Expression) -> list[int]:
-    """Semitones by which each step's voices are shifted: one number a section, so that no melody breaks."""
-    steps = np.bincount(grid.section)
-    mean = np.bincount(grid.section, expression.register) / np.maximum(steps, 1)
-    shifts: list[int] = np.clip(np.rint(mean), *_shift_limits(style))[grid.section].astype(int).tolist()
-    return shifts
 
 
 def _shift_limits(style: Style) -> tuple[int, int]:

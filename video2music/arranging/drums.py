@@ -34,7 +34,7 @@ class _Bar:
 
     @property
     def beats(self) -> int:
-        return len(self.times_s) - 1
+        return len(self.times_s) - 1  # `times_s` has the bar's end as well
 
 
 def drum_events(

@@ -22,8 +22,8 @@ Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 PART_BARS = 8  # a section of one and a half times this or more is divided
-CONTRAST = 2.0
-OPENING = 0.12
+CONTRAST = 2.0  # times the distance from the piece's mean
+OPENING = 0.12  # of energy, taken from the first part: a piece that opens at its loudest has nowhere to go
 # Percentiles of MuVi-Sync's 191,000 seconds: below DENSITY[i] and LOUDNESS[i] lies the share SHARES[i] of them.
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 DENSITY = (0.0, 3.0, 6.0, 10.0, 14.0, 18.0, 26.0)
@@ -58,7 +58,11 @@ class Grid:
         section_starts_s = np.array([section.start_s for section in form.sections])
         section = np.maximum(np.searchsorted(section_starts_s, starts_s + 1e-6) - 1, 0)
         bar = np.searchsorted(form.bars_s, starts_s + 1e-6) - 1
-        phase = _phases(form, bar, section, section_starts_s)
+        first = np.searchsorted(form.steps_s, form.bars_s - 1e-6)  # step of each downbeat
+        usual = max(1, int(np.diff(first).max(initial=1)))  # steps a bar
+        first_bar = np.searchsorted(form.bars_s, section_starts_s + 1e-6) - 1
+        within = np.arange(len(bar)) - first[np.maximum(bar, 0)]
+        phase = (np.maximum(bar, 0) - np.maximum(first_bar, 0)[section]) * usual + within
         # The last step is the final chord, which is held to the end: its length says nothing about the others.
         typical_s = float(np.median((ends_s - starts_s)[:-1] if len(form) > 1 else ends_s))
         return cls(starts_s, ends_s, bar, section, phase, typical_s, beats_of(form), np.zeros_like(bar))
@@ -84,15 +88,6 @@ def beats_of(form: Form) -> Indices:
     """(N,) how many beats each step of a form has, one at least."""
     begun = np.searchsorted(form.beats_s, np.append(form.steps_s, np.inf) - 1e-6)
     return np.asarray(np.maximum(np.diff(begun), 1), np.int64)
-
-
-def _phases(form: Form, bar: Indices, section: Indices, section_starts_s: Floats) -> Indices:
-    first = np.searchsorted(form.steps_s, form.bars_s - 1e-6)  # step of each downbeat
-    usual = max(1, int(np.diff(first).max(initial=1)))
-    first_bar = np.searchsorted(form.bars_s, section_starts_s + 1e-6) - 1
-    within = np.arange(len(bar)) - first[np.maximum(bar, 0)]
-    whole = np.maximum(bar, 0) - np.maximum(first_bar, 0)[section]
-    return np.asarray(whole * usual + within, np.int64)
 
 
 def parts_of(grid: Grid) -> Indices:
@@ -128,19 +123,17 @@ def active_instruments(style: Style, part: Indices, energy: Floats) -> Flags:
 
     In a part where none but drums would play, all instruments but the drums do.
     """
-    active = np.array([_active_parts(instrument, energy) for instrument in style.instruments])
+    number, count = np.arange(len(energy)), len(energy)
+    rows = []
+    for instrument in style.instruments:
+        plays = (energy >= instrument.from_energy) & (energy <= instrument.until_energy)
+        if count > instrument.enters - 1 + instrument.leaves:  # both are ignored in pieces too short for them
+            plays &= (number >= instrument.enters - 1) & (number < count - instrument.leaves)
+        rows.append(plays)
+    active = np.array(rows)
     pitched = np.array([not instrument.drums for instrument in style.instruments])
     active[np.ix_(pitched, ~active[pitched].any(0))] = True
     return np.asarray(active[:, part])
-
-
-def _active_parts(instrument: Instrument, energy: Floats) -> Flags:
-    """(P,) whether an instrument plays in each part. `enters` and `leaves` are ignored in pieces too short for both."""
-    number, count = np.arange(len(energy)), len(energy)
-    active = (energy >= instrument.from_energy) & (energy <= instrument.until_energy)
-    if count > instrument.enters - 1 + instrument.leaves:
-        active &= (number >= instrument.enters - 1) & (number < count - instrument.leaves)
-    return np.asarray(active)
 
 
 def players_by_part(style: Style, part: Indices, active: Flags) -> tuple[tuple[Instrument, ...], ...]:

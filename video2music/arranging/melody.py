@@ -28,7 +28,7 @@ def choose_motifs(grid: Grid, style: Style, wanted: Floats, rng: np.random.Gener
     """
     if not style.motifs:
         return [None] * len(grid)
-    order = rng.permutation(len(style.motifs)).tolist()
+    order = rng.permutation(len(style.motifs)).tolist()  # drawn once a piece: what differs between seeds
     forms = [_statements(style.motifs, index) for index in order]
     of_section = [
         0 if number % 2 == 0 else (1 + number // 2) % len(order) for number in range(int(grid.section[-1]) + 1)
@@ -75,7 +75,7 @@ def melody_events(
         tones = [pitch for pitch in range(low, high + 1) if pitch % 12 in harmony.chords[step].pitch_classes]
         if sign == HOLD:
             return min(tones, key=lambda tone: abs(tone - sounding)) if sounding is not None else None
-        resting = low + (high - low) / 4
+        resting = low + (high - low) / 4  # low in the range, because a motif's digits count tones upwards from it
         nearest = min(range(len(tones)), key=lambda index: abs(tones[index] - resting))
         return tones[min(nearest + int(sign), len(tones) - 1)]
 

@@ -40,12 +40,15 @@ def write(score: Score, path: Path) -> None:
     """
     import mido
 
+    melodic = sum(not track.drums for track in score.tracks)
+    if melodic > len(_MELODIC_CHANNELS):
+        raise Video2MusicError(f"the score has {melodic} instruments, but MIDI has channels for 15: give fewer")
+    free = iter(_MELODIC_CHANNELS)
     clock = _TickMap.of(score)
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     file.tracks.append(_conductor(score, clock))
-    file.tracks += [
-        _instrument_track(track, channel, clock) for track, channel in zip(score.tracks, _channels(score), strict=True)
-    ]
+    for track in score.tracks:  # drums share their channel, every other instrument has its own
+        file.tracks.append(_instrument_track(track, DRUM_CHANNEL if track.drums else next(free), clock))
     try:
         with atomic_write(path) as partial:
             file.save(partial)
@@ -101,13 +104,16 @@ def read(path: Path) -> Score:
         parsed = pretty_midi.PrettyMIDI(str(path), charset="utf-8")
     except (OSError, EOFError, ValueError, IndexError, KeyError) as error:
         raise MediaError(f"the MIDI file {path} cannot be read: {error}") from None
+    mode, tonic = 0, 0
+    if parsed.key_signature_changes:
+        mode, tonic = divmod(parsed.key_signature_changes[0].key_number, 12)  # 0..11 major, 12..23 minor
     duration_s = max(parsed.tick_to_time(sum(message.time for message in track)) for track in file.tracks)
     return Score(
         tuple(_track_from(instrument) for instrument in parsed.instruments),
         _tempi(file, parsed),
         tuple(Metre(float(change.time), change.numerator) for change in parsed.time_signature_changes)
         or (Metre(0.0, 4),),
-        _key(parsed),
+        Key(tonic, MODES[mode]),
         float(duration_s),
         tuple(Marker(float(parsed.tick_to_time(tick)), message.text) for tick, message in _metas(file, "marker")),
     )
@@ -136,15 +142,6 @@ class _TickMap:
         return tick + round((time_s - start_s) * 1e6 / tempo_us * TICKS_PER_BEAT)
 
 
-def _channels(score: Score) -> list[int]:
-    """A channel for each track: drums share theirs, every other instrument has its own."""
-    melodic = sum(not track.drums for track in score.tracks)
-    if melodic > len(_MELODIC_CHANNELS):
-        raise Video2MusicError(f"the score has {melodic} instruments, but MIDI has channels for 15: give fewer")
-    free = iter(_MELODIC_CHANNELS)
-    return [DRUM_CHANNEL if track.drums else next(free) for track in score.tracks]
-
-
 def _conductor(score: Score, clock: _TickMap) -> "mido.MidiTrack":
     """The first track: tempi, metres, key, markers."""
     from mido import MetaMessage as Meta
@@ -170,7 +167,7 @@ def _instrument_track(track: Track, channel: int, clock: _TickMap) -> "mido.Midi
         events.append((clock.tick(pedal.time_s), change))
     for note in track.notes:
         start = clock.tick(note.start_s)
-        end = max(clock.tick(note.end_s), start + 1)
+        end = max(clock.tick(note.end_s), start + 1)  # a note of no ticks would never sound
         events.append((start, Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)))
         events.append((end, Message("note_off", channel=channel, note=note.pitch, velocity=0)))
     return _closed_track(events, 0)
@@ -223,10 +220,3 @@ def _tempi(file: "mido.MidiFile", parsed: "pretty_midi.PrettyMIDI") -> tuple[Tem
         Tempo(float(parsed.tick_to_time(tick)), 60e6 / message.tempo) for tick, message in _metas(file, "set_tempo")
     ]
     return tuple(given) if given and not given[0].start_s else (Tempo(0.0, 120.0), *given)
-
-
-def _key(parsed: "pretty_midi.PrettyMIDI") -> Key:
-    if not parsed.key_signature_changes:
-        return Key(0, "major")
-    mode, tonic = divmod(parsed.key_signature_changes[0].key_number, 12)  # 0..11 major, 12..23 minor
-    return Key(tonic, MODES[mode])

@@ -55,7 +55,7 @@ def velocity_of(loudness: NDArray[np.floating] | float) -> Floats:
 
 def swung(notes: Sequence[NoteEvent], form: Form, swing: float) -> list[NoteEvent]:
     """The notes with the first half of each beat taking the share `swing` of it; the final chord stays as it is."""
-    if swing == 0.5:
+    if swing == 0.5:  # even eighths
         return list(notes)
     beats = np.append(form.beats_s, form.end_s)
     straight = np.sort(np.concatenate([beats, (beats[1:] + beats[:-1]) / 2]))
@@ -88,6 +88,7 @@ def performed(
     rows = (velocity.tolist(), delay_s.tolist(), on_downbeat, expression.length[step].tolist(), step.tolist())
     for note, level, delay, downbeat, length, place in zip(notes, *rows, strict=True):
         on_time = note.start_s >= final_s or (downbeat and note.voice in ON_TIME)
+        # A tenth of the note at most, or fast repeated notes would be blurred by their delays.
         start_s = note.start_s + (0.0 if on_time else min(delay, 0.1 * (note.end_s - note.start_s)))
         end_s = form.end_s if note.start_s >= final_s else min(_release_s(note, length), form.end_s)
         level = min(max(round(level), MIN_VELOCITY), MAX_VELOCITY)

@@ -167,7 +167,7 @@ def choose_patterns(
     for run in _steady_runs(grid.bar, wanted):
         error = np.abs(offered[:, run].mean(1) - wanted[run].mean()) + preference[grid.section[run.start]]
         if chosen:
-            error[chosen[-1]] -= SWITCH_MARGIN
+            error[chosen[-1]] -= SWITCH_MARGIN  # the pattern that plays has an advantage
         chosen += [int(error.argmin())] * (run.stop - run.start)
     patterns = [style.patterns[index] for index in chosen]
     if style.accompaniment == LEARNED:

@@ -43,7 +43,7 @@ def carried_through(chords: Sequence[Chord], default: Chord) -> list[Chord]:
     return harmony
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # few chords in one key, asked for at every step
 def scale(chord: Chord, key: Key) -> frozenset[int]:
     """The pitch classes a melody may pass through over a chord in a key, both as they sound.
 
@@ -156,7 +156,7 @@ def _transition_cost(before: tuple[Chord, int, Span], after: tuple[Chord, int, S
         kept = interval == (old[..., high] - old[..., low]) % 12
         together = kept & (moves[..., low] != 0) & (moves[..., high] != 0)
         cost += PARALLEL * (together & ((interval == 0) | (interval == 7)))
-    leaps = moves * (np.abs(moves) > 2)
+    leaps = moves * (np.abs(moves) > 2)  # more than a whole tone
     return np.asarray(cost + SAME_WAY * ((leaps > 0).all(2) | (leaps < 0).all(2)), float)
 
 

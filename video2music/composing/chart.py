@@ -177,7 +177,15 @@ def musicxml(composition: Composition, path: Path, *, title: str = "") -> Path:
 
     The same composition gives the same bytes. Raises MediaError where the file cannot be written.
     """
-    tree = _score(composition, "".join(sign for sign in title if sign.isprintable()))
+    title = "".join(sign for sign in title if sign.isprintable())  # XML allows no control characters
+    tree = _element(
+        "score-partwise",
+        _element("work", _element("work-title", title)) if title else None,
+        _element("identification", _element("encoding", _element("software", "video2music"))),
+        _element("part-list", _element("score-part", _element("part-name", "Chords"), id="P1")),
+        _element("part", *_measures(bars(composition), composition.key), id="P1"),
+        version="4.0",
+    )
     Xml.indent(tree)
     document = f'<?xml version="1.0" encoding="UTF-8"?>\n{_DOCTYPE}\n{Xml.tostring(tree, encoding="unicode")}\n'
     try:
@@ -199,23 +207,13 @@ def _element(name: str, *inner: Xml.Element | str | None, **attributes: str) -> 
     return made
 
 
-def _score(composition: Composition, title: str) -> Xml.Element:
-    part = _element("part", *_measures(bars(composition), composition.key), id="P1")
-    return _element(
-        "score-partwise",
-        _element("work", _element("work-title", title)) if title else None,
-        _element("identification", _element("encoding", _element("software", "video2music"))),
-        _element("part-list", _element("score-part", _element("part-name", "Chords"), id="P1")),
-        part,
-        version="4.0",
-    )
-
-
 def _measures(all_bars: Sequence[Bar], key: Key) -> Iterator[Xml.Element]:
     metre, in_line = 0, 0
     usual = _usual_beats(all_bars)
     for bar, after in zip(all_bars, [*all_bars[1:], None], strict=True):
-        shown = bar.beats if bar.number else usual
+        shown = bar.beats if bar.number else usual  # a pickup is a part of a usual bar
+        # A double bar line before each section, a final one at the end.
+        line = "light-heavy" if after is None else "light-light" if after.section else None
         in_line = 1 if bar.section or in_line == LINE_BARS else in_line + 1
         yield _element(
             "measure",
@@ -223,7 +221,7 @@ def _measures(all_bars: Sequence[Bar], key: Key) -> Iterator[Xml.Element]:
             _attributes(shown, key if bar is all_bars[0] else None) if shown != metre else None,
             *_directions(bar),
             *_harmonies_and_rests(bar, key),
-            _barline(after),
+            _element("barline", _element("bar-style", line), location="right") if line else None,
             **({"number": str(bar.number)} | ({} if bar.number else {"implicit": "yes"})),
         )
         metre = shown
@@ -245,8 +243,8 @@ def _attributes(beats: int, key: Key | None) -> Xml.Element:
 
 def fifths(key: Key) -> int:
     """Sharps of the key's signature, flats below 0: -5 to 6."""
-    major = key.tonic + (0 if key.mode == "major" else 3)
-    sharps = major * 7 % 12
+    major = key.tonic + (0 if key.mode == "major" else 3)  # of the relative major
+    sharps = major * 7 % 12  # a fifth is seven semitones
     return sharps - 12 if key.flats else sharps
 
 
@@ -300,9 +298,3 @@ def _harmony(chord: Chord, key: Key) -> Xml.Element:
     return _element(
         "harmony", _element("root", _element("root-step", name[0]), alter), _element("kind", kind, text=short)
     )
-
-
-def _barline(after: Bar | None) -> Xml.Element | None:
-    """A final bar line at the end, a double one before each section."""
-    style = "light-heavy" if after is None else "light-light" if after.section else None
-    return _element("barline", _element("bar-style", style), location="right") if style else None

@@ -63,6 +63,7 @@ class Composition:
         if not 1 <= section <= len(sections):
             raise OptionError(f"there is no section {section}: the piece has {len(sections)}")
         starts_s = [0.0, *(part.start_s for part in sections[1:]), np.inf]
+        # Less a microsecond: a step that begins with the section may be off by the rounding of its sum.
         first, after = np.searchsorted(self.form.steps_s, np.array(starts_s[section - 1 : section + 1]) - 1e-6)
         return slice(int(first), int(after))
 
@@ -97,9 +98,19 @@ class Composition:
     def from_json(cls, data: Mapping[str, Any]) -> "Composition":
         """Read what `to_json` wrote. Raises ManifestError."""
         try:
+            grid = data["form"]
+            form = Form(
+                grid["duration_s"],
+                grid["end_s"],
+                **{name: np.array(grid[name], float) for name in ("beats_s", "bars_s", "steps_s")},
+                sections=tuple(Section(**section) for section in grid["sections"]),
+                tempi=tuple(Tempo(**tempo) for tempo in grid["tempi"]),
+                cut_errors_ms=tuple(grid["cut_errors_ms"]),
+                hit_errors_ms=tuple(grid["hit_errors_ms"]),
+            )
             return cls(
                 key=Key.parse(data["key"]),
-                form=_form(data["form"]),
+                form=form,
                 chords=_chords(data["chords"]),
                 dynamics=Dynamics(**{name: np.array(row, np.float32) for name, row in data["dynamics"].items()}),
                 target=AffectCurve(**data["target"]),
@@ -124,18 +135,6 @@ class Composition:
 
 def _chords(names: Iterable[str]) -> tuple[Chord, ...]:
     return tuple(Chord.parse(name) for name in names)
-
-
-def _form(data: Mapping[str, Any]) -> Form:
-    return Form(
-        data["duration_s"],
-        data["end_s"],
-        **{name: np.array(data[name], float) for name in ("beats_s", "bars_s", "steps_s")},
-        sections=tuple(Section(**section) for section in data["sections"]),
-        tempi=tuple(Tempo(**tempo) for tempo in data["tempi"]),
-        cut_errors_ms=tuple(data["cut_errors_ms"]),
-        hit_errors_ms=tuple(data["hit_errors_ms"]),
-    )
 
 
 def _to_lists(value: Any) -> Any:

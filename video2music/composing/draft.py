@@ -82,6 +82,7 @@ class LockedParts(NamedTuple):
         if "chords" not in self.locks:
             return []
         middles_s = (grid.steps_s + grid.step_ends_s) / 2
+        # Middles, because the new form's steps may begin a little before or after the chord that they belong to.
         steps = np.searchsorted(self.composition.form.steps_s, middles_s, side="right") - 1
         return [self.composition.final_chords[step] for step in steps]
 
@@ -112,9 +113,8 @@ class Draft:
         self.form = (locked and locked.form) or _plan_form(features, target, guidance, style, options)
         starts_s, ends_s = self.form.steps_s, self.form.step_ends_s
         self._video = resample_to_steps(features, starts_s, ends_s, emotion_rows(features, target)).to(models.device)
-        self._points = interval_means(target.points, starts_s, ends_s).astype(
-            float
-        )  # (N, 2) valence and arousal of each step
+        # (N, 2) valence and arousal of each step
+        self._points = interval_means(target.points, starts_s, ends_s).astype(float)
         self._dynamics: Dynamics | None = None
         self._writer = self._chord_writer(locked.chords(self.form) if locked and opening is None else opening or ())
 
@@ -140,7 +140,7 @@ class Draft:
             decode.Temperature(options.temperature),
             decode.TopP(options.top_p),
         ]
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator().manual_seed(self.seed)  # on the CPU, so that every device draws the same
         return decode.ChordWriter(
             self._models.amt, self._video, minor=minor, filters=filters, generator=generator, primer=opening
         )
@@ -266,7 +266,7 @@ def splice(score: Score, other: Score, start_s: float, end_s: float) -> Score:
     Notes of the score that would last into the new section end where that begins, and notes of the new section end
     with it.
     """
-    end_s = math.inf if end_s >= score.duration_s else end_s
+    end_s = math.inf if end_s >= score.duration_s else end_s  # of the last section the ring-out, too
     tracks = []
     for track, new in zip(score.tracks, other.tracks, strict=True):
         kept = [note for note in track.notes if not start_s <= note.start_s + EARLY_S < end_s]

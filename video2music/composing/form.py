@@ -122,7 +122,7 @@ class _MetreLimits:
 
     def beats(self, seconds: float) -> range:
         """How many beats these seconds may have within the limits."""
-        slowest, fastest = self.slowest * (1 - 1e-9), self.fastest * (1 + 1e-9)
+        slowest, fastest = self.slowest * (1 - 1e-9), self.fastest * (1 + 1e-9)  # one tempo is a range of no width
         return range(int(np.ceil(seconds * slowest / 60)), int(np.floor(seconds * fastest / 60)) + 1)
 
 
@@ -177,10 +177,12 @@ class _PathSearch:
 
     def best(self) -> _Path:
         """The path of the highest score from 0 to the end."""
+        # A path that meets no cut always exists, so it is what the others must beat.
         arrivals: list[_Arrival] = []
         for index in range(len(self.cuts)):
             arrivals.append(self._arrive(index, arrivals))
         best, chosen = self._best_of_one_tempo()
+        # As between two cuts, the last span passes at most `look_back` cuts: time goes with the number of pairs.
         for index in range(max(0, len(self.cuts) - self.look_back), len(self.cuts)):
             arrival = arrivals[index]
             for row, score in enumerate(arrival.scores):

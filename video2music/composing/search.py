@@ -158,13 +158,9 @@ def select_best(
 
 
 def _survivors(alive: Sequence[int], candidates: Mapping[int, Candidate]) -> list[int]:
-    """The better half, best first, and the baseline. Sorting is stable: of equals the earlier wins."""
-
-    def rank(index: int) -> tuple[int, float]:
-        candidate = candidates[index]
-        return len(candidate.rejected), -candidate.match.score if candidate.match else 0.0
-
-    ranked = sorted(alive, key=rank)
+    """The better half, best first, and the baseline."""
+    by_score = sorted(alive, key=lambda index: -match.score if (match := candidates[index].match) else 0.0)
+    ranked = sorted(by_score, key=lambda index: len(candidates[index].rejected))  # stable: of equals the earlier wins
     count = max(FINALISTS, math.ceil(len(ranked) / 2))
     return ranked[:count] + [index for index in ranked[count:] if index == BASELINE]
 

@@ -59,7 +59,7 @@ def read_curve(path: Path, seconds: int) -> AffectCurve:
     Raises OptionError.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
             rows = _read_rows(path, csv.DictReader(file))
     except FileNotFoundError:
         raise OptionError(f"no curve at {path}: give a CSV file with the columns {','.join(CURVE_COLUMNS)}") from None
