@@ -303,7 +303,7 @@ def test_an_upload_that_lies_about_its_length_is_stopped(server):
 def test_a_file_that_was_not_uploaded_cannot_be_named_in_its_place(server, run, secret, wrap, path):
     named = path.format(root=server.root, run=run, name=run.name, secret=secret, app=ROOT / "app.py")
     for given in ({"path": named, "meta": FILE_DATA}, {"path": named}):
-        answer = server.call("watch", wrap(given), "color", "")
+        answer = server.call("analyse", wrap(given), "color")
         assert answer.status == 400 and "uploaded here" in answer.sentence
         joined = {"data": [wrap(given), "color", ""], "fn_index": 0, "session_hash": "abc"}
         assert server.ask("POST", "/gradio_api/queue/join", joined).status == 400
@@ -313,10 +313,10 @@ def test_a_file_that_was_not_uploaded_cannot_be_named_in_its_place(server, run, 
 def test_an_address_in_place_of_an_upload_is_refused_and_not_asked(server, listener):
     url, asked = listener
     for path in (f"{url}/a.mp4", "https://example.com/a.mp4", "file:///etc/passwd", "ftp://example.com/a.mp4"):
-        answer = server.call("watch", {"path": path, "meta": FILE_DATA}, "color", "")
+        answer = server.call("analyse", {"path": path, "meta": FILE_DATA}, "color")
         assert answer.status == 400 and "upload it" in answer.sentence
     for given in ({"url": f"{url}/a.mp4", "meta": FILE_DATA}, f"{url}/a.mp4", "/etc/passwd"):
-        ended, _ = server.result("watch", given, "color", "")
+        ended, _ = server.result("analyse", given, "color")
         assert ended == "error"
     assert asked == []
 
@@ -334,7 +334,7 @@ def test_what_a_page_of_another_site_posts_is_refused(server, path, site):
 def test_a_request_that_is_huge_or_nested_without_end_is_refused(server):
     deep = server.ask("POST", "/gradio_api/call/analyse", b"[" * 100_000, Content_Type="application/json")
     assert deep.status == 400 and "nested" in deep.sentence
-    huge = server.call("watch", "x" * 3_000_000)
+    huge = server.call("analyse", "x" * 3_000_000)
     assert huge.status == 413 and "2 MB is the most" in huge.sentence
     odd = server.ask("POST", "/gradio_api/call/analyse", b"\xff\xfe{", Content_Type="application/json")
     assert odd.status == 400
@@ -343,14 +343,14 @@ def test_a_request_that_is_huge_or_nested_without_end_is_refused(server):
 def test_what_is_uploaded_is_looked_at_before_any_work(server, tmp_path):
     letter = tmp_path / "letter.mp4"
     letter.write_text("Dear film,\n" * 100)
-    ended, told = server.result("watch", {"path": server.put(letter), "meta": FILE_DATA}, "color", "")
+    ended, told = server.result("analyse", {"path": server.put(letter), "meta": FILE_DATA}, "color")
     assert (
         ended == "error"
         and told["error"].startswith("letter.mp4 is not a video")
         and str(server.root) not in told["error"]
     )
     long = draw_clip(tmp_path / "long.mp4", seconds=31, fps=2, size=(32, 32))
-    ended, told = server.result("watch", {"path": server.put(long), "meta": FILE_DATA}, "color", "")
+    ended, told = server.result("analyse", {"path": server.put(long), "meta": FILE_DATA}, "color")
     assert ended == "error" and "lasts 31 seconds, and 30 seconds is the most" in told["error"]
 
 
@@ -417,7 +417,7 @@ def test_several_workers_share_the_cores(monkeypatch, workers):
         monkeypatch.delenv(name)
     told = []
     monkeypatch.setattr(media, "set_decoder_threads", told.append)
-    monkeypatch.setattr(serving, "_cores", lambda: 8)
+    monkeypatch.setattr(serving, "available_cores", lambda: 8)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=told.append))
     serving._share_threads(workers)
     share = max(1, 8 // workers)

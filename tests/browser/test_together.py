@@ -15,7 +15,7 @@ def pair(browser, server, short_clips):
         someone.open()
         someone.upload(clip)
         someone.write("seed", str(seed))
-        someone.unfold("More score_form")
+        someone.unfold("More options")
         someone.write("candidates", "1")
     yield people
     for someone in people:

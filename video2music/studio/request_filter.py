@@ -22,7 +22,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 API = "/gradio_api"
-LARGEST_ASKED = 2_000_000  # bytes of a request that is no upload: score_form, and a curve of an hour
+LARGEST_ASKED = 2_000_000  # bytes of a request that is no upload: the values of a form, with a curve of an hour
 _WRAPPING = 10_000  # bytes around a file in the body of an upload
 SPARE = 1_000_000_000  # bytes of the disk that uploads leave free
 
