@@ -15,6 +15,7 @@ HUMAN ?=
 RUNS ?= runs
 SEEDS ?= 1
 WORKERS = 2
+PACKAGES = -e '.[app,dev]'
 PYTHONS = python3.11 python3.12 python3.13 python3
 # PyTorch's own index of builds without CUDA, tried on a Linux machine without an NVIDIA card; `TORCH_INDEX=` skips it.
 TORCH_INDEX = https://download.pytorch.org/whl/cpu
@@ -145,6 +146,6 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.system
 		index="--extra-index-url $(TORCH_INDEX)"; \
 	fi; \
 	echo "installing the packages into $(VENV), which takes some minutes the first time"; \
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $$index -c constraints.txt -e '.[app,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $$index -c constraints.txt $(PACKAGES)
 	@$(BIN)/python -c "import cv2" || { echo "OpenCV lacks a library: sudo apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
 	@touch $@
