@@ -1,6 +1,6 @@
-"""What a sound does, in numbers: timbre, rhythm, modulation, dynamics and harmony, from log-mel rows alone.
+"""Acoustic descriptors: timbre, rhythm, modulation, dynamics and harmony, from log-mel rows alone.
 
-No number depends on how loud the whole is. The measures are those with which music emotion is commonly classified
+None depends on the overall level. The measures are those with which music emotion is commonly classified
 (R. Panda, R. Malheiro, R. P. Paiva, "Novel audio features for music emotion recognition", IEEE Transactions on
 Affective Computing 11, 2020), as far as 96 bands and 50 rows a second can give them.
 """
@@ -29,23 +29,23 @@ TRIADS = MappingProxyType({"major": (0, 4, 7), "minor": (0, 3, 7), "diminished":
 
 
 def describe(mel: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The numbers (D,) of rows (T, 96) of emotion.features.sound.log_mel; see `groups` for which is which."""
-    seen = _Sound(mel)
-    numbers = np.concatenate([measure(seen) for measure in _MEASURES.values()])
+    """The descriptors (D,) of rows (T, 96) of emotion.features.sound.log_mel; see `groups` for which is which."""
+    sound = _Sound(mel)
+    numbers = np.concatenate([measure(sound) for measure in _MEASURES.values()])
     finite: NDArray[np.float32] = np.nan_to_num(numbers).astype(np.float32)
     return finite
 
 
 @lru_cache(maxsize=1)
 def groups() -> dict[str, slice]:
-    """Which of the numbers tell of what."""
-    seen = _Sound(np.random.default_rng(0).uniform(-60, 0, (SHORTEST_ROWS, BANDS)))
-    ends = np.cumsum([len(measure(seen)) for measure in _MEASURES.values()]).tolist()
+    """The slice of the vector that each measure fills."""
+    sound = _Sound(np.random.default_rng(0).uniform(-60, 0, (SHORTEST_ROWS, BANDS)))
+    ends = np.cumsum([len(measure(sound)) for measure in _MEASURES.values()]).tolist()
     return {name: slice(start, end) for name, start, end in zip(_MEASURES, [0, *ends], ends, strict=False)}
 
 
 class _Sound:
-    """What several measures need, computed once."""
+    """Levels that several measures need, computed once."""
 
     def __init__(self, mel: NDArray[np.floating]) -> None:
         rows = np.asarray(mel, np.float64)
@@ -57,32 +57,32 @@ class _Sound:
         self.rises = np.maximum(self.rows[2:] - self.rows[:-2], 0)
 
 
-def _timbre(seen: _Sound) -> Floats:
+def _timbre(sound: _Sound) -> Floats:
     """Cepstral coefficients: mean, deviation, and deviation of their changes."""
-    cepstrum = seen.rows @ _cosines()
+    cepstrum = sound.rows @ _cosines()
     return np.concatenate([cepstrum.mean(0), cepstrum.std(0), np.diff(cepstrum, axis=0).std(0)])
 
 
-def _spectrum(seen: _Sound) -> Floats:
+def _spectrum(sound: _Sound) -> Floats:
     """Centroid in octaves, and flatness in dB."""
-    power = 10 ** (seen.rows / 10)
+    power = 10 ** (sound.rows / 10)
     centroid = power @ np.log2(_centres()) / power.sum(1)
-    flatness = seen.rows.mean(1) - 10 * np.log10(power.mean(1))
+    flatness = sound.rows.mean(1) - 10 * np.log10(power.mean(1))
     return np.array([centroid.mean(), centroid.std(), flatness.mean(), flatness.std(), *_quantiles(centroid, 10, 90)])
 
 
-def _contrast(seen: _Sound) -> Floats:
+def _contrast(sound: _Sound) -> Floats:
     """Between loud and faint, over time and over neighbouring bands, in eight parts of the spectrum."""
-    parts = seen.rows.reshape(len(seen.rows), 8, -1).swapaxes(0, 1)
+    parts = sound.rows.reshape(len(sound.rows), 8, -1).swapaxes(0, 1)
     in_time = np.subtract(*np.percentile(parts.reshape(8, -1), (95, 10), axis=1))
     across = np.subtract(*np.percentile(parts, (90, 10), axis=2)).mean(1)
     return np.concatenate([in_time, across])
 
 
-def _rhythm(seen: _Sound) -> Floats:
+def _rhythm(sound: _Sound) -> Floats:
     """Onsets of the whole and of four parts of the spectrum, and how strongly they repeat."""
-    whole = seen.rises.mean(1)
-    onsets = [whole, *(part.mean(1) for part in np.array_split(seen.rises, 4, axis=1))]
+    whole = sound.rises.mean(1)
+    onsets = [whole, *(part.mean(1) for part in np.array_split(sound.rises, 4, axis=1))]
     return np.concatenate([*map(_onsets, onsets), _pulse(whole)])
 
 
@@ -102,9 +102,9 @@ def _pulse(flux: Floats) -> Floats:
     return np.array([lags.max(), np.log(PULSE_ROWS[0] + lags.argmax()), lags.mean(), lags.std()])
 
 
-def _modulation(seen: _Sound) -> Floats:
+def _modulation(sound: _Sound) -> Floats:
     """How much six parts of the spectrum rise and fall at six speeds."""
-    levels = np.stack([part.mean(1) for part in np.array_split(seen.rows, 6, axis=1)])
+    levels = np.stack([part.mean(1) for part in np.array_split(sound.rows, 6, axis=1)])
     levels = (levels - levels.mean(1, keepdims=True)) * np.hanning(levels.shape[1])
     power = np.abs(np.fft.rfft(levels)) ** 2
     edges = np.searchsorted(np.fft.rfftfreq(levels.shape[1], 1 / ROWS_PER_S), MODULATIONS_HZ)
@@ -113,15 +113,15 @@ def _modulation(seen: _Sound) -> Floats:
     return logs
 
 
-def _dynamics(seen: _Sound) -> Floats:
-    level = seen.loudness
+def _dynamics(sound: _Sound) -> Floats:
+    level = sound.loudness
     below, steps = (level < level.mean()).mean(), np.abs(np.diff(level)).mean()
     return np.array([level.std(), *_quantiles(level, 5, 25, 50, 75), below, steps])
 
 
-def _harmony(seen: _Sound) -> Floats:
+def _harmony(sound: _Sound) -> Floats:
     """Key, mode, triads and how fast they change, of the pitch classes every second."""
-    classes = _pitch_classes(seen.rows)
+    classes = _pitch_classes(sound.rows)
     starts = range(0, max(len(classes) - HARMONY_ROWS, 1), ROWS_PER_S)
     each = np.stack([classes[start : start + HARMONY_ROWS].mean(0) for start in starts])
     share = each / (each.sum(1, keepdims=True) + 1e-9)

@@ -1,4 +1,4 @@
-"""What a piece does, in numbers a musician would name: density, register, dynamics, articulation, mode, harmony.
+"""Symbolic descriptors of a piece, named as in music theory: density, register, dynamics, articulation, mode, harmony.
 
 The cues are those that experiments found to carry emotion (Gabrielsson and Lindström, "The role of structure in the
 musical expression of emotions", in: Handbook of Music and Emotion, 2010); the key profiles are those of C. Krumhansl,
@@ -20,19 +20,19 @@ MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.2
 MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 _MAJOR, _MINOR = (np.array(profile) for profile in (MAJOR_PROFILE, MINOR_PROFILE))
 
-TIE = 1e-9  # what rounding leaves between likenesses that are the same
+TIE = 1e-9  # correlations that are nearer are equal but for rounding
 SHORT_GAPS_S = (0.15, 0.3, 0.6)
-CHORD_S = 0.035  # notes struck within this time are one strike
-CHROMA_S, CLEAR = 0.5, 0.5  # harmony is looked at this often; a triad is clear above this correlation
-SOUNDING_AT_S = 0.25  # how often polyphony and harmony are looked at
+CHORD_S = 0.035  # onsets within this time are one chord
+CHROMA_S, CLEAR = 0.5, 0.5  # harmony is sampled this often; a triad is clear above this correlation
+SOUNDING_AT_S = 0.25  # how often polyphony and harmony are sampled
 
 
 def describe(notes: Notes) -> NDArray[np.float32]:
-    """The descriptors (D,) of a piece in the order of NAMES; drums are heard as rhythm only. No notes: all zero."""
+    """The descriptors (D,) of a piece in the order of NAMES; drums count as rhythm only. No notes: all zero."""
     if not len(notes):
         return np.zeros(len(NAMES), np.float32)
-    seen = _Piece(notes)
-    rows = [measure(seen) for measure in _MEASURES]
+    piece = _Piece(notes)
+    rows = [measure(piece) for measure in _MEASURES]
     return np.nan_to_num(np.concatenate(rows)).astype(np.float32)
 
 
@@ -159,7 +159,7 @@ def _scale(piece: _Piece) -> Floats:
 
 
 def _mode_over_time(piece: _Piece) -> Floats:
-    """Mode of stretches of 8 s: mean and spread of major minus minor, and how often the tonic changes."""
+    """Mode of segments of 8 s: mean and spread of major minus minor, and how often the tonic changes."""
     found, edges = [], np.arange(0, piece.seconds, 8.0)
     for edge in edges:
         inside = (piece.start_s - piece.notes.start_s[0] >= edge) & (piece.start_s - piece.notes.start_s[0] < edge + 8)
@@ -170,9 +170,9 @@ def _mode_over_time(piece: _Piece) -> Floats:
             found.append((major.max() - minor.max(), tonic, max(major.max(), minor.max())))
     if not found:
         return np.zeros(4)
-    lean, tonics, clear = np.array(found).T
+    difference, tonics, clear = np.array(found).T
     moves = (np.diff(tonics) != 0).mean() if len(tonics) > 1 else 0.0
-    return np.array([lean.mean(), lean.std(), moves, clear.mean()])
+    return np.array([difference.mean(), difference.std(), moves, clear.mean()])
 
 
 def _intervals(piece: _Piece) -> Floats:

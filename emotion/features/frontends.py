@@ -1,4 +1,4 @@
-"""Front ends: what else than log-mel is made of sound for models, as rows at even distances.
+"""Front ends: representations of audio beside log-mel, as rows at a constant rate.
 
 mert      (M, 768) rows of MERT, 75 a second; its weights are fetched from the hub
 musicnn   (M, 200) rows of MusiCNN, one every 6 s; its weights ship
@@ -21,12 +21,12 @@ from emotion.runtime import resolve_device
 Rows = NDArray[np.float32]
 
 PATCH_S = 3
-PATCH_EVERY_S = 6  # a tagger's row; three of the ten patches of 30 s told a quadrant as well as all of them
+PATCH_EVERY_S = 6  # a tagger's row; three of ten patches of 30 s classify quadrants as well as all of them
 
 
 @dataclass(frozen=True)
 class Frontend:
-    """Rows of mono samples at 24 kHz: how many s lie between one and the next, and how many s of sound one is of."""
+    """Rows of mono samples at 24 kHz: hop `every_s` and duration `lasts_s` of a row, in s."""
 
     every_s: float
     lasts_s: float
@@ -34,7 +34,7 @@ class Frontend:
 
 
 def cut(name: str, rows: Rows, start_s: float, end_s: float) -> Rows:
-    """The rows of a front end that lie between two times, or, where none does, the one nearest to their middle."""
+    """The rows of a front end between two times, or, where none does, the one nearest to their middle."""
     every_s, lasts_s = FRONTENDS[name].every_s, FRONTENDS[name].lasts_s
     first, last = math.ceil(start_s / every_s - 1e-6), math.floor((end_s - lasts_s) / every_s + 1e-6) + 1
     if first < min(last, len(rows)):

@@ -1,11 +1,9 @@
-"""Which pitch class a frequency belongs to: the filters that turn a spectrum into a chroma vector.
+"""Key and chords of audio or notes: chroma, chord templates smoothed over time, and features relative to the tonic.
 
-As D. Ellis, "Chroma feature analysis and synthesis" (2007) makes them and librosa took them over, in numpy alone:
-whoever calls librosa for them waits, the first time, for what it compiles.
+The filters from spectrum to pitch classes are those of D. Ellis, "Chroma feature analysis and synthesis" (2007), as in
+librosa, but in numpy alone: librosa compiles for seconds at its first call.
 
-Key and chords of sound or notes: chroma, templates smoothed over time, and numbers that do not depend on the tonic.
-
-Chroma is how strongly each of the twelve pitch classes sounds (T. Fujishima, "Realtime Chord Recognition of Musical
+Chroma is the strength of each of the twelve pitch classes (T. Fujishima, "Realtime Chord Recognition of Musical
 Sound", ICMC 1999), here of the peaks of spectra. Chords are the likeliest path through templates that know a tone's
 overtones (A. Sheh, D. Ellis, "Chord Segmentation and Recognition using EM-Trained Hidden Markov Models", ISMIR 2003);
 the key is the one whose profile is most like the whole (C. Krumhansl, Cognitive Foundations of Musical Pitch, 1990).
@@ -57,7 +55,7 @@ Chroma = NDArray[np.float32]
 CHROMA_PER_S = 10
 HOP = SAMPLE_RATE // CHROMA_PER_S
 WINDOW = 8192  # samples, .34 s: neighbouring semitones part from 150 Hz up
-PADDED = 2 * WINDOW  # zeros let a peak's place be seen more finely
+PADDED = 2 * WINDOW  # zero padding refines the peaks' frequencies
 CHUNK_ROWS = 300  # of spectra in memory at once
 LOWEST_HZ, HIGHEST_HZ = 55.0, 2100.0
 FINE = 10  # bins a semitone until the tuning is known
@@ -121,13 +119,13 @@ class Harmony:
 
 
 def chroma(blocks: Iterable[Samples]) -> Chroma:
-    """(T, 12), C first, of mono samples at 24 kHz: row t is heard around the middle of t / 10 to (t + 1) / 10 s.
+    """(T, 12), C first, of mono samples at 24 kHz: row t is centred on the middle of t / 10 to (t + 1) / 10 s.
 
     Rows sum to 1, those of silence to 0. The tuning is estimated over the whole. Blocks may have any lengths; no more
     than some 30 s of samples beyond a block are held.
     """
     rows, tuning = [np.zeros((0, 12 * FINE), np.float32)], 0j
-    for samples in _stretches(blocks):
+    for samples in _chunks(blocks):
         fine, turned = _fine(samples)
         rows.append(fine)
         tuning += turned
@@ -135,7 +133,7 @@ def chroma(blocks: Iterable[Samples]) -> Chroma:
     return _shares(folded)
 
 
-def _stretches(blocks: Iterable[Samples]) -> Iterator[Samples]:
+def _chunks(blocks: Iterable[Samples]) -> Iterator[Samples]:
     """Samples for CHUNK_ROWS rows at a time, zeros around the whole so that each row has its window."""
     held, count, done = np.zeros((WINDOW - HOP) // 2, np.float32), 0, 0
     for block in blocks:
@@ -151,7 +149,7 @@ def _stretches(blocks: Iterable[Samples]) -> Iterator[Samples]:
 
 
 def _fine(samples: Samples) -> tuple[Chroma, complex]:
-    """Rows (R, 12 * FINE) of a stretch's spectral peaks, and the sum of their places within the semitone as phases."""
+    """Rows (R, 12 * FINE) of a chunk's spectral peaks, and the sum of their deviations from the semitones as phases."""
     import torch
 
     window, (first, last), weighting = _analysis()
@@ -187,8 +185,8 @@ def _analysis() -> "tuple[Tensor, tuple[int, int], Tensor]":
 
 def _fold(tuning: float) -> Chroma:
     """(12 * FINE, 12): each pitch class gathers what lies within a semitone of it, in a tuning in semitones."""
-    places = np.arange(12 * FINE)[:, None] / FINE - tuning
-    distance = np.abs((places - np.arange(12) + 6) % 12 - 6)
+    classes = np.arange(12 * FINE)[:, None] / FINE - tuning
+    distance = np.abs((classes - np.arange(12) + 6) % 12 - 6)
     return np.where(distance < 1, np.cos(np.pi / 2 * np.minimum(distance, 1)) ** 2, 0.0).astype(np.float32)
 
 
@@ -201,8 +199,8 @@ def _shares(rows: NDArray[Any]) -> Chroma:
 def chroma_of_notes(notes: Notes, duration_s: float) -> Chroma:
     """The same (T, 12) of notes: how long each pitch class sounds in a row's window, with the overtones it would have.
 
-    Times are compressed as loudness is in sound; drums have no pitch, and keys that the pedal holds end where they are
-    let go.
+    Times are compressed as loudness is in sound; drums have no pitch, and sustained notes end at their
+    note-off.
     """
     middles_s = (np.arange(math.ceil(round(duration_s * CHROMA_PER_S, 6))) + 0.5) / CHROMA_PER_S
     half_s = WINDOW / SAMPLE_RATE / 2
@@ -316,15 +314,15 @@ def _dissonance(rows: Floats) -> Floats:
 
 
 def features(harmony: Harmony) -> NDArray[np.float32]:
-    """(K,) in the order of NAMES: how the harmony moves and leans, the same in every key. Without any row: zeros."""
-    seen = _Moves(harmony)
-    numbers = np.concatenate([measure(seen) for measure in _MEASURES])
+    """(K,) in the order of NAMES: statistics of chords, key and moves relative to the tonic. No rows: zeros."""
+    stats = _ChordStatistics(harmony)
+    numbers = np.concatenate([measure(stats) for measure in _MEASURES])
     finite: NDArray[np.float32] = np.nan_to_num(numbers).astype(np.float32)
     return finite
 
 
-class _Moves:
-    """What several measures need: chords relative to the tonic, their seconds, and the moves between them."""
+class _ChordStatistics:
+    """Shared by the measures: chords relative to the tonic, their seconds, and the moves between them."""
 
     def __init__(self, harmony: Harmony) -> None:
         self.harmony = harmony
@@ -345,48 +343,48 @@ class _Moves:
         return float(sum(seconds for span, seconds in self.named if span.quality in qualities)) / self.total_s
 
 
-def _degrees(seen: _Moves) -> Floats:
+def _degrees(stats: _ChordStatistics) -> Floats:
     """Share of the time of each degree (12) by third: major or suspended, minor, and diminished or augmented."""
     found = np.zeros((len(_FAMILIES), 12))
     for row, family in zip(found, _FAMILIES.values(), strict=True):
-        for span, seconds in seen.named:
-            row[seen.degree(span)] += seconds * (span.quality in family)
-    return found.ravel() / seen.total_s
+        for span, seconds in stats.named:
+            row[stats.degree(span)] += seconds * (span.quality in family)
+    return found.ravel() / stats.total_s
 
 
-def _kinds(seen: _Moves) -> Floats:
+def _kinds(stats: _ChordStatistics) -> Floats:
     """Share of the time of each quality, and of no chord."""
-    shares = [seen.share(quality) for quality in QUALITIES]
-    return np.array([*shares, 1 - sum(shares) if len(seen.seconds) else 0.0])
+    shares = [stats.share(quality) for quality in QUALITIES]
+    return np.array([*shares, 1 - sum(shares) if len(stats.seconds) else 0.0])
 
 
-def _pace(seen: _Moves) -> Floats:
-    named = [seconds for _, seconds in seen.named] or [0.0]
-    different = len({(span.root, span.quality) for span, _ in seen.named})
-    return np.array([len(seen.moves) / seen.total_s, np.log1p(np.mean(named)), np.log1p(different)])
+def _pace(stats: _ChordStatistics) -> Floats:
+    named = [seconds for _, seconds in stats.named] or [0.0]
+    different = len({(span.root, span.quality) for span, _ in stats.named})
+    return np.array([len(stats.moves) / stats.total_s, np.log1p(np.mean(named)), np.log1p(different)])
 
 
-def _lean(seen: _Moves) -> Floats:
+def _tonality(stats: _ChordStatistics) -> Floats:
     """Mode and key: evidence for major, 1 or 0 for major, how clear the key is; minor over major chords; dissonance."""
-    heard = seen.harmony
-    minor, major = (seen.share(*_FAMILIES[family]) for family in ("minor", "major"))
-    mode = float(heard.mode == "major") if seen.named else 0.0
-    return np.array([heard.mode_evidence, mode, heard.key_confidence, minor - major, *heard.dissonance])
+    found = stats.harmony
+    minor, major = (stats.share(*_FAMILIES[family]) for family in ("minor", "major"))
+    mode = float(found.mode == "major") if stats.named else 0.0
+    return np.array([found.mode_evidence, mode, found.key_confidence, minor - major, *found.dissonance])
 
 
-def _motion(seen: _Moves) -> Floats:
-    """Of the moves between chords: shares by the way of the root, and of named cadences."""
-    if not seen.moves:
-        return np.zeros(len(_WAYS) + len(_CADENCES))
-    steps = [((b.root or 0) - (a.root or 0)) % 12 for a, b in seen.moves]
-    ways = [np.isin(steps, way).mean() for way in _WAYS.values()]
-    degrees = [(seen.degree(a), seen.degree(b)) for a, b in seen.moves]
-    return np.array([*ways, *(np.mean([pair == cadence for pair in degrees]) for cadence in _CADENCES.values())])
+def _motion(stats: _ChordStatistics) -> Floats:
+    """Of the moves between chords: shares by the interval of the root, and of named cadences."""
+    if not stats.moves:
+        return np.zeros(len(_ROOT_MOTIONS) + len(_CADENCES))
+    steps = [((b.root or 0) - (a.root or 0)) % 12 for a, b in stats.moves]
+    motions = [np.isin(steps, motion).mean() for motion in _ROOT_MOTIONS.values()]
+    degrees = [(stats.degree(a), stats.degree(b)) for a, b in stats.moves]
+    return np.array([*motions, *(np.mean([pair == cadence for pair in degrees]) for cadence in _CADENCES.values())])
 
 
-def _scale(seen: _Moves) -> Floats:
+def _scale(stats: _ChordStatistics) -> Floats:
     """Shares of the pitch classes from the tonic up."""
-    return np.roll(seen.harmony.profile, -seen.harmony.tonic)
+    return np.roll(stats.harmony.profile, -stats.harmony.tonic)
 
 
 _FAMILIES = MappingProxyType({
@@ -394,7 +392,7 @@ _FAMILIES = MappingProxyType({
     "minor": ("min", "min7"),
     "altered": ("dim", "aug"),
 })  # fmt: skip
-_WAYS = MappingProxyType({
+_ROOT_MOTIONS = MappingProxyType({
     "same root": (0,),
     "fifth down": (5,),
     "fifth up": (7,),
@@ -410,8 +408,8 @@ _MEASURES = MappingProxyType({
     _degrees: _DEGREES,
     _kinds: (*(f"share of {quality}" for quality in QUALITIES), "share of no chord"),
     _pace: ("changes a second", "log seconds a chord", "log different chords"),
-    _lean: ("major - minor", "major key", "key confidence", "minor - major chords", "dissonance", "dissonance sd"),
-    _motion: (*_WAYS, *_CADENCES),
+    _tonality: ("major - minor", "major key", "key confidence", "minor - major chords", "dissonance", "dissonance sd"),
+    _motion: (*_ROOT_MOTIONS, *_CADENCES),
     _scale: tuple(f"pitch class {degree}" for degree in range(12)),
 })  # fmt: skip
 NAMES = tuple(name for names in _MEASURES.values() for name in names)

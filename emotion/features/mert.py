@@ -2,7 +2,7 @@
 
 Y. Li et al., "MERT: Acoustic Music Understanding Model with Large-Scale Self-supervised Training" (2023),
 arXiv 2306.00107. The weights are fetched by transformers from https://huggingface.co/m-a-p/MERT-v1-95M when they are
-first wanted, 380 MB, under CC BY-NC 4.0: not for commercial use.
+first needed, 380 MB, under CC BY-NC 4.0: not for commercial use.
 
 The model as published is HuBERT's to the last tensor (its additions, CQT features, DeepNorm and relaxed attention, are
 off in its config). So its config and model are registered here as transformers' own classes, and none of the code in
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 MODEL, REVISION = "m-a-p/MERT-v1-95M", "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"
 KIND = "mert_model"  # as its config calls it
 HOP = 320  # samples, 13.3 ms
-FIELD = 400  # samples that a row sees before attention
+FIELD = 400  # receptive field of a row before attention, in samples
 ROWS_PER_S = SAMPLE_RATE // HOP
 WIDTH = 768
-LAYER = 6  # of 12; Kang and Herremans (2025) hear emotion in the middle ones
-CHUNK_S, CONTEXT_S = 20, 1  # heard at once, and on either side of it what its outer rows can attend to
+LAYER = 6  # of 12; Kang and Herremans (2025) find the middle ones best for emotion
+CHUNK_S, CONTEXT_S = 20, 1  # s of one forward pass, and s of context on either side of it
 
 # Fields of the config that make another model of it, with the values under which it is HuBERT.
 AS_HUBERT = MappingProxyType({"feature_extractor_cqt": False, "deepnorm": False, "attention_relax": -1.0})
@@ -53,22 +53,23 @@ class Mert:
         """(T, 768) rows of mono samples at 24 kHz; block lengths do not matter.
 
         Row t is of the t-th part of a second of 1 / rows_per_s; fewer rows than MERT's are means over time. Each chunk
-        of CHUNK_S is heard by itself with CONTEXT_S around it, so that memory does not grow but by the rows.
+        of CHUNK_S is encoded by itself with CONTEXT_S around it, so that memory does not grow but by the rows.
         """
         if not 1 <= rows_per_s <= ROWS_PER_S:
             raise CheckpointError(f"MERT gives up to {ROWS_PER_S} rows a second, not {rows_per_s}: ask for fewer")
         parts = [
-            at_rate(self._hear(samples)[first : first + count], rows_per_s) for samples, first, count in _chunks(blocks)
+            at_rate(self._encode(samples)[first : first + count], rows_per_s)
+            for samples, first, count in _chunks(blocks)
         ]
         return np.concatenate([np.zeros((0, self._model.config.hidden_size), np.float32), *parts])
 
-    def _hear(self, samples: Samples) -> Rows:
+    def _encode(self, samples: Samples) -> Rows:
         """The layer's rows of a chunk, brought to mean 0 and variance 1 as MERT was trained."""
         import torch
 
-        seen = torch.from_numpy((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7))
+        inputs = torch.from_numpy((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7))
         with torch.inference_mode():
-            found = self._model(seen[None].to(self._model.device, torch.float32), output_hidden_states=True)
+            found = self._model(inputs[None].to(self._model.device, torch.float32), output_hidden_states=True)
         rows: Rows = found.hidden_states[self._layer][0].float().cpu().numpy()
         return rows
 
@@ -103,7 +104,7 @@ def load(model: str | Path = MODEL, *, layer: int = LAYER, revision: str = REVIS
 
 @lru_cache(maxsize=1)
 def _register() -> None:
-    """Tell transformers' Auto classes that MERT is a HuBERT."""
+    """Register MERT with transformers' Auto classes as a HuBERT."""
     from transformers import AutoConfig, AutoModel, HubertConfig, HubertModel
 
     class MertConfig(HubertConfig):  # type: ignore[no-untyped-call]  # transformers has no types for it

@@ -30,7 +30,7 @@ BANDS = 96
 LOWEST_HZ, HIGHEST_HZ = 30.0, 11_000.0
 FLOOR_DB = -80.0  # of a full-scale sine's band; what is fainter counts as this faint
 BLOCK_S = 10
-LOUDEST = 10.0  # linear; what is louder counts as this loud
+LOUDEST = 10.0  # linear; samples are clipped here, as files of floats may hold any number
 
 Samples = NDArray[np.float32]
 
@@ -101,7 +101,7 @@ def _packets(container: Any) -> Iterator[Any]:
         yield from container.demux(audio=0)
     except av.FFmpegError as error:
         name = container.name.removeprefix("file:")
-        log.warning("%s is damaged (%s): what comes before is heard", name, error.strerror)
+        log.warning("%s is damaged (%s): only what comes before is used", name, error.strerror)
 
 
 def log_mel(blocks: Iterable[Samples]) -> NDArray[np.float32]:

@@ -1,13 +1,14 @@
-"""Two published networks that tell what a recording would be tagged as, as learned log-mel front ends: a row every 6 s.
+"""Two published music taggers as learned front ends: a row every 6 s.
 
 MusiCNN (J. Pons, X. Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging", ISMIR
-late-breaking demos 2019, arXiv 1909.06654) and the VGG that its authors give beside it, both trained by them to tell
+late-breaking demos 2019, arXiv 1909.06654) and the VGG that its authors give beside it, both trained by them on
 the fifty commonest Last.fm tags of the Million Song Dataset. Each row is of the three seconds that begin with it. The
 weights are the authors' own (licence ISC), moved from TensorFlow: see weights/musicnn/README.md and weights/vgg. Their
 spectra are of 512 samples at 16 kHz; the same 32 ms are 768 samples here, so that no sound is resampled.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -39,16 +40,16 @@ LEVELS = (3, 4, 5)  # of the VGG's five blocks: those that are rows
 LEVEL_ROWS = (23, 11, 2)  # moments of each in a patch
 LEVEL_WIDTH = 128
 _POOLS = (((4, 1), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4)))  # size, stride
-_TIMBRE = ((7, 38), (7, 67))  # spectra by bands that a filter sees; of all places in the bands the highest counts
+_TIMBRE = ((7, 38), (7, 67))  # kernel sizes, spectra by bands; max-pooled over the bands
 _RHYTHM = ((128, 1), (64, 1), (32, 1))
 _FILTERS = (204, 51)  # of each of the former and of the latter
 _FRONT = 2 * _FILTERS[0] + 3 * _FILTERS[1]
 _MIDDLE = 64
-_SAMPLES = (PATCH - 1) * HOP + WINDOW  # that a patch sees
+_SAMPLES = (PATCH - 1) * HOP + WINDOW  # of a patch
 
 
 class Tagger(nn.Module):
-    """What both networks share: rows of sound, three seconds at a time."""
+    """Base of both networks: rows of audio, three seconds at a time."""
 
     @torch.inference_mode()
     def rows(self, blocks: Iterable[Samples], every_s: int) -> NDArray[np.float32]:
@@ -63,7 +64,7 @@ class Tagger(nn.Module):
 
 
 class Filters(nn.Module):
-    """Filters over a picture (B, 1, T, 96), of which the strongest place in the bands is kept: (B, W, T)."""
+    """A convolution over (B, 1, T, 96), max-pooled over the bands: (B, W, T)."""
 
     def __init__(self, size: tuple[int, int], width: int) -> None:
         super().__init__()
@@ -71,9 +72,9 @@ class Filters(nn.Module):
         self.filter = nn.Conv2d(1, width, size)
         self.normal = nn.BatchNorm2d(width, eps=1e-3)
 
-    def forward(self, seen: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         before = (self.size[0] - 1) // 2
-        padded = functional.pad(seen, (0, 0, before, self.size[0] - 1 - before))
+        padded = functional.pad(inputs, (0, 0, before, self.size[0] - 1 - before))
         strongest: Tensor = self.normal(self.filter(padded).relu()).amax(3)
         return strongest
 
@@ -86,13 +87,13 @@ class Layer(nn.Module):
         self.filter = nn.Conv1d(given, _MIDDLE, 7, padding=3)
         self.normal = nn.BatchNorm1d(_MIDDLE, eps=1e-3)
 
-    def forward(self, seen: Tensor) -> Tensor:
-        normal: Tensor = self.normal(self.filter(seen).relu())
+    def forward(self, inputs: Tensor) -> Tensor:
+        normal: Tensor = self.normal(self.filter(inputs).relu())
         return normal
 
 
 class MusiCNN(Tagger):
-    """The published network up to its last layer but one, and that which tells tags."""
+    """The published network up to its last layer but one, and the layer of tags."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,12 +105,12 @@ class MusiCNN(Tagger):
         self.pooled = nn.BatchNorm1d(pooled, eps=1e-3)
         self.embed = nn.Linear(pooled, WIDTH)
         self.embedded = nn.BatchNorm1d(WIDTH, eps=1e-3)
-        self.tell = nn.Linear(WIDTH, len(TAGS))
+        self.output = nn.Linear(WIDTH, len(TAGS))
 
     def forward(self, patches: Tensor) -> Tensor:
         """(B, 200) of patches (B, 187, 96) of `spectra`."""
-        seen = self.given(patches[:, None])
-        front = torch.cat([filters(seen) for filters in self.front], 1)
+        inputs = self.given(patches[:, None])
+        front = torch.cat([filters(inputs) for filters in self.front], 1)
         one = self.middle[0](front)
         two = self.middle[1](one) + one
         rows = torch.cat([front, one, two, self.middle[2](two) + two], 1)
@@ -119,7 +120,7 @@ class MusiCNN(Tagger):
 
     def tags(self, embedded: Tensor) -> Tensor:
         """(B, 50) logits of TAGS of what `forward` gave."""
-        logits: Tensor = self.tell(embedded)
+        logits: Tensor = self.output(embedded)
         return logits
 
 
@@ -132,8 +133,8 @@ class Block(nn.Module):
         self.normal = nn.BatchNorm2d(LEVEL_WIDTH, eps=1e-3)
         self.pool = pool
 
-    def forward(self, seen: Tensor) -> Tensor:
-        return functional.max_pool2d(self.normal(self.filter(seen).relu()), *self.pool)
+    def forward(self, inputs: Tensor) -> Tensor:
+        return functional.max_pool2d(self.normal(self.filter(inputs).relu()), *self.pool)
 
 
 class VGG(Tagger):
@@ -143,20 +144,20 @@ class VGG(Tagger):
         super().__init__()
         self.given = nn.BatchNorm2d(1, eps=1e-3)
         self.blocks = nn.ModuleList(Block(LEVEL_WIDTH if number else 1, pool) for number, pool in enumerate(_POOLS))
-        self.tell = nn.Linear(2 * LEVEL_WIDTH, len(TAGS))
+        self.output = nn.Linear(2 * LEVEL_WIDTH, len(TAGS))
 
     def forward(self, patches: Tensor) -> Tensor:
         """(B, 36, 128) of patches (B, 187, 96): the moments of each of LEVELS in turn, each the mean over bands."""
-        seen, found = self.given(patches[:, None]), []
+        inputs, found = self.given(patches[:, None]), []
         for number, block in enumerate(self.blocks, 1):
-            seen = block(seen)
+            inputs = block(inputs)
             if number in LEVELS:
-                found.append(seen.mean(3).transpose(1, 2))
+                found.append(inputs.mean(3).transpose(1, 2))
         return torch.cat(found, 1)
 
     def tags(self, levels: Tensor) -> Tensor:
         """(B, 50) logits of TAGS of what `forward` gave."""
-        logits: Tensor = self.tell(levels[:, -LEVEL_ROWS[-1] :].flatten(1))
+        logits: Tensor = self.output(levels[:, -LEVEL_ROWS[-1] :].flatten(1))
         return logits
 
 
@@ -178,8 +179,9 @@ def load(name: str, *, device: str | None = None) -> Tagger:
 
 @lru_cache
 def _load(name: str, folder: Path, device: str) -> Tagger:
-    model = TAGGERS[name]()
-    checkpoint.fill(model, checkpoint.load(folder, kind=name))
+    model, found = TAGGERS[name](), checkpoint.load(folder, kind=name)
+    tensors = {key.replace("tell.", "output."): tensor for key, tensor in found.tensors.items()}  # its name in the file
+    checkpoint.fill(model, replace(found, tensors=tensors))
     return model.to(device)
 
 
@@ -204,5 +206,5 @@ def _patches(blocks: Iterable[Samples], every_s: int) -> Iterator[Samples]:
         drop = max(min(due - passed, len(held) - _SAMPLES), 0)
         held, passed = held[drop:], passed + drop
     ends = passed + len(held)
-    if not due or ends > due:  # there is more than the last patch has seen
+    if not due or ends > due:  # samples after the last patch
         yield held[-_SAMPLES:] if len(held) >= _SAMPLES else np.resize(held, _SAMPLES)

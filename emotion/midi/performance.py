@@ -1,4 +1,4 @@
-"""MIDI files as a synthesizer wants them: channel messages in seconds, and which instrument plays each."""
+"""MIDI files for a synthesizer: channel messages in seconds, and the part that each belongs to. Read with mido."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from emotion.errors import SoundError
 
 DRUM_CHANNEL = 9  # counted from 0; General MIDI's channel 10
 SUSTAIN, PEDAL_DOWN = 64, 64  # controller of the sustain pedal; this value and above is down
-PAN, CENTRE = 10, 64  # controller of the place from left (0) to right (127)
+PAN, CENTRE = 10, 64  # controller from left (0) to right (127)
 PLAYED = frozenset({"note_on", "note_off", "control_change", "program_change", "pitchwheel", "aftertouch", "polytouch"})
 
 
@@ -27,9 +27,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Performance:
-    """What a .mid plays: events in order of time, which parts are drum kits, and what its tracks call the parts.
+    """The messages of a .mid in order of time, which parts are drum kits, and the parts' names by their tracks.
 
-    No two parts have the same name. Without `names` the parts are nameless.
+    Names are unique; `names` may be empty.
     """
 
     events: tuple[Event, ...]
@@ -40,8 +40,8 @@ class Performance:
 def read(midi: Path) -> Performance:
     """The channel messages of a .mid in seconds. Raises SoundError.
 
-    A channel is one part, except where several tracks set different programs on it: MIDI has 16 channels and
-    writers with more instruments use some twice, so each such track is a part of its own.
+    A channel is one part, except where several tracks set different programs on it: MIDI has 16 channels, and files
+    of more instruments use some twice, so each such track is a part of its own.
     """
     import mido
 

@@ -1,6 +1,6 @@
-"""SoundFonts: which one there is, whether a file is one, and a copy of one that symusic plays in tune.
+"""SoundFonts: the one in use, a check that a file is one, and a copy that symusic plays in tune.
 
-symusic 0.5 takes a sample's root key from the sample's own header and overlooks an instrument zone's
+symusic 0.5 takes a sample's root key from the sample's own header and ignores an instrument zone's
 `overridingRootKey` (https://github.com/Yikai-Liao/symusic/issues/55), so that most notes of FluidR3 or TimGM6mb come
 out in another key. `in_tune` writes the zone's root into a sample header of its own. The layout follows the SoundFont
 2.04 specification, section 7 (the nine lists of the `pdta` chunk).
@@ -26,7 +26,7 @@ _LAYOUT = {
     "inst": np.dtype([("name", "S20"), ("bag", "<u2")]),
     "ibag": np.dtype([("gen", "<u2"), ("mod", "<u2")]),
     "igen": np.dtype([("kind", "<u2"), ("amount", "<u2")]),
-    "shdr": np.dtype([("name", "S20"), ("places", "<u4", 5), ("key", "u1"), ("cents", "i1"), ("link", "<u2", 2)]),
+    "shdr": np.dtype([("name", "S20"), ("positions", "<u4", 5), ("key", "u1"), ("cents", "i1"), ("link", "<u2", 2)]),
 }
 
 
@@ -50,7 +50,7 @@ def installed() -> list[Path]:
 
 
 def checked(path: Path) -> Path:
-    """The path itself when a SoundFont lies there. Raises SoundError."""
+    """The path itself if it is a SoundFont. Raises SoundError."""
     try:
         with path.open("rb") as file:
             head = file.read(12)
@@ -62,7 +62,7 @@ def checked(path: Path) -> Path:
 
 
 def in_tune(path: Path, copy: Path) -> Path:
-    """Write a copy of a SoundFont in which every zone's root key stands in the header of its sample."""
+    """Write a copy of a SoundFont in which every zone's root key is in the header of its sample."""
     try:
         with path.open("rb") as source, copy.open("wb") as target:
             _copy(source, target)
@@ -107,28 +107,30 @@ def _rooted(pdta: bytes) -> bytes:
         lists[name.decode("ascii")] = pdta[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
     tables = {name: np.frombuffer(lists[name], layout).copy() for name, layout in _LAYOUT.items()}
-    added = _give_each_root_a_sample(tables)
+    added = _sample_headers_of_roots(tables)
     lists["igen"] = tables["igen"].tobytes()
-    lists["shdr"] = np.concatenate([tables["shdr"][:-1], added, tables["shdr"][-1:]]).tobytes()  # the last says: end
+    lists["shdr"] = np.concatenate(
+        [tables["shdr"][:-1], added, tables["shdr"][-1:]]
+    ).tobytes()  # the last is the terminator
     return b"".join(struct.pack("<4sI", name.encode(), len(body)) + body for name, body in lists.items())
 
 
-def _give_each_root_a_sample(tables: dict[str, NDArray[np.void]]) -> NDArray[np.void]:
+def _sample_headers_of_roots(tables: dict[str, NDArray[np.void]]) -> NDArray[np.void]:
     """Point zones at copies of their sample's header that carry their root; returns the copies."""
     samples, generators = tables["shdr"], tables["igen"]
     numbers: dict[tuple[int, int], int] = {}
-    for place, root in _zones(tables):
-        sample = int(generators[place]["amount"])
+    for at_sample, root in _zones(tables):
+        sample = int(generators[at_sample]["amount"])
         if root != samples[sample]["key"]:
             number = numbers.setdefault((sample, root), len(samples) - 1 + len(numbers))
-            generators[place]["amount"] = number
+            generators[at_sample]["amount"] = number
     added = samples[[sample for sample, _ in numbers]].copy()
     added["key"] = [root for _, root in numbers]
     return added
 
 
 def _zones(tables: dict[str, NDArray[np.void]]) -> Iterator[tuple[int, int]]:
-    """Where each instrument zone names its sample, and the root key that holds there if one is set."""
+    """Index of each instrument zone's sample generator, and the zone's root key if one is set."""
     starts = tables["ibag"]["gen"].astype(int)
     kinds, amounts = tables["igen"]["kind"], tables["igen"]["amount"]
     for first, last in zip(tables["inst"]["bag"][:-1].astype(int), tables["inst"]["bag"][1:].astype(int), strict=True):
@@ -136,8 +138,8 @@ def _zones(tables: dict[str, NDArray[np.void]]) -> Iterator[tuple[int, int]]:
         for zone in range(first, last):
             span = range(starts[zone], starts[zone + 1])
             root = next((int(amounts[at]) for at in span if kinds[at] == _ROOT_KEY), usual)
-            place = next((at for at in span if kinds[at] == _SAMPLE_ID), None)
-            if place is not None and root is not None and root <= 127:
-                yield place, root
-            elif place is None and zone == first:
+            at_sample = next((at for at in span if kinds[at] == _SAMPLE_ID), None)
+            if at_sample is not None and root is not None and root <= 127:
+                yield at_sample, root
+            elif at_sample is None and zone == first:
                 usual = root  # a first zone without a sample sets what the others start from

@@ -1,7 +1,7 @@
 """MIDI to sound: a .mid is rendered through a SoundFont in blocks of about a second, whatever its length.
 
-FluidSynth plays where libfluidsynth can be loaded; elsewhere symusic's own synthesizer, which knows notes only (the
-pedal is put into their lengths here, and each is placed from left to right) and no room.
+FluidSynth plays where libfluidsynth can be loaded; elsewhere symusic's own synthesizer, which plays notes only (pedal
+and pan are applied here) and has no reverb.
 Both give the same samples for the same file on one machine. Events fall on FluidSynth's own grid of 64 frames, 1.5 ms
 at 44.1 kHz; see https://www.fluidsynth.org/api/.
 """
@@ -39,7 +39,7 @@ GAIN = 1.2
 CHUNK_S = 10.0  # of music that symusic renders at once
 LONGEST_NOTE_S = 60.0  # for symusic, so that its memory stays bounded
 
-# A light room: enough to bind the notes, not enough to blur changes of chord. No chorus.
+# A short reverb: longer ones blur chord changes. No chorus.
 _SETTINGS = MappingProxyType({
     "synth.gain": GAIN,
     "synth.polyphony": 512,  # a held pedal keeps many voices alive
@@ -71,13 +71,13 @@ def render(
 def play(
     performance: Performance, *, duration_s: float, soundfont: Path | None = None, sample_rate: int = SAMPLE_RATE
 ) -> Iterator[Samples]:
-    """The same for a performance that was read, and perhaps changed, before."""
+    """The same for a performance that was read before and may be changed."""
     font = find_soundfont() if soundfont is None else checked(soundfont)
-    _tell_of_the_plainer_one()
+    _warn_without_fluidsynth()
     return _sound(performance, font, duration_s, sample_rate)
 
 
-def _tell_of_the_plainer_one() -> None:
+def _warn_without_fluidsynth() -> None:
     if _fluidsynth() is None:
         log.warning("libfluidsynth is not installed: symusic's plainer synthesizer plays instead")
 
@@ -94,26 +94,26 @@ def stems(
 ) -> dict[str, Iterator[Samples]]:
     """The same music part by part: blocks as `render` gives, of the same lengths for all, by the names of the tracks.
 
-    The parts add up to what `render` plays, their rooms included, and may be read in any order or side by side; each
+    The parts add up to what `render` plays, their reverb included, and may be read in any order or side by side; each
     has a synthesizer of its own from its first block to its last. A track without notes is silent. FluidSynth 2.3 fills
     the last 1.5 ms of a voice up with what another one left in its buffer, so that the sum is not the same to the bit:
     it differs in such moments, 60 dB below the music. Raises SoundError.
     """
     performance = read(midi)
     font = find_soundfont() if soundfont is None else checked(soundfont)
-    _tell_of_the_plainer_one()
+    _warn_without_fluidsynth()
     return {
-        name: _late(_alone(performance, part), font, duration_s, sample_rate)
+        name: _lazy_sound(_single_part(performance, part), font, duration_s, sample_rate)
         for part, name in enumerate(performance.names)
     }
 
 
-def _late(performance: Performance, font: Path, duration_s: float, sample_rate: int) -> Iterator[Samples]:
-    """`_sound` that opens its synthesizer when the first block is asked for: a part nobody reads costs nothing."""
+def _lazy_sound(performance: Performance, font: Path, duration_s: float, sample_rate: int) -> Iterator[Samples]:
+    """`_sound` that opens its synthesizer when the first block is asked for: a part that is not read costs nothing."""
     yield from _sound(performance, font, duration_s, sample_rate)
 
 
-def _alone(performance: Performance, part: int) -> Performance:
+def _single_part(performance: Performance, part: int) -> Performance:
     """One part of a performance."""
     events = tuple(replace(event, part=0) for event in performance.events if event.part == part)
     return Performance(events, performance.drums[part : part + 1], performance.names[part : part + 1])
@@ -129,7 +129,7 @@ def synthesizer() -> str:
     return "FluidSynth " + ".".join(str(number.value) for number in numbers)
 
 
-# What each message calls in libfluidsynth, with the synthesizer, the channel and the message's values.
+# Function of libfluidsynth for each message; called with the synthesizer, the channel and the message's values.
 _SENDS = MappingProxyType({
     "note_on": "fluid_synth_noteon",
     "note_off": "fluid_synth_noteoff",
@@ -139,7 +139,7 @@ _SENDS = MappingProxyType({
     "aftertouch": "fluid_synth_channel_pressure",
     "polytouch": "fluid_synth_key_pressure",
 })  # fmt: skip
-_TAKES = MappingProxyType({"note_off": 1})  # how many of the values; FluidSynth knows no release velocity
+_VALUES = MappingProxyType({"note_off": 1})  # how many are passed; FluidSynth has no release velocity
 
 _LogFunction = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
@@ -151,7 +151,7 @@ def _to_log(_level: int, message: bytes, _data: object) -> None:
 
 @lru_cache(maxsize=1)
 def _fluidsynth() -> ctypes.CDLL | None:
-    """libfluidsynth as pyfluidsynth finds it, its complaints sent to our log; None where it is not installed."""
+    """libfluidsynth as pyfluidsynth finds it, its messages sent to the log; None where it is not installed."""
     try:
         with redirect_stdout(io.StringIO()):  # with CI in the environment the import prints
             library = ctypes.CDLL(importlib.import_module("fluidsynth").lib)
@@ -211,7 +211,7 @@ class FluidSynth:
 
     def send(self, event: Event) -> None:
         """Play a message now."""
-        values = event.values[: _TAKES.get(event.kind)]
+        values = event.values[: _VALUES.get(event.kind)]
         getattr(self._library, _SENDS[event.kind])(self._synth, event.part, *values)
 
     def write(self, samples: Samples) -> None:
@@ -221,7 +221,7 @@ class FluidSynth:
             self._library.fluid_synth_write_float(self._synth, len(samples), start, 0, 2, start, 1, 2)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         if self._synth:
             self._library.delete_fluid_synth(self._synth)
         self._library.delete_fluid_settings(self._settings)
@@ -231,15 +231,15 @@ class FluidSynth:
 def _play_fluidsynth(synth: FluidSynth, performance: Performance, frames: int, sample_rate: int) -> Iterator[Samples]:
     try:
         block_size = round(sample_rate / GRID) * GRID
-        coming = [(round(event.time_s * sample_rate / GRID) * GRID, event) for event in performance.events]
+        events = [(round(event.time_s * sample_rate / GRID) * GRID, event) for event in performance.events]
         done = 0
         for start in range(0, frames, block_size):
             block = np.empty((min(block_size, frames - start), 2), np.float32)
             filled = 0
-            while done < len(coming) and coming[done][0] - start < len(block):
-                at = coming[done][0] - start
+            while done < len(events) and events[done][0] - start < len(block):
+                at = events[done][0] - start
                 synth.write(block[filled:at])
-                synth.send(coming[done][1])
+                synth.send(events[done][1])
                 filled, done = at, done + 1
             synth.write(block[filled:])
             yield block
@@ -261,16 +261,16 @@ class _Tone:
 
 
 def _tones(performance: Performance) -> list[_Tone]:
-    """The notes of a performance by onset; under a held pedal they sound until it rises or the key is struck again."""
-    hands = [_Hand(drums) for drums in performance.drums]
+    """The notes of a performance by onset; a held pedal sustains them to its release or the next onset of the pitch."""
+    states = [_PartState(drums) for drums in performance.drums]
     for event in performance.events:
-        hands[event.part].play(event)
-    for hand in hands:
-        hand.lift(math.inf)
-    return sorted((tone for hand in hands for tone in hand.tones), key=lambda tone: (tone.start_s, tone.pitch))
+        states[event.part].play(event)
+    for state in states:
+        state.release_all(math.inf)
+    return sorted((tone for state in states for tone in state.tones), key=lambda tone: (tone.start_s, tone.pitch))
 
 
-class _Hand:
+class _PartState:
     """Turns the messages of one part into tones."""
 
     def __init__(self, drums: bool) -> None:
@@ -287,8 +287,8 @@ class _Hand:
         if action is not None:
             action(self, event.time_s, *event.values)
 
-    def lift(self, time_s: float) -> None:
-        """Every key and the pedal go up."""
+    def release_all(self, time_s: float) -> None:
+        """End every note that still sounds."""
         for pitch in [*self._down, *self._held]:
             self._stop(pitch, time_s)
 
@@ -333,29 +333,29 @@ class _Hand:
 
 
 def _play_symusic(performance: Performance, soundfont: Path, sample_rate: int) -> Iterator[Samples]:
-    """Chunks of CHUNK_S, each rendered alone; what rings on is added to the next ones."""
+    """Chunks of CHUNK_S, each rendered alone; the tails are added to the next ones."""
     import symusic
 
     with tempfile.TemporaryDirectory(prefix="soundfont-") as folder:
         synth = symusic.Synthesizer(str(in_tune(soundfont, Path(folder, "copy.sf2"))), sample_rate=sample_rate)
         chunk = round(CHUNK_S * sample_rate)
-        waiting = _tones(performance)[::-1]
-        ringing = np.zeros((0, 2), np.float32)
+        pending = _tones(performance)[::-1]
+        tail = np.zeros((0, 2), np.float32)
         start_s = 0.0
-        while waiting or len(ringing):
+        while pending or len(tail):
             tones = []
-            while waiting and waiting[-1].start_s < start_s + CHUNK_S:
-                tones.append(waiting.pop())
-            for (velocity, pan), same in _alike(tones).items():
+            while pending and pending[-1].start_s < start_s + CHUNK_S:
+                tones.append(pending.pop())
+            for (velocity, pan), same in _by_velocity_and_pan(tones).items():
                 loudness = GAIN * (velocity / 127) ** 2  # the SoundFont curve, 40 dB a decade: symusic has none
                 sound = synth.render(_symusic_score(same, start_s), stereo=True).T
-                ringing = _add(ringing, sound * (loudness * _sides(pan)))
-            yield _padded(ringing[:chunk], chunk)
-            ringing = ringing[chunk:]
+                tail = _add(tail, sound * (loudness * _pan_gains(pan)))
+            yield _padded(tail[:chunk], chunk)
+            tail = tail[chunk:]
             start_s += CHUNK_S
 
 
-def _alike(tones: Sequence[_Tone]) -> dict[tuple[int, int], list[_Tone]]:
+def _by_velocity_and_pan(tones: Sequence[_Tone]) -> dict[tuple[int, int], list[_Tone]]:
     """Tones of one velocity and pan, which one rendering can hold."""
     groups: dict[tuple[int, int], list[_Tone]] = defaultdict(list)
     for tone in tones:
@@ -363,7 +363,7 @@ def _alike(tones: Sequence[_Tone]) -> dict[tuple[int, int], list[_Tone]]:
     return groups
 
 
-def _sides(pan: int) -> Samples:
+def _pan_gains(pan: int) -> Samples:
     """Linear gain of left and right at a MIDI pan, 1 and 1 in the centre: their powers always add up to 2."""
     angle = math.pi / 4 * (1 + np.clip((pan - CENTRE) / (127 - CENTRE), -1, 1))
     return (math.sqrt(2) * np.array([math.cos(angle), math.sin(angle)])).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Notes to compound words, one a note, with MidiTok's Octuple vocabulary (Zeng and others, MusicBERT, 2021).
+"""Notes to compound tokens, one a note, with MidiTok's Octuple vocabulary (Zeng and others, MusicBERT, 2021).
 
-Music is read as it sounds: every second counts as two beats of 120 a minute, whatever tempo the file writes, because
-emotion hangs on notes a second, and because performances such as EMOPIA's carry no bars of their own. The bar that
+Time is in seconds: every second counts as two beats at 120 a minute, whatever the file's tempo, because emotion
+depends on notes a second, and because performances such as EMOPIA's have no bars. The bar that
 Octuple counts becomes the time; two columns are ours: the time since the note before, and the pitch class above the
 tonic, so that a model need not learn twelve keys.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("pitch", "velocity", "duration", "position", "gap", "degree")
 BEATS_PER_S = 2
-GRID = 12  # places in a beat: 42 ms
+GRID = 12  # positions in a beat: 42 ms
 TICKS = 480  # a beat
 LONGEST_S = 120.0  # the vocabulary's last bar
 GAPS = (0, 1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48)  # lower edges of the classes, in 42 ms
@@ -30,26 +30,26 @@ PAD, MASK = 0, 3
 
 
 def tokenize(notes: Notes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Compound words (N, 6) in COLUMNS' order and the time of each in seconds (N,); drums are left out.
+    """Compound tokens (N, 6) in COLUMNS' order and the time of each in seconds (N,); drums are left out.
 
     Ids below 4 are special: PAD is 0, MASK is 3. Notes that start after LONGEST_S are left out.
     """
-    words = _octuple(notes)
-    if not len(words):
+    octuples = _octuple(notes)
+    if not len(octuples):
         return np.zeros((0, len(COLUMNS)), np.int64), np.zeros(0, np.float32)
-    place = (words[:, _BAR] - SPECIAL) * 4 * GRID + words[:, _POSITION] - SPECIAL
-    gap = np.searchsorted(GAPS, np.diff(place, prepend=place[0]), side="right") - 1
-    pitch = words[:, _PITCH] - SPECIAL
-    tonic, _, _ = key_correlations(np.bincount(pitch % 12, np.sqrt(words[:, _DURATION] - 3), 12))
+    position = (octuples[:, _BAR] - SPECIAL) * 4 * GRID + octuples[:, _POSITION] - SPECIAL
+    gap = np.searchsorted(GAPS, np.diff(position, prepend=position[0]), side="right") - 1
+    pitch = octuples[:, _PITCH] - SPECIAL
+    tonic, _, _ = key_correlations(np.bincount(pitch % 12, np.sqrt(octuples[:, _DURATION] - 3), 12))
     columns = (
-        words[:, _PITCH],
-        words[:, _VELOCITY],
-        words[:, _DURATION],
-        words[:, _POSITION],
+        octuples[:, _PITCH],
+        octuples[:, _VELOCITY],
+        octuples[:, _DURATION],
+        octuples[:, _POSITION],
         gap + SPECIAL,
         (pitch - tonic) % 12 + SPECIAL,
     )
-    return np.stack(columns, axis=1), (place / (GRID * BEATS_PER_S)).astype(np.float32)
+    return np.stack(columns, axis=1), (position / (GRID * BEATS_PER_S)).astype(np.float32)
 
 
 def sizes() -> tuple[int, ...]:
@@ -78,7 +78,7 @@ def _tokenizer() -> "Octuple":
 
 
 def _octuple(notes: Notes) -> NDArray[np.int64]:
-    """Octuple's words (N, 5): pitch, position, bar, velocity, duration."""
+    """Octuple's tokens (N, 5): pitch, position, bar, velocity, duration."""
     score = _score(notes)
     if not len(score.tracks[0].notes):
         return np.zeros((0, 5), np.int64)

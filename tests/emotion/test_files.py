@@ -58,10 +58,10 @@ def test_the_longest_name_a_disk_takes_can_be_written(tmp_path: Path) -> None:
     ],
 )
 def test_advice_fits_the_cause(code: int, advice: str) -> None:
-    told = failure(OSError(code, os.strerror(code), "out/.1.partial"), TARGET)
+    sentence = failure(OSError(code, os.strerror(code), "out/.1.partial"), TARGET)
     cause = f"out/clip.wav cannot be written ({os.strerror(code)})"
-    assert told.startswith(cause)
-    assert advice in told if advice else told == cause
+    assert sentence.startswith(cause)
+    assert advice in sentence if advice else sentence == cause
 
 
 @pytest.mark.parametrize("named", ["out", "out/clip.wav", "file:out/.1.partial", ".partial-2/clip.wav", b"out"])

@@ -179,8 +179,8 @@ def test_chroma_holds_no_more_than_a_stretch_of_samples():
             asked.append(place)
             yield block
 
-    stretches = harmony._stretches(blocks())
-    for done, stretch in enumerate(stretches, 1):
+    chunks = harmony._chunks(blocks())
+    for done, stretch in enumerate(chunks, 1):
         assert len(stretch) <= harmony.CHUNK_ROWS * harmony.HOP + harmony.WINDOW
         assert len(asked) <= done * 6 + 2
     np.testing.assert_allclose(harmony.chroma([0.2 * block]), harmony.chroma([block]), atol=1e-4)

@@ -165,12 +165,13 @@ def test_weights_that_lack_tensors_are_refused(tmp_path):
 
 
 def test_weights_that_cannot_be_had_are_told_in_one_sentence(tmp_path):
-    with pytest.raises(CheckpointError) as told:
+    with pytest.raises(CheckpointError) as raised:
         mert.load(tmp_path / "nowhere")
-    assert "cannot be had" in str(told.value) and "front end mel" in str(told.value) and "\n" not in str(told.value)
+    message = str(raised.value)
+    assert "cannot be had" in message and "front end mel" in message and "\n" not in message
 
 
-def test_damaged_weights_are_told(tmp_path):
+def test_damaged_weights_are_refused(tmp_path):
     saved(tmp_path / "bad")
     (tmp_path / "bad" / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(CheckpointError, match="cannot be had"):

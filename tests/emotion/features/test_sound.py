@@ -81,7 +81,7 @@ def test_silence_is_the_floor():
     assert (sound.log_mel([np.zeros(RATE)]) == sound.FLOOR_DB).all()
 
 
-def heard_hz(samples: np.ndarray) -> float:
+def pitch_hz(samples: np.ndarray) -> float:
     return float(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))).argmax() * RATE / len(samples))
 
 
@@ -110,12 +110,12 @@ def test_every_kind_of_file_gives_its_tone_as_loud_as_it_is(kind, tmp_path):
     samples = all_of(make(tmp_path / "tone", kind))
     assert samples.dtype == np.float32
     assert len(samples) / RATE == pytest.approx(3, abs=0.06)  # encoders pad
-    assert heard_hz(samples) == pytest.approx(440, abs=1)
+    assert pitch_hz(samples) == pytest.approx(440, abs=1)
     assert np.sqrt((samples[RATE : 2 * RATE] ** 2).mean()) == pytest.approx(0.5 / 2**0.5, rel=0.06)
 
 
 def test_the_sound_of_a_film_is_its_first_stream(clip_with_sound):
-    assert heard_hz(all_of(clip_with_sound)) == pytest.approx(440, abs=2)
+    assert pitch_hz(all_of(clip_with_sound)) == pytest.approx(440, abs=2)
 
 
 @pytest.fixture
@@ -161,10 +161,10 @@ def damaged(path, share: float = 0.5):
 
 
 @pytest.mark.parametrize(("codec", "ending"), [("mp3", ".mp3"), ("aac", ".mkv"), ("flac", ".flac")])
-def test_of_a_file_with_a_damaged_tail_the_beginning_is_heard(codec, ending, tmp_path):
+def test_of_a_file_with_a_damaged_tail_the_beginning_is_read(codec, ending, tmp_path):
     path = damaged(encoded(tmp_path / f"tail{ending}", sine(6, 44_100), codec))
     samples = all_of(path)
-    assert 2 < len(samples) / RATE < 8 and heard_hz(samples[: 2 * RATE]) == pytest.approx(440, abs=2)
+    assert 2 < len(samples) / RATE < 8 and pitch_hz(samples[: 2 * RATE]) == pytest.approx(440, abs=2)
 
 
 def test_a_few_wrong_bytes_cost_a_few_packets(tmp_path):
@@ -177,7 +177,7 @@ def test_a_few_wrong_bytes_cost_a_few_packets(tmp_path):
     assert len(all_of(path)) > 5 * RATE
 
 
-def test_a_file_that_is_cut_off_is_heard_up_to_there(tmp_path):
+def test_a_file_that_is_cut_off_is_read_up_to_there(tmp_path):
     path = encoded(tmp_path / "cut.mp3", sine(6, 44_100), "mp3")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert len(all_of(path)) / RATE == pytest.approx(3, abs=0.2)
@@ -199,11 +199,11 @@ def bad(folder, kind: str):
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "folder", "nothing in it", "picture only", "missing"])
-def test_what_is_no_sound_is_told_in_one_sentence_that_names_it(kind, tmp_path):
+def test_what_is_no_sound_is_refused_in_one_sentence_that_names_it(kind, tmp_path):
     path = bad(tmp_path, kind)
-    with pytest.raises(SoundError) as told:
+    with pytest.raises(SoundError) as raised:
         sound.read(path)
-    assert str(path) in str(told.value) and "\n" not in str(told.value) and "Errno" not in str(told.value)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value) and "Errno" not in str(raised.value)
 
 
 def test_damage_is_logged(tmp_path, caplog, monkeypatch):

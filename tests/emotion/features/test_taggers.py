@@ -39,10 +39,10 @@ def tone(seconds, hertz=440.0, rate=SAMPLE_RATE):
 @torch.inference_mode()
 def test_tags_are_those_of_the_authors_program(name):
     model = taggers.load(name)
-    told = model.tags(model(patch()))[0]
+    logits = model.tags(model(patch()))[0]
     first, magnitude = THEIRS[name]
-    np.testing.assert_allclose(told[:12], first, atol=0.02)  # weights are halves here
-    assert float(told.abs().sum()) == pytest.approx(magnitude, rel=1e-3)
+    np.testing.assert_allclose(logits[:12], first, atol=0.02)  # weights are halves here
+    assert float(logits.abs().sum()) == pytest.approx(magnitude, rel=1e-3)
 
 
 def mel_power(samples, window, rate):
@@ -79,7 +79,7 @@ def test_patches_do_not_depend_on_the_lengths_of_blocks(lengths, seed):
         np.testing.assert_array_equal(a, b)
 
 
-def test_weights_that_are_missing_are_told_in_a_sentence(tmp_path, monkeypatch):
+def test_missing_weights_are_refused_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(taggers, "WEIGHTS", tmp_path)
     with pytest.raises(CheckpointError, match="no vgg weights"):
         taggers.load("vgg")

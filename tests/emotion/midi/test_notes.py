@@ -128,7 +128,7 @@ some_notes = st.lists(st.tuples(times, times, st.integers(0, 127)), max_size=20)
 
 @given(some_notes, times, times, st.sampled_from([0.5, 1.0, float("inf")]))
 @settings(deadline=None)
-def test_what_is_within_a_stretch_is_what_a_loop_finds(rows, one, other, held_s):
+def test_notes_within_a_segment_are_those_that_a_loop_finds(rows, one, other, held_s):
     start_s, end_s = min(one, other), max(one, other)
     expected = []
     for start, end, pitch in rows:
@@ -143,13 +143,13 @@ def test_what_is_within_a_stretch_is_what_a_loop_finds(rows, one, other, held_s)
     assert (np.diff(found.start_s) >= 0).all()
 
 
-def test_only_what_is_struck_counts_unless_asked():
+def test_earlier_notes_count_only_with_held_s():
     held = played((0, 30, 60), (12, 13, 64))
     assert held.within(8, 16).pitch.tolist() == [64]
     assert held.within(8, 16, held_s=0.5).pitch.tolist() == [60, 64]
 
 
-def test_pedals_are_cut_to_the_stretch():
+def test_pedals_are_cut_to_the_segment():
     held = played((0, 30, 60))
     cut = notes.Notes(*[getattr(held, name) for name in ("start_s", "end_s", "pitch", "velocity", "program", "drums")],
                       np.array([[1.0, 9.0], [10.0, 12.0], [15.0, 40.0]])).within(8, 16)  # fmt: skip
@@ -174,14 +174,14 @@ def damaged(path, kind: str):
 
 @pytest.mark.parametrize("kind", ["empty", "text", "cut off", "cut in the head", "no ticks", "film frames",
                                   "last event too long", "endless number"])  # fmt: skip
-def test_a_damaged_file_is_told_in_one_sentence_that_names_it(kind, tmp_path):
+def test_a_damaged_file_is_refused_in_one_sentence_that_names_it(kind, tmp_path):
     path = damaged(tmp_path / "bad.mid", kind)
-    with pytest.raises(SoundError) as told:
+    with pytest.raises(SoundError) as raised:
         notes.read(path)
-    assert str(path) in str(told.value) and "\n" not in str(told.value) and "MiniMidi" not in str(told.value)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value) and "MiniMidi" not in str(raised.value)
 
 
-def test_a_folder_and_a_missing_file_are_told(tmp_path):
+def test_a_folder_and_a_missing_file_are_refused(tmp_path):
     with pytest.raises(SoundError, match="Is a directory"):
         notes.read(tmp_path)
     with pytest.raises(SoundError, match=r"no MIDI file at .*nowhere\.mid"):
@@ -210,7 +210,7 @@ def test_a_file_that_is_cut_or_changed_anywhere_never_ends_the_process(seed, tmp
     assert read > 5
 
 
-def test_what_follows_the_last_track_is_of_no_concern(tmp_path):
+def test_bytes_after_the_last_track_are_ignored(tmp_path):
     path = orchestral(tmp_path / "a.mid")
     expected = rows_of(notes.read(path))
     path.write_bytes(path.read_bytes() + b"\0\0\x805 and more")

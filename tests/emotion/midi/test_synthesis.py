@@ -54,7 +54,7 @@ def control(number: int, value: int, at_ms: int = 0) -> list[mido.Message]:
     return [mido.Message("control_change", control=number, value=value, time=at_ms)]
 
 
-def heard(path: Path, duration_s: float, **options: object) -> np.ndarray:
+def rendered(path: Path, duration_s: float, **options: object) -> np.ndarray:
     return np.concatenate(list(synthesis.render(path, duration_s=duration_s, **options)))
 
 
@@ -69,7 +69,7 @@ def loudest_hz(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize("pitch", [57, 69, 81])
 def test_a_note_sounds_at_its_pitch_and_at_its_time(pitch: int, synthesizer: str, tmp_path: Path) -> None:
-    samples = heard(midi(tmp_path / "a.mid", note(pitch, 1000, 2000)), 3.0)
+    samples = rendered(midi(tmp_path / "a.mid", note(pitch, 1000, 2000)), 3.0)
     expected = 440 * 2 ** ((pitch - 69) / 12)
     found = loudest_hz(samples[RATE : 2 * RATE])
     harmonic = max(1, round(found / expected))
@@ -87,17 +87,17 @@ def test_the_length_is_exact_to_the_frame(duration_s: float, synthesizer: str, t
 
 def test_the_same_file_gives_the_same_samples(synthesizer: str, tmp_path: Path) -> None:
     path = midi(tmp_path / "a.mid", note(60, 0, 900), note(64, 333, 1200, channel=1))
-    assert np.array_equal(heard(path, 2.0), heard(path, 2.0))
+    assert np.array_equal(rendered(path, 2.0), rendered(path, 2.0))
 
 
 def test_louder_velocities_are_louder_by_forty_decibels_a_decade(synthesizer: str, tmp_path: Path) -> None:
-    soft, loud = (rms(heard(midi(tmp_path / "a.mid", note(60, 0, 900, velocity)), 1.0)) for velocity in (40, 120))
+    soft, loud = (rms(rendered(midi(tmp_path / "a.mid", note(60, 0, 900, velocity)), 1.0)) for velocity in (40, 120))
     assert 20 * np.log10(loud / soft) == pytest.approx(40 * np.log10(3), abs=1.0)
 
 
 def test_the_pedal_holds_a_note_until_it_rises(synthesizer: str, tmp_path: Path) -> None:
-    dry = heard(midi(tmp_path / "dry.mid", note(60, 0, 300)), 3.0)
-    held = heard(midi(tmp_path / "held.mid", [*note(60, 0, 300), *control(64, 127), *control(64, 0, 1500)]), 3.0)
+    dry = rendered(midi(tmp_path / "dry.mid", note(60, 0, 300)), 3.0)
+    held = rendered(midi(tmp_path / "held.mid", [*note(60, 0, 300), *control(64, 127), *control(64, 0, 1500)]), 3.0)
     late = slice(int(1.2 * RATE), int(1.4 * RATE))
     assert rms(held[late]) > 10 * rms(dry[late])
     assert rms(held[int(2.8 * RATE) :]) < 0.05 * rms(held[late])
@@ -109,14 +109,14 @@ def share_above_2_khz(samples: np.ndarray) -> float:
 
 
 def test_channel_ten_is_drums(synthesizer: str, tmp_path: Path) -> None:
-    hi_hat = heard(midi(tmp_path / "drums.mid", note(42, 0, 500, channel=9)), 0.5)
-    piano = heard(midi(tmp_path / "piano.mid", note(42, 0, 500)), 0.5)
+    hi_hat = rendered(midi(tmp_path / "drums.mid", note(42, 0, 500, channel=9)), 0.5)
+    piano = rendered(midi(tmp_path / "piano.mid", note(42, 0, 500)), 0.5)
     assert share_above_2_khz(hi_hat) > 0.5 > 5 * share_above_2_khz(piano)
 
 
 def test_programs_change_the_instrument(synthesizer: str, tmp_path: Path) -> None:
-    piano = heard(midi(tmp_path / "a.mid", note(60, 0, 3000)), 3.0)
-    organ = heard(midi(tmp_path / "b.mid", [mido.Message("program_change", program=19), *note(60, 0, 3000)]), 3.0)
+    piano = rendered(midi(tmp_path / "a.mid", note(60, 0, 3000)), 3.0)
+    organ = rendered(midi(tmp_path / "b.mid", [mido.Message("program_change", program=19), *note(60, 0, 3000)]), 3.0)
     sustained = [rms(take[2 * RATE :]) / rms(take[:RATE]) for take in (piano, organ)]
     assert sustained[1] > 2 * sustained[0]
 
@@ -124,14 +124,14 @@ def test_programs_change_the_instrument(synthesizer: str, tmp_path: Path) -> Non
 def test_tracks_that_share_a_channel_keep_their_own_programs(synthesizer: str, tmp_path: Path) -> None:
     organ = [mido.Message("program_change", program=19), *note(60, 0, 2000)]
     piano = [mido.Message("program_change", program=0), *note(72, 0, 2000)]
-    together = heard(midi(tmp_path / "both.mid", organ, piano), 2.0)
-    apart = heard(midi(tmp_path / "one.mid", organ), 2.0) + heard(midi(tmp_path / "two.mid", piano), 2.0)
+    together = rendered(midi(tmp_path / "both.mid", organ, piano), 2.0)
+    apart = rendered(midi(tmp_path / "one.mid", organ), 2.0) + rendered(midi(tmp_path / "two.mid", piano), 2.0)
     assert rms(together - apart) < 0.05 * rms(apart)
 
 
 def test_tempo_changes_move_later_notes(synthesizer: str, tmp_path: Path) -> None:
     tempo = mido.MetaMessage("set_tempo", tempo=1_000_000, time=500)  # from .5 s on a tick is 2 ms
-    samples = heard(midi(tmp_path / "a.mid", [tempo], note(69, 750, 1000)), 2.0)
+    samples = rendered(midi(tmp_path / "a.mid", [tempo], note(69, 750, 1000)), 2.0)
     assert np.flatnonzero(np.abs(samples).max(axis=1) > 1e-3)[0] / RATE == pytest.approx(1.0, abs=0.005)
 
 
@@ -157,12 +157,12 @@ def test_symusic_in_chunks_equals_symusic_in_one(monkeypatch: pytest.MonkeyPatch
     pytest.importorskip("symusic")
     monkeypatch.setattr(synthesis, "_fluidsynth", lambda: None)
     path = midi(tmp_path / "a.mid", *[note(60 + step, 337 * step, 337 * step + 1500) for step in range(8)])
-    whole = heard(path, 5.0)
+    whole = rendered(path, 5.0)
     monkeypatch.setattr(synthesis, "CHUNK_S", 1.0)
-    assert np.allclose(heard(path, 5.0), whole, atol=1e-5)
+    assert np.allclose(rendered(path, 5.0), whole, atol=1e-5)
 
 
-def test_missing_libfluidsynth_is_said_in_the_log(
+def test_missing_libfluidsynth_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(synthesis, "_fluidsynth", lambda: None)
@@ -193,7 +193,7 @@ def parts(path: Path, duration_s: float) -> dict[str, np.ndarray]:
 
 def test_the_parts_add_up_to_the_whole(synthesizer: str, tmp_path: Path) -> None:
     path = ensemble(tmp_path / "a.mid")
-    alone, whole = parts(path, 4.0), heard(path, 4.0)
+    alone, whole = parts(path, 4.0), rendered(path, 4.0)
     assert list(alone) == ["pad", "keys", "keys 2", "kit", "rest"]
     off = np.abs(sum(alone.values()) - whole).max(axis=1)
     if synthesizer == "symusic":
@@ -218,7 +218,7 @@ def test_parts_can_be_read_side_by_side(synthesizer: str, tmp_path: Path) -> Non
         assert np.array_equal(np.concatenate(blocks), alone[name])
 
 
-def test_the_plainer_synthesizer_is_told_of_once_for_all_parts(
+def test_a_missing_fluidsynth_is_warned_of_once_for_all_parts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(synthesis, "_fluidsynth", lambda: None)
@@ -236,19 +236,19 @@ def test_a_midi_without_any_part_has_no_stems(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("pan", "louder"), [(0, 0), (127, 1), (30, 0), (90, 1)])
-def test_what_is_placed_at_a_side_is_louder_there(pan: int, louder: int, synthesizer: str, tmp_path: Path) -> None:
-    placed = heard(midi(tmp_path / "a.mid", [*control(10, pan), *note(60, 0, 900)]), 1.0)
-    centre = heard(midi(tmp_path / "b.mid", note(60, 0, 900)), 1.0)
+def test_what_is_panned_to_a_side_is_louder_there(pan: int, louder: int, synthesizer: str, tmp_path: Path) -> None:
+    placed = rendered(midi(tmp_path / "a.mid", [*control(10, pan), *note(60, 0, 900)]), 1.0)
+    centre = rendered(midi(tmp_path / "b.mid", note(60, 0, 900)), 1.0)
     there, away = ([rms(take[:, side]) for take in (placed, centre)] for side in (louder, 1 - louder))
     assert there[0] * away[1] > 1.03 * there[1] * away[0]  # the piano is sampled in stereo, which bounds the turn
 
 
-def test_more_room_rings_longer(fluidsynth: None, tmp_path: Path) -> None:
+def test_more_reverb_rings_longer(fluidsynth: None, tmp_path: Path) -> None:
     tails = []
     for room in (0, 127):
         rooms = [one.copy(channel=9) for one in control(91, room)]
         path = midi(tmp_path / "a.mid", [*rooms, *note(75, 0, 30, channel=9)])
-        tails.append(rms(heard(path, 2.0)[RATE // 5 :]))
+        tails.append(rms(rendered(path, 2.0)[RATE // 5 :]))
     assert tails[1] > 2 * tails[0]
 
 
@@ -292,4 +292,4 @@ def test_a_damaged_soundfont_is_refused_in_a_sentence(synthesizer: str, tmp_path
     font = tmp_path / "piano.sf2"
     font.write_bytes(b"RIFF\x20\x00\x00\x00sfbk" + b"LIST\x0c\x00\x00\x00pdta" + bytes(8))
     with pytest.raises(SoundError, match=r"piano\.sf2"):
-        heard(midi(tmp_path / "a.mid", note(60, 0, 100)), 1.0, soundfont=font)
+        rendered(midi(tmp_path / "a.mid", note(60, 0, 100)), 1.0, soundfont=font)

@@ -18,7 +18,7 @@ def played(*rows: tuple[float, float, int, int], drums: bool = False) -> Notes:
     )  # fmt: skip
 
 
-def test_a_word_a_note_with_its_pitch_and_time() -> None:
+def test_a_token_a_note_with_its_pitch_and_time() -> None:
     words, times_s = tokens.tokenize(played((0.5, 1.0, 60, 80), (1.0, 1.5, 64, 80), (3.25, 4.0, 67, 80)))
     assert words.shape == (3, len(tokens.COLUMNS))
     assert (words[:, 0] - words[0, 0]).tolist() == [0, 4, 7]
@@ -47,7 +47,7 @@ def test_the_gap_class_is_found_by_a_loop() -> None:
     assert (words[1:, tokens.COLUMNS.index("gap")] - 4).tolist() == expected
 
 
-def test_drums_and_silence_have_no_words() -> None:
+def test_drums_and_silence_have_no_tokens() -> None:
     assert tokens.tokenize(played((0.0, 0.5, 38, 90), drums=True))[0].shape == (0, len(tokens.COLUMNS))
     empty = played((0.0, 0.5, 60, 90)).within(5, 6)
     words, times_s = tokens.tokenize(empty)
