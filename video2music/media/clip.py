@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.audio.stream import AudioStream
@@ -82,12 +82,11 @@ def probe(path: Path) -> Clip:
     with open_clip(path) as container:
         stream = picture_stream(container, path)
         duration_s = _duration(container, stream)
-        if (
-            duration_s is not None and stream.start_time is not None
-        ):  # without a clock the length is a guess of FFmpeg's
+        # Without a clock the length is a guess of FFmpeg's.
+        if duration_s is not None and stream.start_time is not None:
             _bounded(duration_s, path)
         picture = first_picture(container, path)
-        rotation = rotation_of(picture)
+        rotation = round(-picture.rotation / 90) * 90 % 360  # FFmpeg counts counter-clockwise
         width, height = picture.width, picture.height
         return Clip(
             path=path,
@@ -119,7 +118,7 @@ def frames(path: Path) -> Iterator[Frame]:
         step = 1 / frame_rate(stream)
         clock = _Timeline(step)
         waiting: tuple[float, VideoFrame] | None = None
-        for picture in _pictures(container, stream, path):
+        for picture in decoded(container, stream, path):
             time_s = _bounded(clock.time_of(picture.time), path)
             if waiting is not None:
                 yield Frame(waiting[0], time_s, waiting[1])
@@ -147,7 +146,7 @@ class _Timeline:
             return 0.0
         time_s = self._last + self._step if stamp is None else stamp + self._shift
         if time_s <= self._last:
-            if stamp is not None and self._last - time_s > NEW_TIMELINE_S:
+            if stamp is not None and self._last - time_s > NEW_TIMELINE_S:  # a smaller step back is a lone wrong stamp
                 self._shift += self._last + self._step - time_s
             time_s = self._last + self._step
         self._last = time_s
@@ -175,7 +174,7 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     """The first video stream of a file; the cover image of a song is none. Raises MediaError."""
     for stream in container.streams.video:
         if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
-            if stream.codec_context is None:
+            if stream.codec_context is None:  # PyAV leaves it out where this FFmpeg has no decoder
                 raise MediaError(
                     f"the video stream of {path} is in a codec that this FFmpeg cannot decode: convert it to H.264"
                 )
@@ -190,11 +189,6 @@ def frame_rate(stream: VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or stream.base_rate or DEFAULT_FPS)
 
 
-def rotation_of(picture: VideoFrame) -> int:
-    """Degrees clockwise, 0, 90, 180 or 270, by which to rotate a decoded frame; FFmpeg counts counter-clockwise."""
-    return round(-picture.rotation / 90) * 90 % 360
-
-
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """`emotion.files.atomic_write`, but an error of the disk or of FFmpeg becomes a MediaError."""
@@ -207,7 +201,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def first_picture(container: InputContainer, path: Path) -> VideoFrame:
     """The first frame of a clip that can be decoded. Raises MediaError if there is none."""
-    picture = next(_pictures(container, picture_stream(container, path), path), None)
+    picture: VideoFrame | None = next(decoded(container, picture_stream(container, path), path), None)
     if picture is None:
         raise _nothing_decodes(path)
     return picture
@@ -219,10 +213,6 @@ def packets(container: InputContainer, streams: Iterable[Stream], path: Path) ->
         yield from container.demux(*streams)
     except av.FFmpegError as error:
         log.warning("%s cannot be read to its end: %s", path, error.strerror)
-
-
-def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    return cast(Iterator[VideoFrame], decoded(container, stream, path))
 
 
 def decoded(container: InputContainer, stream: VideoStream | AudioStream, path: Path) -> Iterator[Any]:

@@ -84,7 +84,10 @@ def mux(video: Path, audio_wav: Path, out: Path, *, duration_s: float, until_s: 
     with open_clip(video) as source:
         picture = picture_stream(source, video)
         codec = picture.codec_context.codec.name
-        targets = [target for target in (_own_target(source, video), MKV) if _supports(target, codec)]
+        targets = []
+        for target in (_own_target(source, video), MKV):
+            with av.open(os.devnull, "w", format=target.muxer) as trial:  # nothing is written: no header is
+                targets += [target] if codec in trial.supported_codecs else []
         first = first_picture(source, video)
     audio = WavAudio(audio_wav, duration_s)
     for target in targets:
@@ -128,11 +131,6 @@ def _write(
         for packet in heapq.merge(pictures, sound, key=_seconds):
             result.mux_one(packet)
     return path
-
-
-def _supports(target: OutputFormat, codec: str) -> bool:
-    with av.open(os.devnull, "w", format=target.muxer) as trial:  # nothing is written: no header is
-        return codec in trial.supported_codecs
 
 
 def _own_target(source: InputContainer, path: Path) -> OutputFormat:
@@ -230,6 +228,7 @@ class _StreamCopy:
         if len(shown) == len(waiting) > 0:
             rising = sorted(shown)
             late = max(one - other for one, other in zip(rising, shown, strict=True))
+            # The next packet's dts must be later than all of these.
             late = late if before is None else max(late, rising[-1] + 1 - before)
             for packet, stamp in zip(waiting, rising, strict=True):
                 packet.dts = stamp - late

@@ -43,7 +43,8 @@ class Soundtrack:
                 return
             for (_, start_s), group in groupby(_by_run(decoded(container, stream, self.path)), lambda item: item[0]):
                 at = round((start_s - self.start_s) * SAMPLE_RATE)
-                yield from _silence(at - done)
+                for gap in range(done, at, SAMPLE_RATE):  # silence, in blocks of a second at most
+                    yield np.zeros((min(at - gap, SAMPLE_RATE), 2), np.float32)
                 done = max(done, at)
                 for block in _with_edges_faded(_without_first(done - at, _resampled(frame for _, frame in group))):
                     done += len(block)
@@ -92,12 +93,6 @@ def _resampled(frames: Iterable[AudioFrame]) -> Iterator[Samples]:
 def _stereo(frame: AudioFrame) -> Samples:
     samples = np.nan_to_num(frame.to_ndarray().reshape(-1, 2), nan=0.0)
     return np.asarray(np.clip(samples, -MAX_LEVEL, MAX_LEVEL), np.float32)
-
-
-def _silence(frames: int) -> Iterator[Samples]:
-    while frames > 0:
-        yield np.zeros((min(frames, SAMPLE_RATE), 2), np.float32)
-        frames -= SAMPLE_RATE
 
 
 def _without_first(frames: int, blocks: Iterable[Samples]) -> Iterator[Samples]:

@@ -103,12 +103,13 @@ class Balance:
 def balance(music: Profile, source: SourceAudio, *, ducked: bool, lufs: float) -> Balance:
     """The balance of music and source, of equal length, in a mix of that loudness; see the module."""
     ducking_db = ducking_curve(source.speech, len(music.peaks)) if ducked else np.zeros_like(music.peaks)
+    # The source's gain depends on what limiting takes from it, and the limiting on the gain: hence rounds.
     found = Balance(0.0, 0.0, ducking_db, np.zeros_like(music.peaks))
     for _ in range(_ROUNDS):
         music_db, source_db = _gains(music, source, found, ducked, lufs)
-        energy = music.energy * _power(ducking_db) * 10 ** (music_db / 10) + source.profile.energy * 10 ** (
-            source_db / 10
-        )
+        # Music and source are not correlated, so their powers add up.
+        music_energy = music.energy * _power(ducking_db) * 10 ** (music_db / 10)
+        energy = music_energy + source.profile.energy * 10 ** (source_db / 10)
         together = Profile(energy, source.profile.peaks * 10 ** (source_db / 20), source.profile.frames)
         mastered_db = limiter.gain_for(together, lufs, release_db_per_s=RELEASE_DB_PER_S).fixed_db
         over_db = source_db + mastered_db + HEADROOM_DB

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion.midi.synthesis import SAMPLE_RATE, Samples
 from video2music.mixing.loudness import SPAN, SPANS_PER_STEP, Curve, Profile, integrated, lufs_of
@@ -81,18 +80,16 @@ def applied(blocks: Iterable[Samples], gain: Curve) -> Iterator[Samples]:
     """Blocks of whole spans (the last may be any) times a linear gain (spans,), interpolated between spans' middles."""
     first = 0
     for block in blocks:
-        yield block * _interpolated(gain, first, len(block))[:, None]
-        first += len(block) // SPAN
-
-
-def _interpolated(gain: Curve, first: int, frames: int) -> NDArray[np.float32]:
-    """A gain (spans,) for each of some frames from the span `first` on."""
-    spans = np.arange(first - 1, first + -(-frames // SPAN) + 1)
-    near = gain[np.clip(spans, 0, len(gain) - 1)]
-    if near.min() == near.max():
-        return np.full(frames, near[0], np.float32)
-    middles = (np.arange(frames) + 0.5) / SPAN - 0.5
-    return np.interp(middles, spans - first, near).astype(np.float32)
+        frames = len(block)
+        spans = np.arange(first - 1, first + -(-frames // SPAN) + 1)  # one more at both sides, to interpolate between
+        near = gain[np.clip(spans, 0, len(gain) - 1)]
+        if near.min() == near.max():
+            by_frame = np.full(frames, near[0], np.float32)
+        else:
+            middles = (np.arange(frames) + 0.5) / SPAN - 0.5
+            by_frame = np.interp(middles, spans - first, near).astype(np.float32)
+        yield block * by_frame[:, None]
+        first += frames // SPAN
 
 
 def _loudness(energy: Curve) -> float | None:

@@ -95,7 +95,7 @@ class Meter:
 
     def _span_peaks(self, block: Samples) -> Curve:
         held = np.concatenate([self._tail, block])
-        self._tail = held[-_TAPS:]
+        self._tail = held[-_TAPS:]  # the filter looks back over this many frames
         highest = np.abs(block).reshape(-1, SPAN, 2).max(axis=(1, 2))
         pieces = np.lib.stride_tricks.sliding_window_view(held, _PIECE + _TAPS, axis=0)[::_PIECE][
             : len(block) // _PIECE
@@ -124,6 +124,7 @@ def integrated(energy: Curve) -> float | None:
     blocks = blocks[blocks > _energy_of(_ABSOLUTE_LUFS)]
     if not len(blocks):
         return None
+    # The second, relative gate leaves out pauses, which would make a piece seem softer than it is.
     gate = _energy_of(lufs_of(blocks.mean()) + _RELATIVE_LU)
     return lufs_of(blocks[blocks > gate].mean())
 

@@ -126,6 +126,7 @@ def mix(
             both = _recorded((np.add(*pair) for pair in pairs), scratch / "both")
             mixed = _finish(both, limiter.gain_for(both.profile, loudness_lufs), under, loudness_lufs)
             report = _report(alone, mixed, audio, balanced, mode)
+            # Stems are at the gain of the music alone; the source keeps its distance to the music in the mix.
             parts.append(("source", recording.path, gain.fixed_db + balanced.source_db - balanced.music_db))
         if stems_folder:
             _write_stems(parts, stems_folder)
@@ -269,7 +270,7 @@ def _exactly(blocks: Iterable[Samples], frames: int) -> Iterator[Samples]:
         while len(held) < wanted:
             held = np.concatenate([held, next(coming)]) if len(held) else next(coming)
         yield held[:wanted]
-        held = held[wanted:]
+        held = held[wanted:]  # what is left of the last block begins the next second
 
 
 def _faded(blocks: Iterable[Samples], frames: int, fade_out_s: float) -> Iterator[Samples]:

@@ -10,14 +10,14 @@ the song's past matches its present, which may copy from there; the video is tak
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from emotion.checkpoint import Checkpoint
+from emotion.checkpoint import Checkpoint, save_module
 from video2music.chords import END, N_CHORDS, PAD, QUALITIES, VOCABULARY_SIZE
 from video2music.model import loading
 from video2music.model.attention import AMTConfig, DecoderLayer, LayerCache
@@ -165,7 +165,9 @@ class AMT(nn.Module):
     def advance(self, state: DecoderState, chords: Tensor) -> Tensor:
         """Logits (B, L, 159) after the next inputs (B, L), which follow those that went into the state before."""
         start, state.steps = state.steps, state.steps + chords.shape[1]
-        x = self._embed(chords, state.minor)
+        embedded = self.root(self.root_of[chords]) + self.quality(self.quality_of[chords])
+        mode = state.minor.to(embedded.dtype)[:, None, None].expand(-1, embedded.shape[1], 1)
+        x = self.join(torch.cat([embedded, mode], dim=-1))
         if self.copying is None:
             x = self.dropout(x + self.positions[start : state.steps])
             logits: Tensor = self.head(self._through_layers(x, state, start))
@@ -222,12 +224,6 @@ class AMT(nn.Module):
     def _decoder_layers(self) -> list[DecoderLayer]:
         return [cast(DecoderLayer, layer) for layer in self.layers]
 
-    def _embed(self, chords: Tensor, minor: Tensor) -> Tensor:
-        x = self.root(self.root_of[chords]) + self.quality(self.quality_of[chords])
-        mode = minor.to(x.dtype)[:, None, None].expand(-1, x.shape[1], 1)
-        joined: Tensor = self.join(torch.cat([x, mode], dim=-1))
-        return joined
-
 
 def load(folder: Path | None = None, *, device: str | torch.device = "cpu") -> tuple[AMT, Checkpoint]:
     """A trained AMT, ready to compose; without a folder the one in use. Raises CheckpointError."""
@@ -236,14 +232,14 @@ def load(folder: Path | None = None, *, device: str | torch.device = "cpu") -> t
 
 def save(model: AMT, folder: Path, **card: object) -> None:
     """Write config and weights (float16) to `folder`, with anything else that the config should hold."""
-    loading.save(model, model.config, folder, kind=KIND, card=card)
+    save_module(model, folder, kind=KIND, config={"model": asdict(model.config), **card})
 
 
 def _roots_and_qualities() -> tuple[Tensor, Tensor]:
     """Root and quality index of each of the 159 ids."""
     ids = torch.arange(VOCABULARY_SIZE)
     root, quality = 1 + (ids - 1) // len(QUALITIES), 1 + (ids - 1) % len(QUALITIES)
-    root[0] = quality[0] = 0
+    root[0] = quality[0] = 0  # N
     assert N_CHORDS == END
     root[END], root[PAD] = 13, 14
     quality[END], quality[PAD] = 14, 15

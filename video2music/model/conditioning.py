@@ -60,7 +60,8 @@ class VideoContext:
 
     def at(self, start: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Rows and emotions of the steps from `start`, zeros beyond the end, and whether each is beyond it (B, L)."""
-        rows, emotion = (_padded_slice(values, start, length) for values in (self.rows, self.emotion))
+        found = [values[:, start : start + length] for values in (self.rows, self.emotion)]
+        rows, emotion = (functional.pad(values, (0, 0, 0, length - values.shape[1])) for values in found)
         steps = torch.arange(start, start + length, device=rows.device)
         return rows, emotion, steps >= self.lengths[:, None]
 
@@ -87,6 +88,7 @@ class VideoConditioning(nn.Module):
         """Encode the videos, once for all steps."""
         x = self.embedding(video) * video.mask[..., None]
         rows = functional.gelu(self.context(x.transpose(1, 2)).transpose(1, 2))
+        # A video without emotions has rows of zeros, to which the emotion bias is a constant.
         has_emotion = video.mask & video.present[:, EMOTION, None]
         emotion = video.emotion if video.emotion.shape[-1] else rows.new_zeros(*has_emotion.shape, len(EMOTIONS))
         return VideoContext(rows, emotion * has_emotion[..., None], video.mask.sum(1))
@@ -107,7 +109,7 @@ class VideoConditioning(nn.Module):
     def _repeat_nats(self, log_probs: Tensor, previous: Tensor, rows: Tensor, start: int) -> Tensor:
         """Nats (B, L, 1) to add to the previous chord; 0 at the first step, which has no previous chord."""
         repeats = log_probs.gather(-1, previous[..., None]).exp()
-        odds = torch.logit(repeats, eps=1e-3) / 2
+        odds = torch.logit(repeats, eps=1e-3) / 2  # within +-3.5, about the scale of the rows beside it
         nats: Tensor = self.repeat_bias(torch.cat([rows, odds, odds.abs(), repeats], dim=-1))
         first = torch.arange(start, start + log_probs.shape[1], device=log_probs.device) == 0
         return nats.masked_fill(first[:, None], 0.0)
@@ -140,9 +142,3 @@ class EmotionBias(nn.Module):
         unlikely = torch.sigmoid((UNLIKELY - log_probs) * STEEPNESS)
         logits: Tensor = log_probs + unlikely * bias[..., self.class_of] + bias[..., N_CLASSES:]
         return logits
-
-
-def _padded_slice(rows: Tensor, start: int, length: int) -> Tensor:
-    """Rows (B, length, D) of the steps from `start`, zeros beyond the last."""
-    found = rows[:, start : start + length]
-    return functional.pad(found, (0, 0, 0, length - found.shape[1]))

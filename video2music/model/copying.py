@@ -48,7 +48,7 @@ class HarmonicRhythm:
         return torch.stack([self._step(column) for column in changed.unbind(1)], dim=1)
 
     def _step(self, changed: Tensor) -> Tensor:
-        lines = grid_lines(self._weights.device)
+        lines = grid_lines(self._weights.device)  # read modulo its length: a longer song starts over
         if self.steps >= 2:
             chance = torch.where(lines[(self.steps - 2) % len(lines)], self._on, self._off)
             evidence = torch.where(changed[:, None, None], chance, 1 - chance).log()

@@ -53,7 +53,7 @@ class OnlyChords:
 
     def __call__(self, logits: Tensor, history: Sequence[int]) -> Tensor:
         logits = logits.clone()
-        logits[[0, END, PAD]] = -math.inf
+        logits[[0, END, PAD]] = -math.inf  # id 0 is N
         return logits
 
 
@@ -213,10 +213,14 @@ class ChordWriter:
         while len(history) < min(step, self.steps):
             if self._window is None:
                 self._window = _Window(self._model, self._video, self._minor, 0)
-            if len(history) - self._window.start >= longest:
+            if len(history) - self._window.start >= longest:  # beyond the model's tables of positions
                 start = len(history) - longest // WINDOW_OVERLAP
                 self._window = _Window(self._model, self._video, self._minor, start)
-            logits = _apply(self._filters, self._window.next_logits(history), history)
+            logits = self._window.next_logits(history)
+            for apply in self._filters:
+                filtered = apply(logits, history)
+                if filtered.max() > -math.inf:  # otherwise nothing would be left to sample from
+                    logits = filtered
             history.append(int(torch.multinomial(logits.softmax(-1), 1, generator=self._generator)))
 
 
@@ -233,11 +237,3 @@ class _Window:
         previous = [PAD, *history][self.fed : len(history) + 1]
         self.fed = len(history) + 1
         return self.model.advance(self.state, torch.tensor([previous], device=self.device))[0, -1].cpu()
-
-
-def _apply(filters: Iterable[LogitFilter], logits: Tensor, history: Sequence[int]) -> Tensor:
-    for apply in filters:
-        filtered = apply(logits, history)
-        if filtered.max() > -math.inf:
-            logits = filtered
-    return logits

@@ -1,10 +1,10 @@
-"""Loading and saving of the AMT and the regressor: config, weights, and the names of tensors that changed."""
+"""Loading of the AMT and the regressor: config, weights, and the names of tensors that changed."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -43,19 +43,11 @@ def load(
     Without a folder it is the user's own (`--weights`) or the shipped one. Raises CheckpointError.
     """
     found = checkpoint.load(folder or checkpoint.weights_folder(SHIPPED / kind), kind=kind)
-    found = replace(found, tensors={_current_name(name): tensor for name, tensor in found.tensors.items()})
+    tensors = {}
+    for name, tensor in found.tensors.items():
+        old = next((prefix for prefix in RENAMED if name.startswith(prefix)), "")  # in order: the longer one is first
+        tensors[RENAMED.get(old, "") + name.removeprefix(old)] = tensor
+    found = replace(found, tensors=tensors)
     model = build(checkpoint.dimensions(found, config_type))
     checkpoint.fill(model, found)
     return model.to(device), found
-
-
-def save(model: nn.Module, config: Any, folder: Path, *, kind: str, card: dict[str, object]) -> None:
-    """Write config (a dataclass) and weights (float16) to `folder`, with anything else that the config should hold."""
-    checkpoint.save_module(model, folder, kind=kind, config={"model": asdict(config), **card})
-
-
-def _current_name(name: str) -> str:
-    for old, new in RENAMED.items():
-        if name.startswith(old):
-            return new + name.removeprefix(old)
-    return name

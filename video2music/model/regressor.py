@@ -6,7 +6,7 @@ After Kang, Poria and Herremans 2024 (arXiv 2311.00968); here an ensemble of sma
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion.checkpoint import Checkpoint
+from emotion.checkpoint import Checkpoint, save_module
 from video2music.model import loading
 from video2music.model.video import MODALITIES, VideoBatch
 from video2music.values import Dynamics, Floats
@@ -235,4 +235,4 @@ def load(folder: Path | None = None, *, device: str | torch.device = "cpu") -> t
 
 def save(model: Regressor, folder: Path, **card: object) -> None:
     """Write config and weights (float16) to `folder`, with anything else that the config should hold."""
-    loading.save(model, model.config, folder, kind=KIND, card=card)
+    save_module(model, folder, kind=KIND, config={"model": asdict(model.config), **card})
