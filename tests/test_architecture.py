@@ -1,4 +1,4 @@
-"""The rules of the house: who may import whom, what is imported late, what has no place in the tree."""
+"""The rules of the architecture: which package may import which, what is imported late, what must not be in the tree."""
 
 import ast
 import os
@@ -16,7 +16,7 @@ MODULES = sorted(path for package in ("video2music", "emotion") for path in (ROO
 LIBRARY = [path for path in MODULES if "cli" not in path.parts and path.name != "__main__.py"]
 PRODUCT = [*MODULES, ROOT / "app.py"]
 
-# Who stands on whom, lowest first: a room imports from its own row and those above it.
+# Layers, lowest first: a package imports from its own row and those above it.
 LAYERS = (
     ("errors", "values", "chords", "options"),
     ("media", "styles"),
@@ -27,7 +27,7 @@ LAYERS = (
     ("studio",),
     ("cli", "__main__"),
 )
-LAYER = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
+LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
 
 HEAVY = ("torch", "torchvision", "cv2", "open_clip", "gradio", "av", "scipy", "transformers", "sklearn", "matplotlib")
 LIGHT = ("values", "options", "errors", "chords", "composing.form", "arranging.voicing", "arranging.arrange", "cli")
@@ -97,7 +97,7 @@ def texts() -> Iterator[Path]:
             )
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     """The part of video2music that a dotted name lies in; `` for the package's own names."""
     return module.split(".")[1] if module.count(".") else ""
 
@@ -106,29 +106,29 @@ def test_there_is_something_to_look_at():
     assert {"video2music.pipeline", "emotion.affect"} <= {dotted(path) for path in MODULES}
 
 
-def test_emotion_knows_nothing_of_video2music():
+def test_emotion_never_imports_video2music():
     for path in (ROOT / "emotion").rglob("*.py"):
         assert not [name for name in imports(path) if name.split(".")[0] == "video2music"], path
 
 
-def test_the_product_imports_nothing_that_stands_outside_it():
+def test_the_product_imports_nothing_outside_of_it():
     for path in PRODUCT:
         assert not [name for name in imports(path) if name.split(".")[0] in OUTSIDE], path
 
 
-def test_every_room_has_its_layer():
-    rooms = {room(dotted(path)) for path in MODULES if path.is_relative_to(ROOT / "video2music")} - {""}
-    assert rooms <= LAYER.keys()
+def test_every_package_has_its_layer():
+    packages = {package_of(dotted(path)) for path in MODULES if path.is_relative_to(ROOT / "video2music")} - {""}
+    assert packages <= LAYER.keys()
 
 
-def test_arrows_between_rooms_point_one_way():
+def test_imports_between_packages_point_one_way():
     for path in MODULES:
-        own = LAYER.get(room(dotted(path)))
+        own = LAYER.get(package_of(dotted(path)))
         ours = [name for name in imports(path) if name.startswith("video2music.")]
-        assert own is None or [name for name in ours if LAYER.get(room(name), 0) > own] == [], path
+        assert own is None or [name for name in ours if LAYER.get(package_of(name), 0) > own] == [], path
 
 
-def test_light_rooms_import_nothing_heavy():
+def test_light_modules_import_nothing_heavy():
     code = "import sys\n" + "".join(f"import video2music.{name}\n" for name in LIGHT)
     code += f"print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
