@@ -1,4 +1,4 @@
-"""The rules of the architecture: which package may import which, what is imported late, what must not be in the tree."""
+"""The rules of the architecture: which package imports which, what is imported late, what must not be in the tree."""
 
 import ast
 import os
