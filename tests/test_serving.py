@@ -133,9 +133,9 @@ class Server(NamedTuple):
         return self.outcome(name, asked)
 
 
-def served(folder: Path, **score_form: object):
+def served(folder: Path, **settings: object):
     """Yields a served page with a root of its own in a folder."""
-    with served_page(folder / "root", limits=LIMITS, **score_form) as page:
+    with served_page(folder / "root", limits=LIMITS, **settings) as page:
         yield Server(page.server_port, (folder / "root").resolve())
 
 

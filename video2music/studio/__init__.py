@@ -1,1 +1,1 @@
-"""What the page needs and what can be tested without it: score_form, composing, judging, batches, views, serving."""
+"""What the page needs and what can be tested without it: forms, composing, judging, batches, views, serving."""

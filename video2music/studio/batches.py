@@ -156,16 +156,16 @@ class _StoppableWorker:
         self.worker.kill()
 
 
-class BatchProgress(NamedTuple):
+class BatchTable(NamedTuple):
     """How far a batch is: a row of BATCH_COLUMNS for each clip, and a sentence with the counts."""
 
     rows: list[list[str]]
     sentence: str
 
 
-def progress_of(results: Sequence[JobResult]) -> BatchProgress:
+def progress_of(results: Sequence[JobResult]) -> BatchTable:
     """How far a batch is by the results of its clips."""
-    return BatchProgress([_row(result) for result in results], f"{summary.count_text(results)}.")
+    return BatchTable([_row(result) for result in results], f"{summary.count_text(results)}.")
 
 
 def _row(result: JobResult) -> list[str]:
@@ -194,7 +194,7 @@ class Downloads(NamedTuple):
 class BatchUpdate(NamedTuple):
     """The progress of a batch, and the downloads once it is done."""
 
-    progress: BatchProgress
+    progress: BatchTable
     downloads: Downloads | None = None
 
 

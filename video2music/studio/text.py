@@ -53,6 +53,9 @@ STYLE_LABELS = MappingProxyType({
     "strings": "strings · a string orchestra",
     "tension": "tension · a pulse over low drones",
 })  # fmt: skip
+# The help of these two options is about files and folders, which the page has none of.
+STYLE_INFO = "The instruments and what they play."
+VARIANTS_INFO = "Different pieces for the same clip."
 STAGES = MappingProxyType({
     "extract": Stage("Analysing the clip", 10),
     "form": Stage("Fitting bars to the cuts", 1),

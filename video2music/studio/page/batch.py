@@ -106,7 +106,7 @@ def option_widgets() -> list[Any]:
     return [
         option_widget("emotion", prefix="batch-", choices=emotions, value=PICTURE),
         option_widget("strength", prefix="batch-"),
-        option_widget("style", prefix="batch-", choices=text.style_choices()),
+        option_widget("style", prefix="batch-", choices=text.style_choices(), info=text.STYLE_INFO),
         option_widget("source", prefix="batch-", choices=text.source_choices()),
         option_widget("seed", prefix="batch-"),
         option_widget("candidates", prefix="batch-", most=MOST_CANDIDATES),

@@ -267,7 +267,7 @@ def build(runner: JobRunner) -> None:
 
 def form_widgets() -> tuple[FormWidgets, gr.HTML]:
     """The options, and the drawing of the curve."""
-    style = option_widget("style", choices=text.style_choices())
+    style = option_widget("style", choices=text.style_choices(), info=text.STYLE_INFO)
     emotion = option_widget("emotion", choices=text.EMOTION_LABELS, value=PICTURE, label="Target emotion")
     with gr.Row(visible=False) as point:
         valence, arousal = option_widget("valence"), option_widget("arousal")
@@ -289,7 +289,8 @@ def form_widgets() -> tuple[FormWidgets, gr.HTML]:
     )
     strength = option_widget("strength")
     with gr.Row():
-        variants, seed = option_widget("variants", most=MOST_VARIANTS), option_widget("seed")
+        variants = option_widget("variants", most=MOST_VARIANTS, info=text.VARIANTS_INFO)
+        seed = option_widget("seed")
     with gr.Accordion("More options", open=False, elem_id="more"):
         with gr.Row():
             key = option_widget("key", choices=text.key_choices(), value=ANY_KEY)
