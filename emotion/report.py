@@ -42,6 +42,7 @@ def summary(values: NDArray[np.floating]) -> dict[str, Any]:
     """
     some = values[:, np.isfinite(values).all(0)]
     by_song = some.mean(0)
+    # seed 0: the same predictions give the same interval
     draws = np.random.default_rng(0).integers(len(by_song), size=(RESAMPLES, len(by_song)))
     low, high = np.percentile(by_song[draws].mean(1), (2.5, 97.5))
     return {
@@ -63,6 +64,7 @@ def gain(true: Sequence[Songs], other: Sequence[Songs], metric: str, *, sign: in
 
     `sign` is 1 where a high metric is good and -1 where a low one is, so that above 0 is for `true`.
     """
+    # paired by song, which leaves out how much the songs themselves differ
     a, b = (np.mean([songs[metric] for songs in seeds], axis=0) for seeds in (true, other))
     found = summary(sign * (a - b)[None])
     return {name: found[name] for name in ("mean", "low", "high")}
@@ -109,6 +111,7 @@ def only(songs: Songs, names: Iterable[str]) -> Songs:
 
 def commit() -> str | None:
     """The commit that the source tree was checked out at, None where it is no git checkout."""
+    # read from its files: the program git need not be installed
     git = Path(__file__).resolve().parents[1] / ".git"
     try:
         head = (git / "HEAD").read_text().strip()

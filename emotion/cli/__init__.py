@@ -9,7 +9,6 @@ from emotion.cli.output import log_to_stderr, print_any_name
 from emotion.runtime import wait_quietly
 
 app = typer.Typer(
-    name="python -m emotion",
     help="What music feels like: valence, arousal and quadrant of sound, video and MIDI files.",
     no_args_is_help=True,
     add_completion=False,
@@ -23,7 +22,7 @@ app.add_typer(train.app, name="train")
 
 @app.callback()
 def configure(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more on stderr.")] = False,
 ) -> None:
     """Set up logging; commands print their results themselves."""
     log_to_stderr("emotion", verbose=verbose)
@@ -33,4 +32,4 @@ def main() -> None:
     """Run the command line."""
     print_any_name()
     wait_quietly()
-    app(prog_name="python -m emotion")
+    app()  # named as it was called: `emotion` or `python -m emotion`

@@ -24,6 +24,7 @@ DESCRIPTIONS = MappingProxyType({  # in the order of emotion.affect.QUADRANTS, w
     "q4": "pleasant and calm",
 })  # fmt: skip
 NUMBERS = ("start_s", "end_s", "valence", "arousal")
+CHANCE = 0.25  # the confidence of four equal quadrants, as a silent window has them
 COLUMNS = ("file", *NUMBERS, *DESCRIPTIONS, "quadrant", "confidence")
 
 
@@ -58,13 +59,16 @@ def analyse(
     only when all went well.
     """
     with failing_plainly():
-        _check_pair(files, midi)
+        if midi is not None and (len(files) != 1 or is_midi(files[0])):
+            given = f"{len(files)} files" if len(files) != 1 else str(files[0])
+            raise SoundError(f"--midi {midi} is the MIDI of one sound file, but was given with {given}")
         from emotion import judge as judges
 
         rows = _predict_all(judges.load(judge or judges.DEFAULT_JUDGE), files, midi, quiet="-" in (json_file, csv_file))
         reports = [(path, found) for path, found in rows if not isinstance(found, str)]
         write_json(json_file, {"files": [_json_entry(path, found, midi) for path, found in rows]})
-        write_table(csv_file, _table(reports))
+        rows_of = ([path, *_row(window).values()] for path, found in reports for window in found.windows)
+        write_table(csv_file, [COLUMNS, *rows_of])
         if plot is not None and reports:
             from emotion import plots
 
@@ -73,17 +77,10 @@ def analyse(
         raise typer.Exit(1)
 
 
-def _check_pair(files: Sequence[Path], midi: Path | None) -> None:
-    """Refuse --midi beside anything but one sound. Raises SoundError."""
-    if midi is not None and (len(files) != 1 or is_midi(files[0])):
-        given = f"{len(files)} files" if len(files) != 1 else str(files[0])
-        raise SoundError(f"--midi {midi} is the MIDI of one sound file, but was given with {given}")
-
-
 def _predict_all(
     judge: "Judge", files: Sequence[Path], midi: Path | None, *, quiet: bool
 ) -> "list[tuple[Path, EmotionReport | str]]":
-    """Each file with its report, or with the sentence that says why there is none; both are told at once."""
+    """Each file with its report, or with the sentence that says why there is none; both are printed at once."""
     rows: list[tuple[Path, EmotionReport | str]] = []
     for path in files:
         try:
@@ -101,7 +98,7 @@ def _predict_all(
 def _lines(path: Path, report: "EmotionReport") -> Iterator[str]:
     """A report for reading."""
     whole = report.whole
-    yield f"{path}: {whole.end_s:.1f} s, heard as {report.heard} by {report.judge}"
+    yield f"{path}: {whole.end_s:.1f} s, analysed as {report.heard} by {report.judge}"
     yield f"  valence {whole.valence:+.2f}  arousal {whole.arousal:+.2f}  {_quadrant(whole)}"
     yield "  " + "  ".join(f"{name} {share:.0%}" for name, share in zip(DESCRIPTIONS, whole.quadrants, strict=True))
     yield "      from      to  valence  arousal"
@@ -112,16 +109,16 @@ def _lines(path: Path, report: "EmotionReport") -> Iterator[str]:
 
 
 def _quadrant(prediction: "Prediction") -> str:
-    if prediction.confidence <= 0.25:
+    if prediction.confidence <= CHANCE:
         return "unknown"
     return f"{prediction.quadrant} {DESCRIPTIONS[prediction.quadrant]} ({prediction.confidence:.0%})"
 
 
 def _row(prediction: "Prediction") -> dict[str, Any]:
-    """A stretch as one row of numbers; its quadrant is None where nothing is known."""
+    """A prediction as one row of numbers; its quadrant is None where nothing is known."""
     numbers = {name: round(getattr(prediction, name), 6) for name in NUMBERS}
     shares = dict(zip(DESCRIPTIONS, (round(share, 6) for share in prediction.quadrants), strict=True))
-    known = prediction.quadrant if prediction.confidence > 0.25 else None
+    known = prediction.quadrant if prediction.confidence > CHANCE else None
     return {**numbers, **shares, "quadrant": known, "confidence": round(prediction.confidence, 6)}
 
 
@@ -139,10 +136,3 @@ def _json_entry(path: Path, found: "EmotionReport | str", midi: Path | None) -> 
         "whole": _row(found.whole),
         "windows": [_row(window) for window in found.windows],
     }
-
-
-def _table(reports: "Sequence[tuple[Path, EmotionReport]]") -> Iterator[Sequence[Any]]:
-    """The CSV report: a row for each window."""
-    yield COLUMNS
-    for path, report in reports:
-        yield from ([path, *_row(window).values()] for window in report.windows)

@@ -49,13 +49,11 @@ def _lines(entries: "Sequence[CatalogueEntry]", *, of: int) -> Iterator[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    fitted = (_fitted(cell, width) for cell, width in zip(cells, WIDTHS, strict=True))
+    fitted = (
+        cell if len(cell) <= width else f"{cell[: width - 1]}…" for cell, width in zip(cells, WIDTHS, strict=True)
+    )
     aligned = [
         cell.rjust(width) if heading in NUMBERS else cell.ljust(width)
         for cell, width, heading in zip(fitted, WIDTHS, HEADINGS, strict=True)
     ]
     return " ".join(aligned).rstrip()
-
-
-def _fitted(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"

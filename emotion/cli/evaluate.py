@@ -24,7 +24,7 @@ def evaluate_poolingvq(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Holds emopia and vgmidi.")],
     runs: Annotated[
         Path,
-        typer.Option("--runs", metavar="DIR", help="RenderCache and networks that the tables ask for are kept here."),
+        typer.Option("--runs", metavar="DIR", help="Renders and networks for the tables are kept here."),
     ] = Path("runs/poolingvq"),
     seeds: Annotated[int, typer.Option(min=1, help="How many networks to average in the tables.")] = 3,
     json_file: JsonOption = None,

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def sentence(error: BaseException) -> str:
-    """The one sentence to tell of an error; the traceback goes to the debug log (--verbose)."""
+    """The sentence to print for an error; the traceback goes to the debug log (--verbose)."""
     log.debug("traceback", exc_info=error)
     if isinstance(error, UserError):
         return str(error)
@@ -105,19 +105,19 @@ def write_table(target: str | Path | None, rows: Iterable[Sequence[Any]]) -> Non
 
 
 def plain(result: object) -> Mapping[str, Any]:
-    """A value's fields as JSON can tell them: paths as text, values inside as their fields."""
+    """A value's fields as JSON can hold them: paths as text, values inside as their fields."""
 
-    def told(value: Any) -> Any:
+    def field(value: Any) -> Any:
         if isinstance(value, Path):
             return str(value)
         return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
-    return {name: told(value) for name, value in vars(result).items()}
+    return {name: field(value) for name, value in vars(result).items()}
 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[str, float], None]]:
-    """A bar on stderr for one clip; what it yields is told (stage, fraction)."""
+    """A bar on stderr for one clip; what it yields is called with (stage, fraction)."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -131,6 +131,7 @@ def progress_bar(what: str) -> Iterator[Callable[[str, float], None]]:
 
 def log_to_stderr(*packages: str, verbose: bool) -> None:
     """Show the logs of our own packages from INFO, or DEBUG, and those of others from WARNING."""
+    # libraries log at INFO what no user can act on
     logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[_Stderr()])
     for name in packages:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

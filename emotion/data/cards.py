@@ -2,7 +2,7 @@
 
 Cards and splits are in `datasets/` of the source tree, or inside the package where it is installed. A card is TOML:
 
-    [files.ROLE]       what a reader asks for by its role: path (* and ? match as in a shell), and where it is a table
+    [files.ROLE]       what a reader finds by its role: path (* and ? match as in a shell), and where it is a table
                        columns (their roles and headings), delimiter, scale (the lowest and the highest rating)
     count, sha256      how many files there are, or whose bytes they must be; of the copy that was at hand
     [units] [splits] [traps]    for people

@@ -13,7 +13,7 @@ from pathlib import Path
 from emotion.data import cards
 from emotion.errors import DataError
 
-SOUND = ("MP3", "WAV", "Audio")  # media that are sound: all of them are what `sound` asks for
+SOUND = ("MP3", "WAV", "Audio")  # media that are sound: all of them match `sound`
 LABELS = ("dimensional", "categorical")  # fields of a CatalogueEntry
 
 
@@ -66,8 +66,8 @@ def select(
     found = list(entries)
     if media is not None:
         known = sorted({medium for entry in entries for medium in entry.media}, key=str.casefold)
-        wanted = _choice(media, [*known, "sound"], called="medium")
-        found = [entry for entry in found if set(SOUND if wanted == "sound" else [wanted]) & set(entry.media)]
+        medium = _choice(media, [*known, "sound"], called="medium")
+        found = [entry for entry in found if set(SOUND if medium == "sound" else [medium]) & set(entry.media)]
     if labels is not None:
         kind = _choice(labels, LABELS, called="kind of labels")
         found = [entry for entry in found if getattr(entry, kind)]

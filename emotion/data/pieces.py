@@ -72,15 +72,15 @@ def assert_disjoint(*sides: Iterable[Grouped], kinds: Sequence[str] = ("song", "
 
     `kinds` says which kinds of groups are compared; items whose artist or group is unknown have none.
     """
-    seen: set[tuple[str, str]] = set()
+    earlier: set[tuple[str, str]] = set()
     for side in sides:
         groups = {group for item in side for group in item.groups if group[0] in kinds}
-        if shared := sorted(seen & groups):
+        if shared := sorted(earlier & groups):
             kind, name = shared[0]
             raise DataError(
                 f"{len(shared)} groups are on both sides of the split, such as the {kind} {name}: correct the split"
             )
-        seen |= groups
+        earlier |= groups
 
 
 def read_folds(path: Path) -> Mapping[str, int]:
@@ -111,15 +111,16 @@ def connected(groups: Sequence[Iterable[Hashable]]) -> Iterator[list[int]]:
     for place, own in enumerate(groups):
         for group in own:
             members[group].append(place)
-    seen: set[int] = set()
+    visited: set[int] = set()
     for start in range(len(groups)):
-        if start not in seen:
+        if start not in visited:
             component, queue = {start}, [start]
             while queue:
+                # `pop`: a group's members are visited once, which keeps this linear
                 near = {other for group in groups[queue.pop()] for other in members.pop(group, ())}
                 queue += near - component
                 component |= near
-            seen |= component
+            visited |= component
             yield sorted(component)
 
 

@@ -141,6 +141,7 @@ def even_folds(recordings: Sequence[Recording], *, count: int) -> list[list[Reco
     """
     sides: list[list[Recording]] = [[] for _ in range(count)]
     components = ([recordings[place] for place in places] for places in connected([each.groups for each in recordings]))
+    # the largest first, each to the smallest side: small ones even the sides out
     for component in sorted(components, key=_largest_first):
         min(sides, key=len).extend(component)
     return sides
@@ -179,14 +180,14 @@ def _number(name: str) -> int:
 def is_swapped(folder: Path, card: Card) -> bool:
     """Whether these ratings are the common edition with columns under each other's headings. Raises DataError."""
     rows = {row["name"]: row for row in cards.rows(folder, card, "ratings", needs=RATED)}
-    told = card.editions["swapped"]
-    witnesses = [(name, True) for name in told["valence_column_higher"]]
-    witnesses += [(name, False) for name in told["arousal_column_higher"]]
+    edition = card.editions["swapped"]
+    witnesses = [(name, True) for name in edition["valence_column_higher"]]
+    witnesses += [(name, False) for name in edition["arousal_column_higher"]]
     votes = {_valence_is_higher(rows[name]) == higher for name, higher in witnesses if name in rows}
     if len(votes) != 1:
         raise DataError(
-            f"the ratings of DEAM at {folder} do not tell whether valence and arousal are swapped up to song "
-            f"{told['last']}: say swapped=True or swapped=False"
+            f"the ratings of DEAM at {folder} do not show whether valence and arousal are swapped up to song "
+            f"{edition['last']}: say swapped=True or swapped=False"
         )
     return votes.pop()
 

@@ -92,6 +92,7 @@ def excerpt(performance: Performance, start_s: float, end_s: float) -> Performan
 
 def reorchestrate(performance: Performance, chosen: Reorchestration, rng: np.random.Generator) -> Performance:
     """The performance with the parts, programs, key and speed of a reorchestration."""
+    # a piece of drums alone keeps them
     kept = [part for part, drums in enumerate(performance.drums) if chosen.drums or not drums]
     if not any(_note_ons(performance, kept)):
         kept = list(range(len(performance.drums)))
@@ -120,6 +121,7 @@ def _programs(performance: Performance, chosen: Reorchestration, rng: np.random.
     pitches = defaultdict(list)
     for event in _note_ons(performance, melodic):
         pitches[event.part].append(event.values[0])
+    # the part with the lowest notes on average is the bass
     lowest = min(pitches, key=lambda part: float(np.mean(pitches[part])), default=None)
     one = int(rng.choice(instrumentation.others))
     return {
@@ -144,20 +146,8 @@ def _transposed(event: Event, semitones: int) -> Event:
 TAIL_S = 1.0  # of ringing after the last note-off
 STEPS_PER_DB = 3  # of a byte: 0 is the floor of -80 dB, 240 is 0 dB
 PIANOS = (0, 0, 0, 1, 2, 3, 4, 5)  # General MIDI programs; the grand piano is three times as likely
-OTHERS = (
-    8,
-    11,
-    12,
-    24,
-    25,
-    46,
-    48,
-    49,
-    52,
-    88,
-    89,
-    91,
-)  # celesta .. pads: labels of piano music are less certain with them
+# celesta, vibraphone, marimba, guitars, harp, strings, choir and pads: labels of piano music are less certain with them
+OTHERS = (8, 11, 12, 24, 25, 46, 48, 49, 52, 88, 89, 91)
 OTHER_SHARE = 0.25
 MOST_SEMITONES, MOST_TEMPO, MOST_VELOCITY = 5, 0.08, 0.15
 GAINS_DB = (-14.0, 6.0)
@@ -267,7 +257,7 @@ class RenderCache:
     longest_s: float
 
     def mel(self, midi: Path, piece: str, version: int) -> NDArray[np.uint8]:
-        """(T, 96) bytes of a piece's version, render_samples when it is asked for first."""
+        """(T, 96) bytes of a piece's version, rendered on first use."""
         path = self.folder / f"{piece}.{version}.npy"
         if path.is_file():
             kept: NDArray[np.uint8] = np.load(path, allow_pickle=False)

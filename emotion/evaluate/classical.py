@@ -215,7 +215,16 @@ def _contrast(magnitude: Floats) -> Floats:
 
 def _pitch_classes(power: Floats) -> Floats:
     """(12, T) from C on, each frame's strongest 1; in the tuning of the recording."""
-    found = _class_filters(tuning(power)) @ power
+    filters = harmony.filters(
+        WINDOW,
+        SAMPLE_RATE,
+        classes=12,
+        tuning=tuning(power),
+        middle=OCTAVES_MIDDLE,
+        wide=OCTAVES_WIDE,
+        norm=2,
+    ).astype(np.float32)
+    found = filters @ power
     strongest = found.max(0)
     return found / np.where(strongest > np.finfo(np.float32).tiny, strongest, 1)
 
@@ -224,8 +233,10 @@ def tuning(power: Floats) -> float:
     """How far a spectrum's (1025, T) peaks lie above the semitones of A 440, -0.5 to 0.5 of one, in hundredths."""
     first, end = np.searchsorted(_hertz(), PITCHES_HZ)
     below, here, above = (power[first + side : end + side] for side in (-1, 0, 1))
-    heard = np.where(power > PITCH_FLOOR * power.max(0), power, 0)[first - 1 : end + 1]
-    peak = (heard[1:-1] > heard[:-2]) & (heard[1:-1] >= heard[2:])
+    # peaks below PITCH_FLOOR are noise or side lobes of the window
+    strong = np.where(power > PITCH_FLOOR * power.max(0), power, 0)[first - 1 : end + 1]
+    peak = (strong[1:-1] > strong[:-2]) & (strong[1:-1] >= strong[2:])
+    # the summit of a parabola through a peak and its two neighbours
     slope, bend = ((above - below) / 2)[peak], (above + below - 2 * here)[peak]
     shift = np.where(np.abs(slope) < np.abs(bend), -slope / np.where(bend, bend, 1), 0)
     height = here[peak] + 0.5 * slope * shift
@@ -235,12 +246,6 @@ def tuning(power: Floats) -> float:
     semitones = 12 * np.log2(hertz / harmony.LOWEST_A_HZ)
     counts, edges = np.histogram((semitones + 0.5) % 1 - 0.5, np.linspace(-0.5, 0.5, 101))
     return float(edges[counts.argmax()])
-
-
-def _class_filters(tuned: float) -> Floats:
-    return harmony.filters(
-        WINDOW, SAMPLE_RATE, classes=12, tuning=tuned, middle=OCTAVES_MIDDLE, wide=OCTAVES_WIDE, norm=2
-    ).astype(np.float32)
 
 
 def _onsets(mel: Floats) -> Floats:
@@ -276,6 +281,7 @@ def _tempo(onsets: Floats) -> Floats:
     ramped = np.pad(onsets, TEMPO_FRAMES // 2, mode="linear_ramp")
     windows = np.lib.stride_tricks.sliding_window_view(ramped, TEMPO_FRAMES)[: len(onsets)]
     size = next_fast_len(2 * TEMPO_FRAMES - 1, real=True)
+    # autocorrelation as the inverse transform of the power, padded so that it does not wrap around
     likeness = irfft(np.abs(rfft(windows * _hann(TEMPO_FRAMES), size)) ** 2, size)[:, :TEMPO_FRAMES]
     strongest = likeness.max(1, keepdims=True)
     likeness /= np.where(strongest > 0, strongest, 1)

@@ -38,7 +38,7 @@ from emotion.train.crossval import (
 from emotion.train.dataset import SegmentCache
 
 DATA = "4Q audio; YM2413-MDB, EMOPIA and VGMIDI rendered"
-THREADS = 2
+THREADS = 2  # as on the machine whose times are published
 COLUMNS = (
     "row", "set", "seed", "piece", "truth", "q1", "q2", "q3", "q4", "valence", "arousal", "true valence", "true arousal"
 )  # fmt: skip

@@ -96,7 +96,7 @@ class Level(nn.Module):
 
 
 def _squeeze(width: int, by: int) -> nn.Module:
-    narrow = max(width // by, 4)
+    narrow = max(width // by, 4)  # a floor for the narrow blocks of our own
     return nn.Sequential(nn.Linear(width, narrow), nn.ReLU(), nn.Linear(narrow, width), nn.Sigmoid())
 
 
@@ -130,7 +130,11 @@ class ADFF(nn.Module):
         self.blocks = Blocks(config) if config.cuts else None
         widths = [config.widths[level - 1] if config.cuts else LEVEL_WIDTH for level in config.levels]
         self.levels = nn.ModuleList(Level(width, config) for width in widths)
-        self.describe = _describe(config) if config.numbers else None
+        self.describe: nn.Module | None = None
+        if config.numbers:
+            self.describe = nn.Sequential(
+                nn.Dropout(config.dropout / 2), nn.Linear(config.numbers, config.width), nn.ReLU()
+            )
         fused = 2 * config.hidden * len(widths) + (config.width if config.numbers else 0)
         self.fuse = nn.Sequential(
             nn.Dropout(config.dropout), nn.Linear(fused, config.width), nn.ReLU(), nn.Dropout(config.dropout)
@@ -157,10 +161,6 @@ class ADFF(nn.Module):
         return self.quadrants(fused), self.affect(fused).tanh()
 
 
-def _describe(config: ADFFConfig) -> nn.Module:
-    return nn.Sequential(nn.Dropout(config.dropout / 2), nn.Linear(config.numbers, config.width), nn.ReLU())
-
-
 def split(rows: Tensor) -> Sequence[Tensor]:
     """The levels (B, M t, 128) of published rows (B, M, 36, 128), t moments a patch: 11, 5 and 2."""
     levels = torch.split(rows, list(LEVEL_ROWS), 2)
@@ -170,6 +170,7 @@ def split(rows: Tensor) -> Sequence[Tensor]:
 
 def relative(mel: Tensor) -> Tensor:
     """Rows (B, T, 96) of decibels as -1 to about 1, whatever the level of the whole: 0 is half of DEEPEST_DB down."""
+    # a quantile rather than the maximum: one click must not move the reference
     loud = torch.quantile(mel.amax(2), 0.95, dim=1)[:, None, None]
     return ((mel - loud) / (DEEPEST_DB / 2) + 1).clamp(-1, 2)
 
@@ -250,11 +251,12 @@ def padded(rows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
 def load(folder: Path | None = None, *, device: str | None = None) -> ADFFModel:
     """The trained judge on a device. Raises CheckpointError."""
     found = checkpoint.load(folder or checkpoint.weights_folder(WEIGHTS), kind=KIND)
-    model = ADFFEnsemble(checkpoint.dimensions(found, _config))
+
+    def config_of(widths: Sequence[int], levels: Sequence[int], **others: Any) -> ADFFConfig:
+        return ADFFConfig(widths=tuple(widths), levels=tuple(levels), **others)  # JSON has lists
+
+    model = ADFFEnsemble(checkpoint.dimensions(found, config_of))
+    # the layer's name in the weights that ship is older
     tensors = {name.replace(".follow.", ".recurrent."): tensor for name, tensor in found.tensors.items()}
-    checkpoint.fill(model, replace(found, tensors=tensors))  # the layer's name in the weights that ship is older
+    checkpoint.fill(model, replace(found, tensors=tensors))
     return ADFFModel(model.to(resolve_device(device)), found.sha256)
-
-
-def _config(widths: Sequence[int], levels: Sequence[int], **others: Any) -> ADFFConfig:
-    return ADFFConfig(widths=tuple(widths), levels=tuple(levels), **others)

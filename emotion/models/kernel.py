@@ -39,8 +39,9 @@ class KernelRidge(nn.Module):
     @torch.no_grad()
     def fit(self, inputs: Tensor, targets: Tensor, *, ridge: float) -> None:
         """Fit to inputs (N, D) and targets (N, outputs)."""
-        self.centre, self.scale = inputs.mean(0), inputs.std(0) + 1e-3
+        self.centre, self.scale = inputs.mean(0), inputs.std(0) + 1e-3  # a constant descriptor divides by no zero
         self.points, self.mean = self.standard(inputs), targets.mean(0)
+        # in double precision: kernels of similar pieces are nearly singular
         kernel = self._kernel(self.points, self.points).double()
         eye = torch.eye(len(inputs), dtype=torch.float64)
         self.weights = torch.linalg.solve(kernel + ridge * eye, (targets - self.mean).double()).float()

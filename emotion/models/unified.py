@@ -67,7 +67,7 @@ class MemberLinear(nn.Module):
 
     def __init__(self, members: int, given: int, width: int) -> None:
         super().__init__()
-        bound = given**-0.5
+        bound = given**-0.5  # as nn.Linear initialises its weights
         self.weight = nn.Parameter(torch.empty(members, given, width).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(members, 1, width))
 
@@ -98,7 +98,7 @@ class Unified(nn.Module):
         self.register_buffer("temperature", torch.ones(1))
         places = torch.repeat_interleave(torch.arange(len(config.sizes)), torch.tensor(config.sizes))
         columns = torch.cat([places, torch.arange(len(config.sizes))])
-        self.register_buffer("group", columns, persistent=False)
+        self.register_buffer("group", columns, persistent=False)  # follows from the config: not in the weights
         body = (given + len(config.sizes), config.width, config.width // 2)
         self.body = nn.ModuleList(MemberLinear(config.members, *pair) for pair in itertools.pairwise(body))
         self.quadrants = MemberLinear(config.members, body[-1], len(QUADRANTS))
@@ -137,36 +137,25 @@ class Unified(nn.Module):
 
 def describe(segment: Segment, frontend: str = "mel") -> SegmentNumbers:
     """The numbers of a segment that is not silent."""
-    numbers: list[NDArray[np.floating[Any]]] = []
-    known: list[bool] = []
+    notes, mel = segment.notes, segment.mel
+    # harmony of notes is exact, that of sound an estimate
+    chroma = segment.rows["chroma"] if notes is None else harmony.chroma_of_notes(notes, segment.duration_s)
+    parts: tuple[NDArray[np.floating[Any]] | None, ...] = (  # in the order of GROUPS
+        None if mel is None else acoustics.describe(mel),
+        None if mel is None else segment.rows[FRONTEND_ROWS[frontend]].mean(0),
+        harmony.features(harmony.recognise(chroma)),
+        None if notes is None else descriptors.describe(notes),
+    )
     sizes = sizes_of(frontend)
-    for size, part in zip(sizes, _parts(segment, frontend), strict=True):
-        numbers.append(np.zeros(size, np.float32) if part is None else part)
-        known.append(part is not None)
-    return SegmentNumbers(np.concatenate(numbers).astype(np.float32), np.array(known))
+    values = [np.zeros(size, np.float32) if part is None else part for size, part in zip(sizes, parts, strict=True)]
+    return SegmentNumbers(np.concatenate(values).astype(np.float32), np.array([part is not None for part in parts]))
 
 
 def sizes_of(frontend: str) -> tuple[int, ...]:
     """How many numbers each group has."""
-    embedded = {"mel": 200, "mert": 768}[frontend]
+    embedded = {"mel": 200, "mert": 768}[frontend]  # widths of MusiCNN's and MERT's embeddings
     acoustic = max(part.stop for part in acoustics.groups().values())
     return acoustic, embedded, len(harmony.NAMES), len(descriptors.NAMES)
-
-
-def _parts(segment: Segment, frontend: str) -> tuple[NDArray[np.floating[Any]] | None, ...]:
-    """The numbers of each of GROUPS."""
-    return (
-        None if segment.mel is None else acoustics.describe(segment.mel),
-        None if segment.mel is None else segment.rows[FRONTEND_ROWS[frontend]].mean(0),
-        harmony.features(harmony.recognise(_chroma(segment))),
-        None if segment.notes is None else descriptors.describe(segment.notes),
-    )
-
-
-def _chroma(segment: Segment) -> NDArray[np.float32]:
-    if segment.notes is not None:
-        return harmony.chroma_of_notes(segment.notes, segment.duration_s)
-    return segment.rows["chroma"]
 
 
 @dataclass(frozen=True)
@@ -197,11 +186,10 @@ class UnifiedModel:
 def load(folder: Path | None = None, *, device: str | None = None) -> UnifiedModel:
     """The trained judge on a device. Raises CheckpointError."""
     found = checkpoint.load(folder or checkpoint.weights_folder(WEIGHTS), kind=KIND)
-    config = checkpoint.dimensions(found, _config)
-    model = Unified(config)
+
+    def config_of(sizes: Sequence[int], **others: Any) -> UnifiedConfig:
+        return UnifiedConfig(tuple(sizes), **others)  # JSON has a list
+
+    model = Unified(checkpoint.dimensions(found, config_of))
     checkpoint.fill(model, found)
     return UnifiedModel(model.to(resolve_device(device)), found.sha256)
-
-
-def _config(sizes: Sequence[int], **others: Any) -> UnifiedConfig:
-    return UnifiedConfig(tuple(sizes), **others)

@@ -70,10 +70,11 @@ def train(
     model, device = ADFFEnsemble(config), resolve_device()
     if config.numbers:
         numbers = torch.from_numpy(np.concatenate([each.numbers for each in pieces]))
+        # 1e-3: a descriptor that never changes has no deviation
         model.centre, model.scale = numbers.mean(0), numbers.std(0) + 1e-3
     model.to(device)
     for number in range(config.members):
-        torch.manual_seed(seed * 100 + number)
+        torch.manual_seed(seed * 100 + number)  # another one for every network of every seed
         model.networks[number] = ADFF(config).to(device)
         _fit(model, number, pieces, recipe, np.random.default_rng([seed, number]))
     return model.eval()
@@ -126,6 +127,7 @@ def _fit(
         loss = _loss(model, network, picked, recipe, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        # gradients of recurrent layers can explode (Pascanu and others 2013)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -178,6 +180,7 @@ def _rows(versions: Sequence[NDArray[np.float32]], rng: np.random.Generator) -> 
 
 
 def _subset(rows: NDArray[np.float32], count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    # in order, with repetition where a segment is too short
     points = np.sort(rng.choice(len(rows), count, replace=count > len(rows)))
     return rows[points]
 

@@ -11,7 +11,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -165,12 +164,13 @@ class CrossValidation:
         kind = "adff" if experiment.model == "adff" else experiment.settings()[1].frontend
         for name in experiment.sets:
             if (kind, name) not in self._pieces:
-                load = self._adff_pieces if kind == "adff" else partial(unified.prepare_all, self.cache, frontend=kind)
-                self._pieces[kind, name] = load(name, self.data / name)
+                folder = self.data / name
+                self._pieces[kind, name] = (
+                    [adff.prepare(each) for each in self.cache.read(name, folder)]
+                    if kind == "adff"
+                    else unified.prepare_all(self.cache, name, folder, frontend=kind)
+                )
         return [each for name in experiment.sets for each in self._pieces[kind, name]]
-
-    def _adff_pieces(self, name: str, folder: Path) -> list[ADFFTrainingPiece]:
-        return [adff.prepare(each) for each in self.cache.read(name, folder)]
 
 
 def _concatenate(parts: Sequence[HeldOutPredictions]) -> HeldOutPredictions:

@@ -139,15 +139,15 @@ class SegmentCache:
 
     def read(self, source: str, folder: Path, names: Container[str] | None = None) -> list[PieceVersions]:
         """Every piece of a set, or those of some names, in its versions. Raises DataError and SoundError."""
-        wanted = [piece for piece in read_pieces(source, folder) if names is None or piece.name in names]
+        pieces = [piece for piece in read_pieces(source, folder) if names is None or piece.name in names]
         found: list[PieceVersions] = []
-        for piece in wanted:
+        for piece in pieces:
             first, *others = (self.segment(piece, version) for version in range(DATASETS[source].role.versions))
             if piece.path.suffix == ".mid":
                 first = replace(first, notes=_notes(piece, first.duration_s))
             found.append(PieceVersions(piece, (first, *others)))
             if len(found) % 100 == 0:
-                log.info("%d of %d pieces of %s read", len(found), len(wanted), source)
+                log.info("%d of %d pieces of %s read", len(found), len(pieces), source)
         return found
 
     def segment(self, piece: TrainingPiece, version: int) -> Segment:

@@ -59,19 +59,25 @@ def fit(
     """
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
-    optimizer = torch.optim.AdamW(_groups(model, recipe.decay), lr=recipe.rate, betas=(0.9, 0.98))
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": vectors, "weight_decay": 0.0}]
+    # betas as usual for transformers (Vaswani et al. 2017)
+    optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98))
+    # by step, not by epoch: some recipes have two epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_cosine(recipe, recipe.epochs * n_batches))
     run = json.dumps({"recipe": asdict(recipe), "dimensions": dict(dimensions)})
     history, best = _resume(folder / "resume.pt", run, model, optimizer, schedule, generator)
     for epoch in range(len(history), recipe.epochs):
-        if _stale(history, recipe.patience):
+        validations = [row["validation"] for row in history]
+        if len(history) > recipe.patience and min(validations[-recipe.patience :]) > min(validations):
             break
         started = time.perf_counter()
         losses = [_update(model, optimizer, schedule, loss(batch, generator)) for batch in batches(generator)]
         model.eval()
         validation = validate()
         model.train()
-        if validation <= min((row["validation"] for row in history), default=math.inf):
+        if validation <= min(validations, default=math.inf):
             best = copy.deepcopy(model.state_dict())
         seconds = time.perf_counter() - started
         history.append(
@@ -84,18 +90,12 @@ def fit(
     return history
 
 
-def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
 def _update(
     model: nn.Module, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler, loss: Tensor
 ) -> float:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # one odd batch must not undo an epoch
     optimizer.step()
     schedule.step()
     return loss.item()
@@ -111,11 +111,6 @@ def _warmup_cosine(recipe: LoopConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def _stale(history: list[dict[str, float]], patience: int) -> bool:
-    losses = [row["validation"] for row in history]
-    return len(losses) > patience and min(losses[-patience:]) > min(losses)
-
-
 def _save(
     path: Path,
     run: str,
@@ -128,6 +123,7 @@ def _save(
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
+    # dropout draws from torch's own generator, batches from ours
     random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
     with atomic_write(path) as partial:
         torch.save({**state, **random, "history": history, "best": best, "run": run}, partial)

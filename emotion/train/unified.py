@@ -84,7 +84,7 @@ class UnifiedTrainingPiece:
 def prepare(versions: PieceVersions, frontend: str = "mel") -> UnifiedTrainingPiece:
     """A piece as the model is trained and tested on it."""
     whole, others = versions.versions[0], versions.versions[1:]
-    rng = np.random.default_rng(versions.piece.number)
+    rng = np.random.default_rng(versions.piece.number)  # a piece's parts do not depend on the other pieces
     segments = [whole, replace(whole, notes=None), *others, *(random_part(whole, seconds, rng) for seconds in PARTS_S)]
     found = [describe(segment, frontend) for segment in segments]
     values, known = np.stack([each.values for each in found]), np.stack([each.known for each in found])
@@ -158,6 +158,7 @@ def _fit_standardisation(model: Unified, values: Tensor, known: Tensor, kinds: N
         own = torch.from_numpy(place == row)
         model.centre[row], model.scale[row] = _moments(values[own], there[own], model.all_centre, model.all_scale)
     inputs, truth = model.overall(values, known), torch.from_numpy(np.eye(len(names), dtype=np.float32)[place])
+    # a linear classifier is enough, and ships as one matrix
     penalty = RIDGE_OF_KINDS * torch.eye(inputs.shape[1])
     model.sorting = torch.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ truth)
 
@@ -192,6 +193,7 @@ def _table(model: Unified, pieces: Sequence[UnifiedTrainingPiece], recipe: Unifi
         ~affect[:, 0].isnan(),
         np.array([each.piece.source for each in pieces])[piece],
         piece,
+        # rows 0 and 1 of a piece are of its whole first version
         np.concatenate([np.arange(count) < 2 for count in counts]),
     )
 
@@ -219,7 +221,7 @@ def _teacher_targets(
         affect = _fit_teacher(table, table.affect, rated, recipe)(table.inputs)
         affect[rated] = _out_of_fold(table, table.affect, rated, folds, recipe)
         deviation = (affect - table.affect)[rated].std(0).clamp_min(SMALLEST_SD)
-    quadrants = quadrants.clamp_min(0.01)
+    quadrants = quadrants.clamp_min(0.01)  # kernel ridge may predict shares of 0 or less
     return TeacherTargets(quadrants / quadrants.sum(1, keepdim=True), affect.clamp(-1, 1), deviation)
 
 
@@ -238,6 +240,7 @@ def _out_of_fold(
     predicted = targets.clone()
     for fold in range(INNER_FOLDS):
         held, known = own & (folds == fold), own & (folds != fold)
+        # a small set may have no piece in a fold
         if held.any() and (known & table.whole).any():
             predicted[held] = _fit_teacher(table, targets, known, recipe)(table.inputs[held])
     return predicted[own]
@@ -310,6 +313,7 @@ def _batch(
 
     labels = functional.one_hot(table.quadrants, 4) * (1 - recipe.smooth) + recipe.smooth / 4
     targets = teacher and TeacherTargets(mixed(teacher.quadrants), mixed(teacher.affect), teacher.deviation)
+    # a mixture with a piece without ratings has no point
     rated = (table.rated[rows] & table.rated[others]).unsqueeze(2)
     return UnifiedBatch(mixed(table.inputs), mixed(labels), mixed(table.affect), rated, targets)
 
@@ -344,6 +348,7 @@ def gaussian(one: Tensor, other: Tensor, deviation: Tensor) -> Tensor:
 
 def bernoulli(one: Tensor, other: Tensor) -> Tensor:
     """KL (..., 1) from probabilities `one` to `other` (..., K), each class as a Bernoulli variable of its own."""
+    # clamped, so that the logarithms are finite
     one, other = one.clamp(1e-4, 1 - 1e-4), other.clamp(1e-4, 1 - 1e-4)
     parts = other * (other / one).log() + (1 - other) * ((1 - other) / (1 - one)).log()
     divergence: Tensor = parts.sum(-1, keepdim=True)

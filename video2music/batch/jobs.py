@@ -81,7 +81,7 @@ class Job:
         if self.previous:
             contents["previous"] = _content_sha256(self.previous.manifest)
         text = json.dumps([file_sha256(self.clip), self.signature, contents], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return hashlib.sha256(text.encode()).hexdigest()[:32]  # 128 bits: no two jobs share a key by chance
 
 
 def _content_sha256(named: Any) -> str | None:
@@ -165,6 +165,7 @@ def plan(requested: Iterable[Job]) -> list[Job]:
     hash of the options. Shards are cut from this list, so that all machines use the same names.
     """
     jobs = [replace(job, clip=job.clip.absolute()) for job in requested]
+    # as bytes: names of files need not be text, and bytes sort alike everywhere
     unique = {(os.fsencode(job.clip), job.signature): job for job in jobs}
     if len(unique) < len(jobs):
         log.warning(

@@ -99,6 +99,7 @@ class Batch:
 
     def _recover(self, book: Journal) -> None:
         """Publish and record what workers finished before their run was ended; remove the rest of the scratch."""
+        # a run that was killed between publishing and recording left a result without a line
         recorded = {result.task for result in journal.read(self._out)}
         for scratch, result in scoring.finished(self._out, self._shard):
             if result.task not in recorded:
@@ -115,6 +116,7 @@ class Batch:
                 message = f"{job.clip} cannot be read ({error.strerror}): give a video"
                 self._record(book, index, failed_result(job, message))
                 continue
+            # a clip's folder name or its path may have changed since, not both
             found = known.get((key, job.name)) or known.get((key, str(job.clip)))
             files_exist = found and all((self._out / manifest).is_file() for manifest in found.manifests)
             if found and (files_exist if found.is_done else not self._retry):

@@ -53,6 +53,7 @@ def count_text(results: Sequence[JobResult]) -> str:
 
 def page(results: Sequence[JobResult]) -> str:
     """The table as HTML: failures first, links to what was made relative to OUT."""
+    # what needs a reader's attention comes first
     order = (FAILED, WAITING, DONE)
     ordered = sorted(results, key=lambda result: order.index(result.status))
     spent = sum(result.seconds or 0.0 for result in results)

@@ -22,7 +22,7 @@ from video2music.batch.journal import JobResult
 from video2music.batch.scoring import START_TIMEOUT_S, THREAD_VARIABLES, LoadComposer, Scorer, load_pipeline
 
 READY, ERROR, RESULT = "ready", "error", "result"
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 10.0  # for a cluster that nothing answers for
 SETTINGS = ("V2M_DEVICE", "V2M_WEIGHTS", "V2M_SOUNDFONT")  # environment variables that change what a run makes
 _environment_lock = threading.Lock()
 
@@ -79,7 +79,7 @@ class LocalWorker:
 
     def _how_it_ended(self) -> str:
         """How the process ended, as the rest of a sentence."""
-        self._process.join(5)
+        self._process.join(5)  # the pipe may close before the exit status is known
         code = self._process.exitcode or 0
         if code == -signal.SIGKILL:
             return "was killed, as happens when memory runs out: ask for fewer with --workers"
@@ -189,6 +189,7 @@ class RayWorker:
     def __init__(self, *, threads: int, load: LoadComposer = load_pipeline) -> None:
         ray = self._ray = _ray()
         environment = actor_environment(threads)
+        # not restarted by Ray: a lost clip is reported, and the batch starts the next worker
         actor = ray.remote(Scorer).options(num_cpus=threads, max_restarts=0, runtime_env={"env_vars": environment})
         self._actor = actor.remote(load, threads)
         self._ready = False

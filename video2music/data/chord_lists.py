@@ -22,7 +22,7 @@ from emotion.errors import DataError
 from video2music.chords import INTERVALS, NO_CHORD, Chord
 from video2music.data.muvi_sync import MAX_SECONDS, Song
 
-MIN_CHORDS = 20  # shorter lists are skipped
+MIN_CHORDS = 20  # shorter lists are skipped: excerpts and damaged files
 SALAMI = "salami_chords.txt"
 _BAR = re.compile(r"\|([^|]*)(?=\|)")
 _HEADING = re.compile(r"^# (artist|title): (.*)$", re.MULTILINE)
@@ -72,6 +72,7 @@ def read(root: Path) -> list[ChordList]:
         spans = list((_salami if path.name == SALAMI else _spans)(path))
         chords = tuple(chord for _, _, chord in spans)
         if len(spans) >= MIN_CHORDS:
+            # several collections annotate the same songs: of equal chords the first list counts
             found.setdefault(chords, _chord_list(path, root, spans))
     if not found:
         raise DataError(f"no chord lists in {root}: give a folder with .lab files, POP909's or McGill Billboard's")
@@ -124,7 +125,7 @@ def _salami(path: Path) -> Iterator[ChordSpan]:
         bars = _BAR.findall(text) or ["N"]
         if times := _TIMES.search(text.rpartition("|")[2]):
             bars *= int(times[1])
-        length, label = (end - start) / len(bars), "N"
+        length, label = (end - start) / len(bars), "N"  # a phrase that begins with a dot has nothing to repeat
         for bar_at, bar in enumerate(bars):
             words = [word for word in bar.split() if word[0] != "("] or ["N"]
             for word_at, word in enumerate(words):
@@ -158,6 +159,7 @@ def parse_harte(label: str) -> Chord:
 
 def _similarity(tones: NDArray[np.int_], quality: str) -> float:
     own = np.isin(np.arange(12), INTERVALS[quality])
+    # below 1, so that a tone in common outweighs one that is not
     return float((tones.astype(bool) & own).sum() - 0.6 * (tones.astype(bool) != own).sum())
 
 

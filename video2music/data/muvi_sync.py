@@ -77,7 +77,7 @@ def load_song(root: Path, name: str) -> Song:
         "chords": chords,
         "semantic": np.load(semantic_path, allow_pickle=False),
         "emotion": np.array(_rows(_path(root, "emotion", name), _numbers, skip=1), np.float32),
-        **{field: _column(_path(root, field, name)) for field in _COLUMNS},
+        **{field: np.array(_rows(_path(root, field, name), _numbers), np.float32)[:, 0] for field in _COLUMNS},
     }
     rows = min(MAX_SECONDS, *map(len, columns.values()))
     return Song(name, mode[2] == "minor", **{field: column[:rows] for field, column in columns.items()})
@@ -94,10 +94,6 @@ def _names(root: Path, split: str) -> list[str]:
     if split not in SPLITS:
         raise DataError(f"unknown split {split!r}: MuVi-Sync has {', '.join(SPLITS)}")
     return _rows(_path(root, "split", split), str.strip)
-
-
-def _column(path: Path) -> NDArray[np.float32]:
-    return np.array(_rows(path, _numbers), np.float32)[:, 0]
 
 
 def _numbers(line: str) -> list[float]:

@@ -49,4 +49,5 @@ def load(folder: Path) -> list[RatedStill]:
 def _still(folder: Path, row: dict[str, str]) -> RatedStill:
     name = row["image"]
     valence, arousal = ((float(row[f"{axis}_mean"]) - SCALE_MIDDLE) / SCALE_RANGE for axis in ("valence", "arousal"))
+    # `Acorns 1.jpg` and `Acorns 2.jpg` are of one theme
     return RatedStill(folder / "images" / name, Path(name).stem.rstrip("0123456789").strip("_ "), valence, arousal)

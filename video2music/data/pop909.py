@@ -55,6 +55,7 @@ def song_names(root: Path) -> tuple[str, ...]:
 
 def load(root: Path, name: str) -> PianoSong:
     """One song by its number, such as `001`. Raises DataError."""
+    # the flat layout first, then the published one
     midi = _first(root / f"{name}.mid", root / name / f"{name}.mid")
     beats = _beats(_first(root / f"{name}.beats.txt", root / name / "beat_midi.txt"))
     chords = _first(

@@ -107,6 +107,7 @@ class TrainingSong:
 def training_song(song: PianoSong, registers: Registers) -> TrainingSong:
     """Inputs and targets from a song, relative to our voicing of its chords in these registers."""
     form = frechet_distance.form_of(song)
+    # 1e-6 s: a step that begins with a bar belongs to it, whatever the rounding
     lattice = Lattice.of(beats_of(form), np.searchsorted(form.bars_s, form.steps_s + 1e-6) - 1)
     chords = pop909.chords_at(song, form.steps_s, form.step_ends_s)
     pitches = voiced(chords, registers)
@@ -216,7 +217,7 @@ def _section_features(
 
 STYLE = "piano"  # in whose registers the chords are voiced
 VARIED = 300  # the section features are of songs up to this number
-HELD_OUT = 10
+HELD_OUT = 10  # every tenth song
 TEXT = card.CardText(
     "accompaniment: patterns as pianists play them",
     "Two small networks draw accompaniment patterns relative to the chord. The first says for every sixteenth which of "
@@ -426,6 +427,7 @@ def _class_frequencies(learned: Sequence[TrainingSong], held_out: Sequence[Train
     }
     losses = {}
     for name, (classes, read) in targets.items():
+        # one more of each, so that a class that was not learned has a finite loss
         counts = np.bincount(np.concatenate([read(one) for one in learned]), minlength=classes) + 1
         losses[name] = float(-np.log(counts / counts.sum())[np.concatenate([read(one) for one in held_out])].mean())
     return losses

@@ -228,12 +228,8 @@ def video_loss(model: AMT, batch: SongBatch, generator: torch.Generator, variant
 
 def _inputs(model: AMT, batch: SongBatch) -> tuple[Tensor, Tensor]:
     """Previous and next chords on the model's device, as long as its context."""
-    limit, device = model.config.max_steps, _device(model)
+    limit, device = model.config.max_steps, next(model.parameters()).device
     return batch.previous[:, :limit].to(device), batch.following[:, :limit].to(device)
-
-
-def _device(model: AMT) -> torch.device:
-    return next(model.parameters()).device
 
 
 def _cross_entropy(logits: Tensor, following: Tensor, *, label_smoothing: float = 0.0) -> Tensor:

@@ -36,7 +36,7 @@ SEEDS = (0, 1, 2, 3, 4)
 GAMMAS = (0.2, 0.5, 1.0)  # kernel exp(-gamma d), d the mean square difference in standard deviations
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 
-RESAMPLES = 1000
+RESAMPLES = 1000  # of the bootstrap
 
 OASIS = (
     "OASIS (Kurdi, Lozano, Banaji, Behavior Research Methods 49, 2017): 841 thumbnails with mean ratings, open access. "
@@ -157,6 +157,7 @@ def choose(distances: Matrix, ratings: Matrix) -> list[KernelSettings]:
     errors = {}
     centred = ratings - ratings.mean(axis=0)
     for gamma in GAMMAS:
+        # one decomposition serves every ridge
         values, vectors = np.linalg.eigh(np.exp(-gamma * distances))
         for ridge in RIDGES:
             errors[KernelSettings(gamma, ridge)] = _leave_one_out(values, vectors, centred, ridge)
@@ -181,6 +182,7 @@ def solve(distances: Matrix, ratings: Matrix, choice: KernelSettings) -> Matrix:
 def fit_all_stills(stills: StillFeatures) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Config and tensors of the machines fitted on all stills; predictions are about the ratings' mean."""
     scale = Scale.of(stills.features, _group_sizes())
+    # in the precision that the weights have: the settings are chosen for what will be loaded
     support = scale.apply(stills.features).astype(np.float16)
     distances = squared_distances(support.astype(float), support.astype(float))
     choices = choose(distances, stills.ratings)
@@ -253,7 +255,7 @@ def temperature_for(affect: Matrix, root: Path) -> float:
     """The temperature at which the emotions at `affect` (n, 2) are as undecided as MuVi-Sync's on average."""
     entropy = mean_entropy(np.concatenate([song.emotion for song in muvi_sync.load_split(root, "train")]))
     low, high = 0.01, 2.0
-    for _ in range(30):
+    for _ in range(30):  # bisection, finer than the four decimals that are kept
         middle = (low + high) / 2
         low, high = (middle, high) if mean_entropy(emotions_at(affect, middle)) < entropy else (low, middle)
     return round(middle, 4)

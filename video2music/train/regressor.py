@@ -85,6 +85,7 @@ def loss(
     mask = video.mask[..., None].float()
     truth = (batch.dynamics.to(device) - model.target_mean) / model.target_scale * mask
     squared = ((predicted - truth) ** 2 * mask).sum(-2) / mask.sum(-2)
+    # 1e-4: the root has a finite gradient at 0
     return (squared + 1e-4).sqrt().mean() + CORRELATION_WEIGHT * (1 - _correlation(predicted, truth, mask).mean())
 
 
@@ -113,7 +114,7 @@ def _spread(model: Regressor, songs: Sequence[Song]) -> Tensor:
     """Deviation of the true z-scores over that of the predicted ones, without semantic rows, at least 1, (2,)."""
     batch = batch_of(songs)
     present = batch.video.present.clone()
-    present[:, 0] = False
+    present[:, 0] = False  # the semantic rows, which the encoder that needs no download does not have
     predicted = model.scores(batch.video._replace(present=present))[batch.video.mask]
     truth = (batch.dynamics[batch.video.mask] - model.target_mean) / model.target_scale
     return (truth.std(0) / predicted.std(0)).clamp(min=1)

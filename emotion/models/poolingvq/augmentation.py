@@ -20,7 +20,7 @@ from emotion.midi.notes import Notes
 from emotion.models.poolingvq.segments import SegmentRows
 
 CROP_SHARE = 0.7  # of the examples are crops, the others as long as the model allows
-CROPS_S = (8.0, 30.0)
+CROPS_S = (8.0, 30.0)  # from the judge's window to the length of a clip
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from emotion.runtime import make_torchvision_importable
 
 CHUNK = 192  # tokens in the context of the BERT
 POSITIONS_PER_S = 2
-LAST_POSITION = 64 * POSITIONS_PER_S
+LAST_POSITION = 64 * POSITIONS_PER_S  # tokens of a sparse chunk that come later share it
 CLIP = 4.0  # standard deviations beyond which a descriptor counts as no further away
 CLIP_DB = 60.0  # below the loudest rows of a segment
 
@@ -86,7 +86,7 @@ def _bert(config: EncodersConfig) -> nn.Module:
         hidden_size=config.width,
         num_hidden_layers=config.layers,
         num_attention_heads=config.heads,
-        intermediate_size=4 * config.width,
+        intermediate_size=4 * config.width,  # as in BERT
         max_position_embeddings=LAST_POSITION + 1,
         hidden_dropout_prob=config.dropout / 2,
         attention_probs_dropout_prob=config.dropout / 2,
@@ -98,7 +98,7 @@ class AudioEncoder(nn.Module):
     """Log-mel (B, T, 96) to rows (B, T/16, d), three a second: convolutions that also halve the bands four times."""
 
     STRIDES = ((4, 2), (2, 2), (2, 2), (1, 2))  # in time and in bands
-    EACH = 16
+    EACH = 16  # rows of log-mel that become one: the product of the strides in time
     ROWS_PER_S = sound.ROWS_PER_S / EACH
 
     def __init__(self, config: EncodersConfig) -> None:
@@ -128,7 +128,7 @@ class MertRows(nn.Module):
     """MERT's rows (B, T, 768), eight averaged to one, to rows of the model's width."""
 
     WIDTH, EACH = 768, 8
-    ROWS_PER_S = 75 / EACH
+    ROWS_PER_S = 75 / EACH  # MERT has 75 rows a second
 
     def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
@@ -205,6 +205,7 @@ def mean_and_sd(rows: Tensor, mask: Tensor) -> Tensor:
     weight = mask.unsqueeze(-1).to(rows.dtype)
     count = weight.sum(1).clamp_min(1)
     middle = (rows * weight).sum(1) / count
+    # 1e-5: the root has a finite gradient where all rows are alike
     spread = (((rows - middle.unsqueeze(1)) ** 2 * weight).sum(1) / count + 1e-5).sqrt()
     return torch.cat([middle, spread], dim=1)
 

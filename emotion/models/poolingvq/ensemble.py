@@ -125,15 +125,15 @@ def load(folder: Path | None = None, *, device: str | None = None) -> PoolingVQM
     """The trained model on a device. Raises CheckpointError."""
     found = checkpoint.load(folder or checkpoint.weights_folder(WEIGHTS), kind=KIND)
     tensors = {_current_name(name): tensor for name, tensor in found.tensors.items()}
-    config = checkpoint.dimensions(found, _config)
+
+    def config_of(**given: Any) -> EncodersConfig:
+        values: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in given.items()}
+        return EncodersConfig(**values)  # JSON has lists where the config has tuples
+
+    config = checkpoint.dimensions(found, config_of)
     model = PoolingVQEnsemble(config, checkpoint.dimensions(found, EnsembleConfig, part="ensemble"))
     checkpoint.fill(model, replace(found, tensors=tensors))
     return PoolingVQModel(model.to(resolve_device(device)), found.sha256)
-
-
-def _config(**found: Any) -> EncodersConfig:
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-    return EncodersConfig(**values)
 
 
 def _current_name(name: str) -> str:

@@ -158,8 +158,8 @@ def pretrain_encoders(sources: Sources, config: EncodersConfig, *, folder: Path,
     return encoders.to(device).eval()
 
 
-def _check_run(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for name, value in json.loads(json.dumps(wanted)).items():  # as JSON has it: tuples are lists there
+def _check_run(folder: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    for name, value in json.loads(json.dumps(expected)).items():  # as JSON has it: tuples are lists there
         if found.get(name) != value:
             raise DataError(f"{folder.parent} holds another run (its {name} differs): give another -o, or remove it")
 

@@ -84,6 +84,7 @@ def masked_batch(
     shift = torch.randint(-MOST_SEMITONES, MOST_SEMITONES + 1, (len(chosen), 1), generator=generator)
     pitches = (tokens[..., 0] + shift).clamp(vocabulary.SPECIAL, vocabulary.SPECIAL + 127)
     tokens[..., 0] = torch.where(mask, pitches, 0)
+    # a span begins at a token with the chance that makes MASK_SHARE of the tokens masked
     starts = torch.rand(mask.shape[0], length + MEAN_SPAN - 1, generator=generator) < MASK_SHARE / MEAN_SPAN
     masked = starts.unfold(1, MEAN_SPAN, 1).any(-1)
     return tokens, times_s, mask, masked & mask
@@ -145,6 +146,7 @@ class AudioPretraining(nn.Module):
         self.encoder = AudioEncoder(config)
         self.descriptor_head = nn.Linear(2 * config.width, config.n_descriptors)
         self.register_buffer("centre", torch.from_numpy(described.mean(0)).float())
+        # 1e-3: a descriptor that never changes has no deviation
         self.register_buffer("scale", torch.from_numpy(described.std(0) + 1e-3).float())
 
     def loss(self, batch: SegmentBatch) -> Tensor:
@@ -160,6 +162,7 @@ def spec_augment(rows: Tensor, generator: torch.Generator) -> Tensor:
     After SpecAugment (Park and others 2019, arXiv 1904.08779), with a random equaliser before it.
     """
     size, length, bands = rows.shape
+    # seven random levels, interpolated over the bands
     shape = functional.interpolate(torch.randn(size, 1, 7, generator=generator), bands, mode="linear")
     rows = rows + EQ_DB * shape
     for _ in range(2):

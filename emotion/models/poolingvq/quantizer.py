@@ -14,7 +14,7 @@ from torch.nn import functional
 
 WINDOW, STRIDE = 5, 3
 MOST_WEIGHTED = 3  # distinct codes up to which the mean is weighted
-COMMITMENT = 0.25
+COMMITMENT = 0.25  # as in VQ-VAE (van den Oord and others 2017)
 
 
 class Codebook(nn.Module):
@@ -46,6 +46,7 @@ class Codebook(nn.Module):
         for _ in range(rounds):
             assigned = self.assign(unit)
             sums = torch.zeros_like(self.codes).index_add_(0, assigned, unit)
+            # a code that is nearest to no row stays where it was
             met = torch.bincount(assigned, minlength=len(self.codes)) > 0
             self.codes[met] = functional.normalize(sums[met], dim=-1)
 
@@ -64,6 +65,7 @@ def adaptive(rows: Tensor, codes: Tensor, mask: Tensor) -> Tensor:
     alike = same.sum(-1).clamp_min(1)  # rows of the window with the same code, itself included
     share = mask / alike  # sums to the number of distinct codes, each code's rows to 1
     distinct = share.sum(-1, keepdim=True).round()
+    # every rule is computed for every window: branches would cost more than the sums
     pooled = torch.where(distinct > MOST_WEIGHTED, maximum(rows, codes, mask), _weighted(rows, share))
     return torch.where(distinct <= 1, mean(rows, codes, mask), pooled)
 

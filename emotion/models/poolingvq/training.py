@@ -25,8 +25,8 @@ from emotion.train.loop import LoopConfig, fit
 
 ONLY_NOTES, ONLY_SOUND = 0.25, 0.2  # shares of examples with one medium, because users may have but one
 RANDOM_SPANS = 6  # of each version of a piece, beside the whole
-SMOOTHING = 0.1
-AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1
+SMOOTHING = 0.1  # of the quadrants' labels
+AFFECT_WEIGHT, VQ_WEIGHT = 8.0, 0.1  # squared errors within [-1, 1] are small beside a cross-entropy
 RECIPE = LoopConfig(epochs=8, batch=32, rate=1e-3, warmup_steps=40, decay=0.05, patience=8)
 
 
@@ -153,6 +153,7 @@ def train(
     """
     count = len(versions[0])
     generator = torch.Generator().manual_seed(recipe.seed)
+    # about 64 pieces spread over all sets are enough to place the codes
     first = batcher.whole(versions[0][:: max(1, count // 64)], "both")
     model.pool_tokens.codebook.start(first.tokens[first.tokens_mask], generator)
     model.pool_sound.codebook.start(first.sound[first.sound_mask], generator)

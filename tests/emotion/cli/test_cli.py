@@ -49,7 +49,7 @@ def song(tmp_path):
     return wav(tmp_path / "song.wav", chord(20))
 
 
-def test_help_answers_at_once_and_imports_nothing_heavy():
+def test_help_is_printed_at_once_and_imports_nothing_heavy():
     heavy = {"torch", "numpy", "av", "symusic", "matplotlib", "transformers", "scipy"}
     code = f"import sys, emotion.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -64,7 +64,9 @@ def test_a_report_reads_like_one(tune):
     done = run(tune)
     first, whole, shares, heading, *windows = done.stdout.splitlines()
     found = Judge(Plain()).predict(midi=tune)
-    assert first == f"{tune}: 19.9 s, heard as MIDI by plain" or first == f"{tune}: 20.0 s, heard as MIDI by plain"
+    assert (
+        first == f"{tune}: 19.9 s, analysed as MIDI by plain" or first == f"{tune}: 20.0 s, analysed as MIDI by plain"
+    )
     assert f"valence {found.whole.valence:+.2f}" in whole and f"arousal {found.whole.arousal:+.2f}" in whole
     assert found.whole.quadrant in whole and f"({found.whole.confidence:.0%})" in whole
     assert shares.split() == [word for name, share in zip(("q1", "q2", "q3", "q4"), found.whole.quadrants, strict=True)
@@ -87,7 +89,7 @@ def test_json_on_stdout_is_all_there_is_on_it(tune, song):
         assert row["quadrant"] == window.quadrant and row["confidence"] == pytest.approx(window.confidence, abs=1e-6)
 
 
-def test_a_sound_is_heard_together_with_its_midi(song, tune):
+def test_a_sound_is_analysed_together_with_its_midi(song, tune):
     (row,) = json.loads(run(song, "--midi", tune, "--json", "-").stdout)["files"]
     found = Judge(Plain()).predict(song, tune)
     assert row["heard"] == "audio and MIDI" and row["midi"] == str(tune)
@@ -125,23 +127,23 @@ def test_a_picture_needs_a_picture_s_name(tune, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--json", "--csv", "--plot"])
-def test_a_place_that_cannot_be_written_is_told_before_the_work(option, tune, monkeypatch):
+def test_a_place_that_cannot_be_written_is_reported_before_the_work(option, tune, monkeypatch):
     monkeypatch.setattr(Judge, "predict", lambda *_, **__: pytest.fail("began to work"))
     done = run(tune, option, "/proc/nowhere/a.png")
     assert done.exit_code == 1 and "/proc/nowhere" in done.stderr and done.stderr.count("error: ") == 1
 
 
-def test_an_unknown_judge_is_told(tune):
+def test_an_unknown_judge_is_reported(tune):
     done = run(tune, "--judge", "nobody")
     assert done.exit_code == 1 and "unknown judge 'nobody'" in done.stderr
 
 
-def test_an_error_that_nobody_foresaw_is_told_without_a_traceback(tune, song, monkeypatch):
+def test_an_error_that_nobody_foresaw_is_reported_without_a_traceback(tune, song, monkeypatch):
     read = Judge.read
     monkeypatch.setattr(Judge, "read", lambda self, audio, midi: 1 / 0 if midi else read(self, audio, midi))
     done = run(tune, song)
     assert done.exit_code == 1 and "something unforeseen" in done.stderr and "Traceback" not in done.output
-    assert "heard as audio" in done.stdout
+    assert "analysed as audio" in done.stdout
 
 
 def no_sound(folder, name):
@@ -212,13 +214,13 @@ def test_what_says_little_is_reported_with_how_little(make, remark, known, tmp_p
     assert (row["whole"]["quadrant"] is not None) == known
     if not known:
         assert (row["whole"]["valence"], row["whole"]["arousal"], row["whole"]["confidence"]) == (0, 0, 0.25)
-    told = run(path)
-    assert f"note: {remark}" in told.stdout and told.exit_code == 0
-    assert ("unknown" in told.stdout) != known
+    predicted = run(path)
+    assert f"note: {remark}" in predicted.stdout and predicted.exit_code == 0
+    assert ("unknown" in predicted.stdout) != known
 
 
 @pytest.mark.parametrize("kind", ["mono", "96 kHz", "8 bit", "damaged mp3", "no numbers", "film"])
-def test_odd_files_are_heard(kind, tmp_path):
+def test_odd_files_are_analysed(kind, tmp_path):
     if kind == "damaged mp3":
         path = encoded(tmp_path / "tail.mp3", chord(20), "mp3")
         data = path.read_bytes()
@@ -238,7 +240,7 @@ def test_odd_files_are_heard(kind, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_hour_is_heard(tmp_path):
+def test_an_hour_is_analysed(tmp_path):
     hour = wav(tmp_path / "hour.wav", np.tile(chord(60, 8000), 60), 8000)
     (row,) = json.loads(run(hour, "--json", "-").stdout)["files"]
     assert len(row["windows"]) == 899 and row["windows"][-1]["end_s"] == 3600
@@ -278,27 +280,27 @@ def invoke(*arguments):
 
 
 @pytest.fixture
-def study(monkeypatch):
-    """A study of one row of one set, whose figures are made up; `asked` is what it was asked for."""
+def evaluations(monkeypatch):
+    """An evaluation with one row of one set, whose metrics are made up; yields the arguments of each call."""
     from emotion.evaluate import sound
-    from emotion.report import from_summaries
+    from emotion.report import Evaluation, from_summaries
 
-    figures = {"accuracy": {"mean": 0.625, "low": 0.5, "high": 0.75, "seeds": [0.625]}}
-    report = from_summaries("sound", "made up", "none", [0], {"4Q: a row": figures})
-    report |= {"agreement": {"one and other": {"kappa": {**figures["accuracy"]}}}, "seconds": {"one": 0.25}}
+    values = {"accuracy": {"mean": 0.625, "low": 0.5, "high": 0.75, "seeds": [0.625]}}
+    report = from_summaries("sound", "made up", "none", [0], {"4Q: a row": values})
+    report |= {"agreement": {"one and other": {"kappa": {**values["accuracy"]}}}, "seconds": {"one": 0.25}}
     report["training_s"] = {"4Q: a row": 2.5}
     predictions = [["4Q: a row", "fourq", 0, "MT1", 1, 0.7, 0.1, 0.1, 0.1, 0.5, 0.5, "", ""]]
-    asked = []
+    calls = []
 
-    def made(data, *, runs, seeds):
-        asked.append((data, runs, seeds))
-        return sound.Study(report, predictions)
+    def evaluate(data, *, runs, seeds):
+        calls.append((data, runs, seeds))
+        return Evaluation(report, predictions)
 
-    monkeypatch.setattr(sound, "study", made)
-    return asked
+    monkeypatch.setattr(sound, "evaluate", evaluate)
+    return calls
 
 
-def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
+def test_the_tables_of_sound_go_where_they_are_requested(evaluations, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- evaluate sound -->\nwhat stood here\n<!-- end evaluate sound -->\nafter\n")
     done = invoke(
@@ -306,7 +308,7 @@ def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
         "--predictions", tmp_path / "a.csv", "--into", page,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    assert study == [(tmp_path, tmp_path / "runs", 1)]
+    assert evaluations == [(tmp_path, tmp_path / "runs", 1)]
     assert "| a row |" in done.stdout and "| one | 0.25 |" in done.stdout
     text = page.read_text()
     assert done.stdout.strip() in text and "what stood here" not in text
@@ -317,21 +319,21 @@ def test_the_tables_of_sound_go_where_they_are_asked_for(study, tmp_path):
     assert head[:5] == ["row", "set", "seed", "piece", "truth"] and row[3] == "MT1" and len(row) == len(head)
 
 
-def test_a_report_of_sound_on_the_screen_is_all_that_is_printed(study, tmp_path):
+def test_a_report_of_sound_on_the_screen_is_all_that_is_printed(evaluations, tmp_path):
     done = invoke("evaluate", "sound", "--data", tmp_path, "--json", "-")
     assert json.loads(done.stdout)["task"] == "sound"
 
 
-def test_a_page_without_a_place_for_the_tables_is_refused_before_anything_is_trained(study, tmp_path):
+def test_a_page_without_a_place_for_the_tables_is_refused_before_anything_is_trained(evaluations, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("nothing here\n")
     done = invoke("evaluate", "sound", "--data", tmp_path, "--into", page)
-    assert done.exit_code == 1 and not study and str(page) in done.stderr and page.read_text() == "nothing here\n"
+    assert done.exit_code == 1 and not evaluations and str(page) in done.stderr and page.read_text() == "nothing here\n"
 
 
 @pytest.mark.parametrize("command", [("train", "adff"), ("train", "unified"), ("evaluate", "sound")])
 def test_the_commands_of_the_judges_of_sound_say_what_they_need(command):
     done = invoke(*command)
     assert done.exit_code == 2 and "--data" in done.stderr
-    told = invoke(*command, "--help").stdout
-    assert "--runs" in told and "fourq" in told
+    predicted = invoke(*command, "--help").stdout
+    assert "--runs" in predicted and "fourq" in predicted

@@ -24,7 +24,7 @@ def table(path: Path, *rows: tuple, delimiter: str = ",") -> None:
 
 
 def deam(folder: Path) -> Path:
-    """Six songs that tell the edition, one of 2014 and one of 2015, in the common edition."""
+    """Six songs that show the edition, one of 2014 and one of 2015, in the common edition."""
     head = ("song_id", " valence_mean", " valence_std", " arousal_mean", " arousal_std")
     early = [(17, 4.4, 6), (19, 5.9, 4.3), (20, 5.4, 6.5), (25, 7.9, 4.7), (35, 4.8, 6.5), (43, 6.7, 3.5), (1000, 5, 1)]
     rows = [(f"      {song}", f"  {one} ", 1, f" {two}  ", 1) for song, one, two in [*early, (1001, 9, 1)]]
@@ -106,13 +106,13 @@ def vgmidi(folder: Path) -> Path:
     for number, valence in ((1, -1.0), (2, 0.5)):
         name = f"Series_N64_Game {number}_Tune"
         says = {"piece0_1": ([valence, valence], [1, 0]), "piece0_2": ([valence, 0.5], [1, 1]), "piece9_1": ([0], [0])}
-        told = {
+        predicted = {
             "annotations": {key: {"valence": v, "arousal": a} for key, (v, a) in says.items()},
             "pieces": {"piece0": {"midi": f"{name}.mid", "measures": 2}},
         }
         path = folder / f"labelled/annotations/vgmidi_raw_{number}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(told))
+        path.write_text(json.dumps(predicted))
         _midi(folder / f"labelled/midi/{name}.mid")
     return folder
 

@@ -99,9 +99,9 @@ def test_files_of_muvi_sync_are_as_many_and_the_same_as_the_card_says(shared):
     ],
 )
 def test_what_is_no_card_is_refused_by_its_path(text, said, tmp_path):
-    with pytest.raises(DataError, match=r"card\.toml") as told:
+    with pytest.raises(DataError, match=r"card\.toml") as predicted:
         cards.load("set", places=write(tmp_path, text))
-    assert said in str(told.value) and "\n" not in str(told.value)
+    assert said in str(predicted.value) and "\n" not in str(predicted.value)
 
 
 def test_a_role_that_a_card_has_not_is_refused_with_those_it_has(tmp_path):

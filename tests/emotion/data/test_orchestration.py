@@ -88,7 +88,7 @@ def test_notes_that_would_leave_the_keyboard_come_back_an_octave_away():
     assert found.values[0] == HIGHEST + 3 - 12
 
 
-def test_a_stretch_keeps_the_settings_from_before_and_only_its_own_notes(piece):
+def test_a_segment_keeps_the_settings_from_before_and_only_its_own_notes(piece):
     part = excerpt(piece, 1.5, 3.0)
     assert programs_of(part) == {0: 73, 2: 33}
     assert [event.time_s for event in notes_of(part)] == [0.5, 0.5, 0.5]

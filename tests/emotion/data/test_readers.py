@@ -21,7 +21,7 @@ from tests.emotion.data import samples
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader, its sample, the names in the sample, and its files of which one missing must be told."""
+    """A reader, its sample, the names in the sample, and its files of which one missing must be reported."""
 
     load: Callable[[Path], Any]
     sample: Callable[[Path], Path]
@@ -74,9 +74,9 @@ COLUMNS = [(name, column) for name, reader in READERS.items() for column in read
 
 
 def refusal(reader: Reader, folder: Path) -> str:
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as predicted:
         reader.load(folder)
-    return str(told.value)
+    return str(predicted.value)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -98,16 +98,16 @@ def test_labels_are_in_their_ranges_and_groups_have_names(name, tmp_path):
 
 @pytest.mark.parametrize("name", READERS)
 def test_an_empty_folder_is_refused_in_a_sentence_with_the_set_and_the_folder(name, tmp_path):
-    told = refusal(READERS[name], tmp_path)
-    assert cards.load(name).name in told and str(tmp_path) in told and "\n" not in told
+    predicted = refusal(READERS[name], tmp_path)
+    assert cards.load(name).name in predicted and str(tmp_path) in predicted and "\n" not in predicted
 
 
 @pytest.mark.parametrize(("name", "file"), FILES)
 def test_a_missing_file_is_refused_in_a_sentence_that_names_it(name, file, tmp_path):
     folder = READERS[name].sample(tmp_path)
     (folder / file).unlink()
-    told = refusal(READERS[name], folder)
-    assert Path(file).stem.removeprefix("panda_dataset_taffc_") in told and "\n" not in told
+    predicted = refusal(READERS[name], folder)
+    assert Path(file).stem.removeprefix("panda_dataset_taffc_") in predicted and "\n" not in predicted
 
 
 @pytest.mark.parametrize(("name", "column"), COLUMNS)
@@ -118,8 +118,8 @@ def test_a_missing_column_is_refused_in_a_sentence_that_names_it(name, column, t
         marks = {column: "another"}
         split = "\t" if path.suffix == ".tsv" else ","
         path.write_text("\n".join([split.join(marks.get(h, h) for h in head.split(split)), *rest]), encoding="utf-8")
-    told = refusal(READERS[name], folder)
-    assert repr(column.strip()) in told and (".csv" in told or ".tsv" in told) and "\n" not in told
+    predicted = refusal(READERS[name], folder)
+    assert repr(column.strip()) in predicted and (".csv" in predicted or ".tsv" in predicted) and "\n" not in predicted
 
 
 @pytest.mark.parametrize("name", ["deam", "emomusic", "pmemo"])
@@ -174,7 +174,7 @@ def test_a_mended_deam_is_left_as_it_is(tmp_path):
     assert affect["25"] == pytest.approx(((4.7 - 5) / 4, (7.9 - 5) / 4))
 
 
-def test_a_deam_that_does_not_tell_its_edition_is_refused_with_what_to_do(tmp_path):
+def test_a_deam_that_does_not_show_its_edition_is_refused_with_what_to_do(tmp_path):
     path = samples.deam(tmp_path) / STATIC
     rows = path.read_text().splitlines()
     for kept in ([rows[0], rows[-1]], [row.replace("  7.9 ", "  1.9 ") for row in rows]):

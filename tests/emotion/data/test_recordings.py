@@ -84,7 +84,7 @@ def test_disjoint_means_that_no_known_song_and_no_known_artist_is_shared(left, r
         assert_disjoint(left, right)
 
 
-def test_only_the_kinds_that_are_asked_for_are_looked_at():
+def test_only_the_kinds_that_are_requested_are_looked_at():
     left, right = [recording("one", "a", "abba")], [recording("two", "b", "abba")]
     assert_disjoint(left, right, kinds=("song",))
     with pytest.raises(DataError, match="such as the artist abba"):

@@ -1,4 +1,4 @@
-"""The classical row: its features against signals that are known, and that no fold sees what it is asked about."""
+"""The classical row: its features against signals that are known, and that no fold is trained on what it predicts."""
 
 import csv
 from pathlib import Path
@@ -65,26 +65,26 @@ def small_grid(monkeypatch):
     monkeypatch.setattr(classical, "GAMMA_GRID", (0.02, 0.2))
 
 
-def test_clouds_are_told_apart_whatever_the_columns_units(small_grid):
+def test_clouds_are_separated_whatever_the_columns_units(small_grid):
     inputs, truth, fold = labelled(200, 0)
-    told = classical.out_of_fold(inputs, truth, fold)
-    np.testing.assert_allclose(told.sum(1), 1)
-    assert metrics.of_quadrants(told, truth)["macro_f1"] > 0.75
+    predicted = classical.out_of_fold(inputs, truth, fold)
+    np.testing.assert_allclose(predicted.sum(1), 1)
+    assert metrics.of_quadrants(predicted, truth)["macro_f1"] > 0.75
     shuffled = np.random.default_rng(1).permutation(truth)
     assert metrics.of_quadrants(classical.out_of_fold(inputs, shuffled, fold), shuffled)["accuracy"] < 0.4
 
 
-def test_what_is_told_of_a_fold_does_not_depend_on_its_labels_or_on_its_other_rows(small_grid):
+def test_predictions_for_a_fold_do_not_depend_on_its_labels_or_on_its_other_rows(small_grid):
     inputs, truth, fold = labelled(120, 2)
-    told = classical.out_of_fold(inputs, truth, fold)
+    predicted = classical.out_of_fold(inputs, truth, fold)
     held = fold == 2
     other, shifted = truth.copy(), inputs.copy()
     other[held] = (truth[held] + 1) % 4
     first = np.flatnonzero(held)[0]
     shifted[held] += 1000
     shifted[first] = inputs[first]
-    np.testing.assert_array_equal(classical.out_of_fold(inputs, other, fold)[held], told[held])
-    np.testing.assert_allclose(classical.out_of_fold(shifted, truth, fold)[first], told[first])
+    np.testing.assert_array_equal(classical.out_of_fold(inputs, other, fold)[held], predicted[held])
+    np.testing.assert_allclose(classical.out_of_fold(shifted, truth, fold)[first], predicted[first])
 
 
 def test_features_are_kept_by_content(tmp_path, monkeypatch):
@@ -136,8 +136,8 @@ def test_every_excerpt_of_the_set_has_a_fold_and_no_artist_two(shared: Path):
 
 
 @pytest.mark.slow
-def test_features_of_real_excerpts_tell_of_arousal(shared, tmp_path, small_grid):
-    """Twenty excerpts of Q2 and twenty of Q4, told apart far above chance."""
+def test_features_of_real_excerpts_show_arousal(shared, tmp_path, small_grid):
+    """Twenty excerpts of Q2 and twenty of Q4, separated far above chance."""
     some = [
         [e for e in recordings.read_fourq(shared / "data" / "fourq") if e.quadrant == quadrant][:20]
         for quadrant in (1, 3)
@@ -145,5 +145,5 @@ def test_features_of_real_excerpts_tell_of_arousal(shared, tmp_path, small_grid)
     excerpts = [*some[0], *some[1]]
     inputs = classical.extract([excerpt.path for excerpt in excerpts], tmp_path)
     truth = np.repeat([0, 1], 20)
-    told = classical.out_of_fold(inputs, truth, np.arange(40) % 5)
-    assert (told.argmax(1) == truth).mean() > 0.7
+    predicted = classical.out_of_fold(inputs, truth, np.arange(40) % 5)
+    assert (predicted.argmax(1) == truth).mean() > 0.7

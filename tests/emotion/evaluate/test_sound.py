@@ -1,4 +1,4 @@
-"""Folds of the judges of sound: nothing of a held piece is known, answers are kept, and tables say what was told."""
+"""Folds of the judges of sound: nothing of a held piece is known, predictions are kept, and tables have them."""
 
 import json
 from dataclasses import replace
@@ -60,8 +60,8 @@ def crowd(count=40):
 
 
 def said(tmp_path, extra, name="p100"):
-    told, _ = trial(tmp_path, fourq=[*crowd(), *extra]).predictions(KERNEL)
-    return told.quadrants[[each.name for each in told.pieces].index(name)]
+    predicted, _ = trial(tmp_path, fourq=[*crowd(), *extra]).predictions(KERNEL)
+    return predicted.quadrants[[each.name for each in predicted.pieces].index(name)]
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def sharp(monkeypatch):
 def test_a_twin_in_another_fold_teaches_its_quadrant(tmp_path, sharp):
     held = item(piece(100, 0, 0), like=7000)
     for quadrant in range(4):
-        told = said(tmp_path / str(quadrant), [held, item(piece(101, 1, quadrant), like=7000)])
-        assert told.argmax() == quadrant
+        predicted = said(tmp_path / str(quadrant), [held, item(piece(101, 1, quadrant), like=7000)])
+        assert predicted.argmax() == quadrant
 
 
 def test_twins_of_the_same_fold_or_of_the_same_group_teach_nothing(tmp_path, sharp):
@@ -90,11 +90,11 @@ def test_twins_of_the_same_fold_or_of_the_same_group_teach_nothing(tmp_path, sha
         np.testing.assert_allclose(said(tmp_path / str(number), [held, item(twin, like=7000)]), alone, atol=1e-5)
 
 
-def test_pieces_without_a_fold_teach_and_are_never_told(tmp_path, sharp):
+def test_pieces_without_a_fold_are_trained_on_and_never_predicted(tmp_path, sharp):
     extra = [item(piece(100, 0, 0), like=7000), item(piece(101, None, 3, groups=()), like=7000)]
     assert said(tmp_path / "one", extra).argmax() == 3
-    told, _ = trial(tmp_path / "two", fourq=[*crowd(), *extra]).predictions(KERNEL)
-    assert sorted(each.name for each in told.pieces) == sorted([*(f"p{n}" for n in range(40)), "p100"])
+    predicted, _ = trial(tmp_path / "two", fourq=[*crowd(), *extra]).predictions(KERNEL)
+    assert sorted(each.name for each in predicted.pieces) == sorted([*(f"p{n}" for n in range(40)), "p100"])
 
 
 groups = st.frozensets(st.sampled_from("abcdef"), min_size=1, max_size=2)
@@ -104,26 +104,26 @@ groups = st.frozensets(st.sampled_from("abcdef"), min_size=1, max_size=2)
 @given(st.lists(st.tuples(groups, st.one_of(st.none(), st.integers(0, 9))), min_size=1, max_size=25))
 def test_no_model_is_given_a_group_of_a_held_piece(tmp_path_factory, made):
     items = [item(piece(number, fold, groups=names)) for number, (names, fold) in enumerate(made)]
-    seen = []
+    observed = []
 
     def noting(row, known, held, seed):
-        seen.append((known, held))
+        observed.append((known, held))
         return {"quadrants": np.full((len(held), 4), 0.25), "affect": np.zeros((len(held), 2))}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crossval, "_PREDICTORS", {"kernel": noting})
         trial(tmp_path_factory.mktemp("runs"), fourq=items).predictions(KERNEL)
-    assert len(seen) == 10
-    for fold, (known, held) in enumerate(seen):
+    assert len(observed) == 10
+    for fold, (known, held) in enumerate(observed):
         assert [each.piece.number for each in held] == [n for n, (_, own) in enumerate(made) if own == fold]
         kept = set().union(*(each.piece.groups for each in held))
         assert all(each.piece.groups.isdisjoint(kept) for each in known)
         assert len(known) == sum(names.isdisjoint(kept) for names, _ in made)
 
 
-def test_kept_answers_are_not_computed_again_and_those_of_other_data_are_refused(tmp_path, monkeypatch):
+def test_kept_predictions_are_not_computed_again_and_those_of_other_data_are_refused(tmp_path, monkeypatch):
     first, _ = trial(tmp_path, fourq=crowd()).predictions(KERNEL)
-    monkeypatch.setattr(crossval, "_PREDICTORS", {})  # nobody is left to be asked
+    monkeypatch.setattr(crossval, "_PREDICTORS", {})  # no model is left to predict
     again, _ = trial(tmp_path, fourq=crowd()).predictions(KERNEL)
     np.testing.assert_array_equal(first.quadrants, again.quadrants)
     assert first.pieces == again.pieces
@@ -131,7 +131,7 @@ def test_kept_answers_are_not_computed_again_and_those_of_other_data_are_refused
         trial(tmp_path, fourq=crowd(30)).predictions(KERNEL)
 
 
-def test_answers_are_kept_by_all_settings_also_those_that_are_nobody_s_wish(monkeypatch):
+def test_predictions_are_kept_by_all_settings_defaults_included(monkeypatch):
     before = crossval._slug(KERNEL, 0)
     own = unified.UnifiedTrainConfig
     monkeypatch.setattr(crossval, "UnifiedTrainConfig", lambda: own(ridge=2.0))
@@ -144,25 +144,25 @@ def test_answers_are_kept_by_all_settings_also_those_that_are_nobody_s_wish(monk
     assert crossval._slug(KERNEL, 0) != before
 
 
-def test_seeds_are_told_one_by_one_and_averaged(tmp_path, monkeypatch):
-    asked = []
+def test_seeds_are_reported_one_by_one_and_averaged(tmp_path, monkeypatch):
+    segments = []
 
     def by_seed(row, known, held, seed):
-        asked.append(seed)
+        segments.append(seed)
         chances = np.eye(4)[[each.piece.quadrant if seed else 0 for each in held]]
         return {"quadrants": chances, "affect": np.zeros((len(held), 2))}
 
     monkeypatch.setattr(crossval, "_PREDICTORS", {"kernel": by_seed})
     found = trial(tmp_path, fourq=crowd())
-    ((title, told),) = found.by_title(KERNEL, 2)
-    assert title == "4Q: kernel" and len(told) == 2 and set(asked) == {0, 1} and len(asked) == 20
-    figure = crossval.summarise(told)["accuracy"]
+    ((title, predicted),) = found.by_title(KERNEL, 2)
+    assert title == "4Q: kernel" and len(predicted) == 2 and set(segments) == {0, 1} and len(segments) == 20
+    figure = crossval.summarise(predicted)["accuracy"]
     assert figure["seeds"] == [0.25, 1.0] and figure["mean"] == 0.625
     ((_, once),) = found.by_title(replace(KERNEL, seeds=1), 2)
     assert len(once) == 1
 
 
-def test_rows_that_differ_keep_their_answers_in_files_of_their_own():
+def test_rows_that_differ_keep_their_predictions_in_files_of_their_own():
     assert len({crossval._slug(row, seed) for row in sound.EXPERIMENTS for seed in (0, 1)}) == 2 * len(
         sound.EXPERIMENTS
     )
@@ -179,7 +179,7 @@ def test_every_row_of_the_tables_is_of_a_model_that_can_be_made(row):
         assert config is None and not row.config
 
 
-def test_only_midi_is_asked_about_by_its_sound_alone(tmp_path):
+def test_only_midi_is_predicted_by_its_sound_alone(tmp_path):
     rated = [
         item(piece(200 + n, n % 5, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n)))) for n in range(10)
     ]  # fmt: skip
@@ -192,21 +192,21 @@ def test_only_midi_is_asked_about_by_its_sound_alone(tmp_path):
 
 
 def test_fewer_folds_are_tried_where_a_row_says_so(tmp_path, sharp):
-    told, alone = trial(tmp_path, fourq=crowd()).predictions(replace(KERNEL, folds=3))
-    assert {each.fold for each in told.pieces} == {0, 1, 2} and len(told.pieces) == 12 and alone is None
+    predicted, alone = trial(tmp_path, fourq=crowd()).predictions(replace(KERNEL, folds=3))
+    assert {each.fold for each in predicted.pieces} == {0, 1, 2} and len(predicted.pieces) == 12 and alone is None
 
 
 def lesson(number, fold):
     rng = np.random.default_rng(number)
-    stretch = Segment(
+    segment = Segment(
         rng.normal(-40, 8, (400, 96)).astype(np.float32), None, 8.0,
         {"vgg": rng.normal(size=(2, 36, 128)).astype(np.float32)},
     )  # fmt: skip
-    return adff.prepare(PieceVersions(piece(number, fold, number % 4), (stretch,)))
+    return adff.prepare(PieceVersions(piece(number, fold, number % 4), (segment,)))
 
 
 @pytest.mark.parametrize("tasks", [("affect",), ("quadrants", "affect")])
-def test_adff_that_knows_the_plane_alone_tells_quadrants_by_the_place(tasks):
+def test_adff_trained_on_the_plane_alone_predicts_quadrants_by_the_point(tasks):
     row = Experiment("a", "adff", ("fourq",), {"members": 1, "hidden": 4}, {"steps": 2, "batch": 4, "tasks": tasks})
     held = [lesson(50 + number, 0) for number in range(8)]
     found = crossval._adff(row, [lesson(number, 1) for number in range(8)], held, 0)
@@ -215,7 +215,7 @@ def test_adff_that_knows_the_plane_alone_tells_quadrants_by_the_place(tasks):
         np.testing.assert_array_equal(found["quadrants"].argmax(1), quadrant_index(found["affect"]))
 
 
-def test_unified_is_asked_about_sound_alone_where_the_row_is_among_those(monkeypatch):
+def test_unified_predicts_from_sound_alone_where_the_row_is_among_those(monkeypatch):
     known, held = crowd(12), [item(piece(100 + n, 0, n % 4)) for n in range(4)]
     quick = {"steps": 2, "batch": 4, "members": 1, "distil": 0.0}
     for name, expected in ((crossval.ALSO_FROM_SOUND[0], 4), ("another", 2)):
@@ -228,11 +228,13 @@ def test_unified_is_asked_about_sound_alone_where_the_row_is_among_those(monkeyp
 def test_rated_pieces_are_scored_on_the_plane_and_the_others_by_quadrant():
     rng = np.random.default_rng(0)
     rated = [piece(n, 0, n % 4, source="vgmidi", affect=(np.cos(n), np.sin(n))) for n in range(12)]
-    told = HeldOutPredictions(rated, rng.dirichlet(np.ones(4), 12), rng.uniform(-1, 1, (12, 2)))
+    predicted = HeldOutPredictions(rated, rng.dirichlet(np.ones(4), 12), rng.uniform(-1, 1, (12, 2)))
     truth = np.array([each.affect for each in rated])
-    assert crossval.summarise([told])["r2_arousal"]["mean"] == pytest.approx(metrics.r2(told.affect[:, 1], truth[:, 1]))
-    plain = HeldOutPredictions([piece(n, 0, n % 4) for n in range(12)], told.quadrants, told.affect)
-    accuracy = np.mean(told.quadrants.argmax(1) == np.arange(12) % 4)
+    assert crossval.summarise([predicted])["r2_arousal"]["mean"] == pytest.approx(
+        metrics.r2(predicted.affect[:, 1], truth[:, 1])
+    )
+    plain = HeldOutPredictions([piece(n, 0, n % 4) for n in range(12)], predicted.quadrants, predicted.affect)
+    accuracy = np.mean(predicted.quadrants.argmax(1) == np.arange(12) % 4)
     assert crossval.summarise([plain])["accuracy"]["mean"] == pytest.approx(accuracy)
     assert "ece" not in crossval.summarise([plain])
 
@@ -270,7 +272,7 @@ def test_judges_are_compared_in_pairs_on_the_test_clips_of_emopia(data, tmp_path
     assert same["same_quadrant"]["mean"] == 1 and same["r_valence"]["mean"] == pytest.approx(1)
     assert other["same_quadrant"]["mean"] == 0 and other["r_arousal"]["mean"] == pytest.approx(-1)
     kept = {path.name.split(".")[0] for path in (tmp_path / "emopia").iterdir()}
-    assert kept == set(four_sets.NAMES["emopia"][2:])  # of the other clips nothing is heard
+    assert kept == set(four_sets.NAMES["emopia"][2:])  # of the other clips nothing is computed
 
 
 def test_the_time_of_every_judge_is_taken(listeners):

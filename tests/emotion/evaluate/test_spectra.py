@@ -131,7 +131,7 @@ def test_the_strongest_class_is_that_of_the_note_however_it_is_tuned(step):
         np.testing.assert_allclose(classes.max(0), 1)
 
 
-def test_a_rise_of_the_bands_is_told_two_frames_after_it_is_seen():
+def test_an_onset_comes_two_frames_after_the_bands_rise():
     mel = np.full((128, 20), -60.0)
     mel[:64, 7:] += 30
     mel[64:, 12:] -= 20  # what falls is no onset

@@ -1,4 +1,4 @@
-"""ADFF: stretches become channels, levels are fused, and each answer is as if its stretch were alone."""
+"""ADFF: cuts become channels, levels are fused, and each prediction is as if its segment were alone."""
 
 from dataclasses import asdict, replace
 
@@ -32,7 +32,7 @@ def mel(count, seed=0, level=-40.0):
     return (level + np.random.default_rng(seed).normal(0, 8, (count, 96))).astype(np.float32)
 
 
-def stretch(count, seed=0):
+def segment(count, seed=0):
     return Segment(mel(300 * count, seed), None, 6.0 * count, {"vgg": rows(count, seed)})
 
 
@@ -47,15 +47,15 @@ def listener():
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(1, 7), min_size=2, max_size=5), st.integers(0, 1000), st.sampled_from(["lstm", "gru"]))
 @torch.inference_mode()
-def test_a_padded_batch_is_answered_as_each_stretch_alone(counts, seed, recurrent):
+def test_a_padded_batch_is_predicted_as_each_segment_alone(counts, seed, recurrent):
     torch.manual_seed(seed)
     model = ADFF(replace(SMALL, recurrent=recurrent)).eval()
     each = [rows(count, seed + number) for number, count in enumerate(counts)]
     scores = torch.randn(len(each), NUMBERS)
     together = model(*adff.padded(each), scores)
     for index, own in enumerate(each):
-        for told, alone in zip(together, model(*adff.padded([own]), scores[index : index + 1]), strict=True):
-            torch.testing.assert_close(told[index], alone[0], atol=1e-5, rtol=0)
+        for predicted, alone in zip(together, model(*adff.padded([own]), scores[index : index + 1]), strict=True):
+            torch.testing.assert_close(predicted[index], alone[0], atol=1e-5, rtol=0)
 
 
 def test_padding_keeps_every_row_and_says_which_are_there():
@@ -120,12 +120,12 @@ ABLATIONS = {
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_learns_with_all_of_its_weights(name):
-    """Each parameter gets a gradient: none is left out of what is told."""
+    """Each parameter gets a gradient: none is left out of the outputs."""
     torch.manual_seed(0)
     config = ABLATIONS[name]
     model = ADFF(config)
-    seen = torch.from_numpy(np.stack([mel(500), mel(500, 1)]) if config.cuts else np.stack([rows(2), rows(2, 1)]))
-    logits, affect = model(seen, torch.ones(seen.shape[:2], dtype=torch.bool), torch.randn(2, NUMBERS))
+    observed = torch.from_numpy(np.stack([mel(500), mel(500, 1)]) if config.cuts else np.stack([rows(2), rows(2, 1)]))
+    logits, affect = model(observed, torch.ones(observed.shape[:2], dtype=torch.bool), torch.randn(2, NUMBERS))
     assert logits.shape == (2, 4) and affect.shape == (2, 2) and affect.abs().max() <= 1
     (logits.square().sum() + affect.square().sum()).backward()
     assert [key for key, value in model.named_parameters() if value.grad is None] == []
@@ -136,12 +136,12 @@ def test_there_are_as_many_numbers_as_the_description_has():
 
 
 @torch.inference_mode()
-def test_numbers_are_heard_where_the_config_has_some_and_nowhere_else():
-    for numbers, heard in ((NUMBERS, True), (0, False)):
+def test_numbers_have_an_effect_where_the_config_has_some_and_nowhere_else():
+    for numbers, prediction in ((NUMBERS, True), (0, False)):
         torch.manual_seed(0)
         model = ADFFEnsemble(replace(SMALL, numbers=numbers)).eval()
         one, other = (model(*adff.padded([rows(2)]), torch.full((1, NUMBERS), value))[0] for value in (0.0, 2.0))
-        assert torch.equal(one, other) != heard
+        assert torch.equal(one, other) != prediction
 
 
 def test_what_an_ablation_leaves_out_is_not_there():
@@ -159,7 +159,7 @@ def test_what_an_ablation_leaves_out_is_not_there():
 
 
 @torch.inference_mode()
-def test_an_ensemble_answers_with_the_mean_of_its_networks_over_the_temperature():
+def test_an_ensemble_predicts_the_mean_of_its_networks_over_the_temperature():
     torch.manual_seed(1)
     model = ADFFEnsemble(replace(SMALL, members=3)).eval()
     model.temperature.fill_(2.5)
@@ -173,19 +173,19 @@ def test_an_ensemble_answers_with_the_mean_of_its_networks_over_the_temperature(
     np.testing.assert_allclose(places, np.mean([two.numpy() for _, two in each], 0), atol=1e-6)
 
 
-def test_an_answer_does_not_depend_on_what_else_is_asked(listener):
-    asked = [stretch(count, count) for count in (1, 5, 2, 3)]
-    together = listener.predict(asked)
-    for row, one in zip(together, asked, strict=True):
+def test_a_prediction_does_not_depend_on_the_other_segments(listener):
+    segments = [segment(count, count) for count in (1, 5, 2, 3)]
+    together = listener.predict(segments)
+    for row, one in zip(together, segments, strict=True):
         np.testing.assert_allclose(row, listener.predict([one])[0], atol=1e-5)
 
 
-def test_answers_are_places_and_probabilities(listener):
-    for row in listener.predict([stretch(2, seed) for seed in range(6)]):
+def test_predictions_are_places_and_probabilities(listener):
+    for row in listener.predict([segment(2, seed) for seed in range(6)]):
         assert np.abs(row[:2]).max() <= 1 and row[2:].min() >= 0 and row[2:].sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_notes_tell_it_nothing_and_a_judge_brings_it_the_rows(listener, tmp_path):
+def test_notes_alone_are_refused_and_a_judge_provides_the_rows(listener, tmp_path):
     path = wav(tmp_path / "a.wav", sine(9.0, 24_000), 24_000)
     report = Judge(listener).predict(path)
     assert report.heard == "audio" and report.judge == "adff" and len(report.windows) == 2
@@ -198,8 +198,10 @@ def test_weights_come_back_as_they_were_saved(listener, tmp_path):
     again = adff.load(tmp_path)
     assert again.sha256 == checkpoint.file_sha256(tmp_path / checkpoint.WEIGHTS)
     assert again.model.config == SMALL and float(again.model.temperature) == pytest.approx(0.7, abs=1e-3)
-    asked = [stretch(2), stretch(3, 1)]
-    np.testing.assert_allclose(again.predict(asked), listener.predict(asked), atol=5e-3)  # weights are halves there
+    segments = [segment(2), segment(3, 1)]
+    np.testing.assert_allclose(
+        again.predict(segments), listener.predict(segments), atol=5e-3
+    )  # weights are halves there
 
 
 @pytest.mark.parametrize("change", [{"hidden": 7}, {"members": 3}, {"squeeze": 0}, {"recurrent": "gru"}])

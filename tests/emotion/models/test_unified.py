@@ -1,4 +1,4 @@
-"""The unified model: what is known of a stretch, what is not, and answers that come back as they were saved."""
+"""The unified model: what is known of a segment, what is not, and predictions that are the same after saving."""
 
 from dataclasses import asdict, replace
 
@@ -24,7 +24,7 @@ MINOR = tuple((beat / 2, beat / 2 + 0.45, pitch) for beat in range(16) for pitch
 
 
 def sounding(seconds=8, seed=0):
-    """A stretch of chance sound, in which an F minor chord is heard."""
+    """A segment of random sound, in which an F minor chord is strongest."""
     rng = np.random.default_rng(seed)
     chroma = np.zeros((10 * seconds, 12), np.float32)
     chroma[:, [5, 8, 0]] = 1 / 3
@@ -49,9 +49,9 @@ def listener():
 
 
 def test_there_are_as_many_numbers_as_the_descriptions_have_names():
-    heard = max(place.stop for place in acoustics.groups().values())
+    prediction = max(place.stop for place in acoustics.groups().values())
     assert dict(zip(GROUPS, SIZES, strict=True)) == {
-        "sound": heard, "embedding": 200, "harmony": len(harmony.NAMES), "notes": len(descriptors.NAMES)
+        "sound": prediction, "embedding": 200, "harmony": len(harmony.NAMES), "notes": len(descriptors.NAMES)
     }  # fmt: skip
     assert sizes_of("mert")[1] == 768 and sizes_of("mert")[::2] == SIZES[::2]
 
@@ -78,7 +78,7 @@ def test_key_and_mode_are_those_of_the_music_and_never_always_major():
     ("has_sound", "has_notes", "known"),
     [(True, True, [1, 1, 1, 1]), (True, False, [1, 1, 1, 0]), (False, True, [0, 0, 1, 1])],
 )
-def test_groups_are_known_that_the_stretch_has_and_the_others_are_zeros(has_sound, has_notes, known):
+def test_groups_are_known_that_the_segment_has_and_the_others_are_zeros(has_sound, has_notes, known):
     whole = replace(sounding(), notes=played(*MAJOR))
     given_stretch = Segment(
         whole.mel if has_sound else None,
@@ -86,18 +86,18 @@ def test_groups_are_known_that_the_stretch_has_and_the_others_are_zeros(has_soun
         8.0,
         whole.rows if has_sound else {},
     )
-    told = describe(given_stretch)
-    assert told.known.tolist() == [bool(each) for each in known]
+    predicted = describe(given_stretch)
+    assert predicted.known.tolist() == [bool(each) for each in known]
     for name, has in zip(GROUPS, known, strict=True):
-        assert told.values[slices()[name]].any() == bool(has), name
+        assert predicted.values[slices()[name]].any() == bool(has), name
 
 
 def test_each_group_of_numbers_is_the_description_of_its_name():
-    stretch = replace(sounding(), notes=played(*MAJOR))
-    values = describe(stretch).values
-    np.testing.assert_allclose(values[slices()["sound"]], acoustics.describe(stretch.mel), rtol=1e-5)
-    np.testing.assert_allclose(values[slices()["embedding"]], stretch.rows["musicnn"].mean(0), rtol=1e-5)
-    np.testing.assert_allclose(values[slices()["notes"]], descriptors.describe(stretch.notes), rtol=1e-5)
+    segment = replace(sounding(), notes=played(*MAJOR))
+    values = describe(segment).values
+    np.testing.assert_allclose(values[slices()["sound"]], acoustics.describe(segment.mel), rtol=1e-5)
+    np.testing.assert_allclose(values[slices()["embedding"]], segment.rows["musicnn"].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(values[slices()["notes"]], descriptors.describe(segment.notes), rtol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -135,7 +135,7 @@ def test_standard_numbers_are_z_scores_within_four_deviations_with_what_is_known
 
 
 @torch.inference_mode()
-def test_members_are_networks_of_their_own_and_the_answer_is_their_mean(listener):
+def test_members_are_networks_of_their_own_and_the_prediction_is_their_mean(listener):
     """Each member worked through by numpy, with the error function of GELU from the standard library."""
     from math import erf
 
@@ -144,13 +144,13 @@ def test_members_are_networks_of_their_own_and_the_answer_is_their_mean(listener
     logits, affect = model(inputs)
     assert logits.shape == (2, 3, 4)
     for member in range(2):
-        seen = inputs.numpy().astype(float)
+        observed = inputs.numpy().astype(float)
         for layer in model.body:
-            seen = seen @ layer.weight[member].numpy() + layer.bias[member].numpy()
-            seen *= (1 + np.vectorize(erf)(seen / np.sqrt(2))) / 2
-        told = seen @ model.quadrants.weight[member].numpy() + model.quadrants.bias[member].numpy()
-        place = np.tanh(seen @ model.affect.weight[member].numpy() + model.affect.bias[member].numpy())
-        np.testing.assert_allclose(logits[member], told, atol=1e-4)
+            observed = observed @ layer.weight[member].numpy() + layer.bias[member].numpy()
+            observed *= (1 + np.vectorize(erf)(observed / np.sqrt(2))) / 2
+        predicted = observed @ model.quadrants.weight[member].numpy() + model.quadrants.bias[member].numpy()
+        place = np.tanh(observed @ model.affect.weight[member].numpy() + model.affect.bias[member].numpy())
+        np.testing.assert_allclose(logits[member], predicted, atol=1e-4)
         np.testing.assert_allclose(affect[member], place, atol=1e-4)
     assert (logits[0] - logits[1]).abs().max() > 1e-3
 
@@ -165,15 +165,15 @@ def test_probabilities_are_the_softmax_of_the_mean_over_the_temperature(listener
     np.testing.assert_allclose(places, affect.mean(0), atol=1e-6)
 
 
-def test_an_answer_does_not_depend_on_what_else_is_asked(listener):
-    asked = [sounding(8), replace(sounding(4, 1), notes=played(*MAJOR)), Segment(None, played(*MINOR), 8.0)]
-    together = listener.predict(asked)
-    for row, one in zip(together, asked, strict=True):
+def test_a_prediction_does_not_depend_on_the_other_segments(listener):
+    segments = [sounding(8), replace(sounding(4, 1), notes=played(*MAJOR)), Segment(None, played(*MINOR), 8.0)]
+    together = listener.predict(segments)
+    for row, one in zip(together, segments, strict=True):
         np.testing.assert_allclose(row, listener.predict([one])[0], atol=1e-5)
         assert np.abs(row[:2]).max() <= 1 and row[2:].sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_judge_hears_sound_midi_and_both_with_it(listener, tmp_path):
+def test_a_judge_takes_sound_midi_and_both_with_it(listener, tmp_path):
     sound_path = wav(tmp_path / "a.wav", sine(8.0, 24_000), 24_000)
     midi_path = midi_file(tmp_path / "a.mid", *MAJOR)
     judging = Judge(listener)
@@ -188,8 +188,10 @@ def test_weights_come_back_as_they_were_saved(listener, tmp_path):
     again = unified.load(tmp_path)
     assert again.sha256 == checkpoint.file_sha256(tmp_path / checkpoint.WEIGHTS)
     assert again.model.config == SMALL
-    asked = [sounding(), Segment(None, played(*MINOR), 8.0)]
-    np.testing.assert_allclose(again.predict(asked), listener.predict(asked), atol=0.01)  # weights are halves there
+    segments = [sounding(), Segment(None, played(*MINOR), 8.0)]
+    np.testing.assert_allclose(
+        again.predict(segments), listener.predict(segments), atol=0.01
+    )  # weights are halves there
 
 
 @pytest.mark.parametrize("change", [{"members": 3}, {"width": 6}, {"sizes": sizes_of("mert")}])

@@ -83,11 +83,11 @@ def _emopia(folder: Path) -> None:
 
 
 def _vgmidi(folder: Path) -> None:
-    told = []
+    predicted = []
     for n, (name, (valence, arousal)) in enumerate(zip(NAMES["vgmidi"], RATINGS, strict=True)):
         _tune(folder / f"labelled/midi/{name}.mid", n)
-        told.append({"midi": f"{name}.mid", "valence": [valence, valence], "arousal": [arousal, arousal]})
-    (folder / "derived_piece_va_timeseries.json").write_text(json.dumps(told))
+        predicted.append({"midi": f"{name}.mid", "valence": [valence, valence], "arousal": [arousal, arousal]})
+    (folder / "derived_piece_va_timeseries.json").write_text(json.dumps(predicted))
 
 
 def _tune(path: Path, number: int, *, late_s: float = 0.0) -> None:

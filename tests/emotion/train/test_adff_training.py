@@ -70,15 +70,15 @@ def test_sets_are_as_likely_as_each_other_and_of_a_set_a_quadrant_by_the_root_of
 def test_mixed_labels_are_still_shares_of_one(mix, smooth, seed):
     """A network that says nothing loses log 4 whatever the labels, if only they sum to 1."""
     recipe = ADFFTrainConfig(mix=mix, smooth=smooth, tasks=("quadrants",))
-    seen = []
+    observed = []
 
     def silent(rows, mask, numbers):
-        seen.append((rows.shape, mask, numbers.shape))
+        observed.append((rows.shape, mask, numbers.shape))
         return torch.zeros(len(rows), 4), torch.zeros(len(rows), 2)
 
     loss = adff._loss(adff.ADFFEnsemble(SMALL), silent, CROWD, recipe, np.random.default_rng(seed))
     assert float(loss) == pytest.approx(np.log(4), rel=1e-5)
-    ((shape, mask, scores),) = seen
+    ((shape, mask, scores),) = observed
     assert (
         shape[0] == 12
         and 1 <= shape[1] <= adff.MOST_ROWS
@@ -107,23 +107,23 @@ def test_a_piece_is_at_its_raters_place_or_that_of_its_quadrant_and_its_label_is
     assert adff._label(piece("fourq", 3), 0.0).tolist() == [0, 0, 0, 1]
 
 
-def test_a_lesson_is_every_version_and_a_part_of_each_with_the_numbers_of_all():
+def test_a_training_piece_is_every_version_and_a_part_of_each_with_the_numbers_of_all():
     found = taught(3, rows=4, versions=2)
     lengths = [each.duration_s for each in found.segments]
     assert lengths == pytest.approx([23.98, 10, 23.98, 10], abs=0.05)
     assert found.numbers.shape == (4, 176)
-    for stretch, numbers in zip(found.segments, found.numbers, strict=True):
-        np.testing.assert_allclose(numbers, acoustics.describe(stretch.mel), rtol=1e-5)
+    for segment, numbers in zip(found.segments, found.numbers, strict=True):
+        np.testing.assert_allclose(numbers, acoustics.describe(segment.mel), rtol=1e-5)
     again = taught(3, rows=4, versions=2)
     np.testing.assert_array_equal(found.numbers, again.numbers)  # parts depend on the piece alone
 
 
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 1000))
-def test_rows_of_a_stretch_are_in_their_order_and_none_twice_if_there_are_enough(count, wanted, seed):
+def test_rows_of_a_segment_are_in_their_order_and_none_twice_if_there_are_enough(count, requested, seed):
     rows = np.arange(count, dtype=np.float32)[:, None, None]
-    found = adff._subset(rows, wanted, np.random.default_rng(seed)).ravel()
-    assert len(found) == wanted and set(found) <= set(range(count))
-    assert (np.diff(found) >= 0).all() and (count < wanted or len(set(found)) == wanted)
+    found = adff._subset(rows, requested, np.random.default_rng(seed)).ravel()
+    assert len(found) == requested and set(found) <= set(range(count))
+    assert (np.diff(found) >= 0).all() and (count < requested or len(set(found)) == requested)
 
 
 @given(st.integers(1, 3000), st.integers(0, 1000))
@@ -134,7 +134,7 @@ def test_a_run_of_rows_has_none_left_out_and_a_short_sound_is_repeated(count, se
     np.testing.assert_array_equal(found, expected)
 
 
-def test_it_learns_what_tells_quadrants_and_places_apart():
+def test_it_learns_what_separates_quadrants_and_points():
     known = [taught(number, strength=1.5, rows=1) for number in range(24)]
     held = [taught(100 + number, strength=1.5, rows=1) for number in range(12)]
     model = adff.train(known, SMALL, ADFFTrainConfig(steps=40, batch=16, rate=1e-2), seed=0)
@@ -182,7 +182,7 @@ def test_a_task_that_is_not_learnt_moves_its_head_by_decay_alone(task, untouched
     assert not torch.equal(getattr(model.networks[0], task).weight, getattr(fresh, task).weight)
 
 
-def test_each_piece_is_asked_about_whole_and_as_if_alone():
+def test_each_piece_is_predicted_whole_and_as_if_alone():
     model = adff.train(CROWD, SMALL, QUICK, seed=0)
     chances, places = adff.predict(model, CROWD)
     assert chances.shape == (12, 4) and chances.sum(1) == pytest.approx(np.ones(12), abs=1e-5)
@@ -202,7 +202,7 @@ def test_numbers_are_scored_by_the_pieces_that_are_learnt():
 
 
 @pytest.mark.parametrize("cuts", [1, 3])
-def test_blocks_of_our_own_are_trained_and_asked_on_log_mel(cuts):
+def test_blocks_of_our_own_are_trained_and_predicted_on_log_mel(cuts):
     config = replace(OWN, cuts=cuts)
     model = adff.train(CROWD[:4], config, ADFFTrainConfig(steps=2, batch=2), seed=0)
     chances, places = adff.predict(model, CROWD[:4])
@@ -210,6 +210,6 @@ def test_blocks_of_our_own_are_trained_and_asked_on_log_mel(cuts):
     assert np.abs(chances - chances[0]).max() > 0
 
 
-def test_nothing_to_train_on_is_told_in_a_sentence():
+def test_nothing_to_train_on_is_reported_in_a_sentence():
     with pytest.raises(DataError, match="nothing to train on"):
         adff.train([], SMALL, QUICK, seed=0)

@@ -1,4 +1,4 @@
-"""Labelled sounds: what belongs together, what is heard of each, and that nothing is heard twice."""
+"""Labelled sounds: what belongs together, what is computed from each, and that nothing is computed twice."""
 
 from pathlib import Path
 
@@ -114,16 +114,16 @@ def test_only_the_front_ends_that_are_missing_are_made(data, tmp_path, monkeypat
     monkeypatch.setattr(dataset, "FRONTENDS", {name: front(name) for name in ("vgg", "musicnn")})
     piece = of(data, "fourq")["MT0000"]
     for frontends in (("vgg",), ("vgg", "musicnn"), ("vgg", "musicnn")):
-        stretch = SegmentCache(tmp_path, frontends).segment(piece, 0)
-        assert set(stretch.rows) == set(frontends) and (stretch.rows["vgg"] == 7).all()
+        excerpt = SegmentCache(tmp_path, frontends).segment(piece, 0)
+        assert set(excerpt.rows) == set(frontends) and (excerpt.rows["vgg"] == 7).all()
     assert made == ["vgg", "musicnn"]
 
 
-def test_what_is_heard_of_a_recording_is_its_log_mel(data, tmp_path):
+def test_a_segment_of_a_recording_is_its_log_mel(data, tmp_path):
     piece = of(data, "fourq")["MT0002"]
-    stretch = SegmentCache(tmp_path, ()).segment(piece, 0)
-    np.testing.assert_allclose(stretch.mel, sound.log_mel(sound.read(piece.path)), atol=0.05)  # kept as halves
-    assert stretch.duration_s == pytest.approx(3.0, abs=0.03) and stretch.notes is None
+    excerpt = SegmentCache(tmp_path, ()).segment(piece, 0)
+    np.testing.assert_allclose(excerpt.mel, sound.log_mel(sound.read(piece.path)), atol=0.05)  # kept as halves
+    assert excerpt.duration_s == pytest.approx(3.0, abs=0.03) and excerpt.notes is None
 
 
 def test_a_piece_of_midi_has_notes_in_its_first_version_that_begin_with_its_sound(data, tmp_path):
@@ -137,7 +137,7 @@ def test_a_piece_of_midi_has_notes_in_its_first_version_that_begin_with_its_soun
     assert np.abs(whole.mel[:50] - other.mel[:50]).max() > 1
 
 
-def test_long_music_is_heard_no_longer_than_its_set_allows(tmp_path):
+def test_long_music_is_cut_to_what_its_set_allows(tmp_path):
     path = midi_file(tmp_path / "long.mid", *((second, second + 0.9, 60) for second in range(60)))
     piece = TrainingPiece("emopia", "long", frozenset(), None, 0, None, path, 0)
     blocks = list(dataset.samples(piece, 0))
@@ -161,7 +161,7 @@ def test_game_music_without_notes_is_refused_in_a_sentence(tmp_path):
 
 
 @given(st.floats(0.5, 30), st.integers(0, 100))
-def test_a_part_is_as_long_as_wanted_or_the_whole(seconds, seed):
+def test_a_part_is_as_long_as_requested_or_the_whole(seconds, seed):
     mel = np.full((20 * 50 + 1, 96), -20, np.float32)
     whole = Segment(mel, None, 20.0)
     found = dataset.random_part(whole, seconds, np.random.default_rng(seed))

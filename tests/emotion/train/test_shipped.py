@@ -43,7 +43,7 @@ def softmax(logits):
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_that_made_the_answers_is_found(true_temperature):
+def test_the_temperature_that_made_the_predictions_is_found(true_temperature):
     found = shipped.best_temperature(answers(3000, true_temperature))
     assert found == pytest.approx(true_temperature, rel=0.15)
 
@@ -69,13 +69,13 @@ def test_every_set_counts_the_same_however_many_pieces_it_has():
     assert shipped.best_temperature(both) > 1.3 * shipped.best_temperature(parts[0])
 
 
-def test_the_report_is_of_calibrated_answers_that_tell_the_same_quadrants(monkeypatch):
+def test_the_report_is_of_calibrated_predictions_that_show_the_same_quadrants(monkeypatch):
     monkeypatch.setattr(metrics, "RESAMPLES", 50)
-    told, row = answers(200, 0.5), replace(crossval.ADFF, sets=("fourq",))
-    cool, plain = (shipped.metrics_by_set(row, [told], temperature)["4Q"] for temperature in (0.5, 1.0))
+    predicted, row = answers(200, 0.5), replace(crossval.ADFF, sets=("fourq",))
+    cool, plain = (shipped.metrics_by_set(row, [predicted], temperature)["4Q"] for temperature in (0.5, 1.0))
     assert cool["accuracy"] == plain["accuracy"]
     assert plain["accuracy"]["mean"] == pytest.approx(
-        np.mean(told.quadrants.argmax(1) == [each.quadrant for each in told.pieces])
+        np.mean(predicted.quadrants.argmax(1) == [each.quadrant for each in predicted.pieces])
     )
 
 
@@ -98,7 +98,7 @@ def train(name, data, out):
 
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")  # draws of one piece have no R²
 @pytest.mark.parametrize("name", MODELS)
-def test_the_command_writes_weights_and_a_card_and_a_second_run_hears_nothing_again(name, data, tmp_path, monkeypatch):
+def test_the_command_writes_weights_and_a_card_and_a_second_run_computes_nothing(name, data, tmp_path, monkeypatch):
     done = train(name, data, tmp_path / "one")
     assert done.exit_code == 0, done.output
     sets = shipped.EXPERIMENTS[name].sets

@@ -89,12 +89,12 @@ def test_the_divergence_of_places_is_that_of_torch_s_gaussians_on_both_axes(valu
 def test_mixing_keeps_labels_shares_of_one_and_rates_only_what_both_raters_rated(mix, smooth, seed):
     items, recipe = crowd(), replace(QUICK, mix=mix, smooth=smooth)
     table = table_of(items)
-    told = TeacherTargets(
+    predicted = TeacherTargets(
         torch.softmax(torch.randn(len(table.piece), 4), 1), torch.zeros(len(table.piece), 2), torch.ones(2)
     )
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(table.piece), (2, 9))
-    batch = unified._batch(table, told, rows, recipe, rng)
+    batch = unified._batch(table, predicted, rows, recipe, rng)
     for quadrants in (batch.quadrants, batch.teacher.quadrants):
         np.testing.assert_allclose(quadrants.sum(2), 1, atol=1e-5)
         assert quadrants.min() >= 0
@@ -109,9 +109,9 @@ def test_mixing_keeps_labels_shares_of_one_and_rates_only_what_both_raters_rated
 def test_every_batch_draws_as_many_of_each_set_for_each_member(monkeypatch):
     drawn, own = [], unified._batch
 
-    def noted(table, told, rows, *others):
+    def noted(table, predicted, rows, *others):
         drawn.append(table.source[rows])
-        return own(table, told, rows, *others)
+        return own(table, predicted, rows, *others)
 
     monkeypatch.setattr(unified, "_batch", noted)
     unified.train(crowd(), replace(QUICK, distil=0.0), seed=0)
@@ -134,7 +134,7 @@ def test_a_group_is_hidden_as_a_whole_with_its_flag(hide, seed):
     assert float((found[:, :, -4:] == 0).float().mean()) == pytest.approx(hide, abs=0.2)
 
 
-def test_noise_has_the_deviation_that_is_asked_for():
+def test_noise_has_the_deviation_that_is_requested():
     group = Unified(unified.UnifiedConfig(SIZES, members=1)).group
     inputs = torch.zeros(2, 40, sum(SIZES) + 4)
     found = unified._augmented(inputs, group, replace(QUICK, hide=0.0, noise=0.3), np.random.default_rng(0))
@@ -164,7 +164,7 @@ def test_pieces_that_share_a_group_be_it_through_others_are_in_one_inner_fold(gr
         assert groups[one].isdisjoint(groups[other]) or found[one] == found[other]
 
 
-def test_a_teacher_never_knows_the_label_of_the_piece_that_it_tells_of():
+def test_a_teacher_never_knows_the_label_of_the_piece_that_it_predicts():
     for quadrant in range(1, 4):
         before, after = (taught([made(0, label), *crowd()[1:]])[0][0] for label in (0, quadrant))
         np.testing.assert_allclose(before, after, atol=1e-6)
@@ -196,7 +196,7 @@ def test_places_that_only_raters_know_are_guessed_for_all_and_nothing_where_nobo
     assert unified._teacher_targets(table_of(alone), alone, QUICK).affect.abs().max() == 0
 
 
-def test_it_learns_quadrants_and_places_that_its_numbers_tell():
+def test_it_learns_quadrants_and_places_that_its_numbers_show():
     axes = np.random.default_rng(0).normal(size=(2, 200)).astype(np.float32)
     items = []
     for number in range(48):
@@ -265,7 +265,7 @@ def test_every_option_of_the_recipe_counts(plain, option):
 
 
 @pytest.mark.parametrize("left_out", GROUPS)
-def test_numbers_of_a_group_that_is_not_used_change_no_answer(left_out):
+def test_numbers_of_a_group_that_is_not_used_change_no_prediction(left_out):
     use = tuple(name for name in GROUPS if name != left_out)
     recipe, items = replace(QUICK, use=use), crowd()
     ends = np.cumsum(SIZES)
@@ -287,8 +287,8 @@ def test_a_piece_is_learnt_whole_with_its_notes_by_sound_alone_and_in_parts():
     found = unified.prepare(PieceVersions(made(1).piece, (whole, other)))
     assert found.values.shape == (5, sum(SIZES))
     assert found.known.tolist() == [[True] * 4, [True] * 3 + [False], [True] * 3 + [False], [True] * 4, [True] * 4]
-    for row, stretch in ((0, whole), (1, replace(whole, notes=None)), (2, other)):
-        np.testing.assert_array_equal(found.values[row], describe(stretch).values)
+    for row, segment in ((0, whole), (1, replace(whole, notes=None)), (2, other)):
+        np.testing.assert_array_equal(found.values[row], describe(segment).values)
     assert np.abs(found.values[3] - found.values[4]).max() > 0
 
 
@@ -301,6 +301,6 @@ def test_the_table_says_which_rows_are_whole_and_rated():
     assert table.affect[:3].abs().max() == 0
 
 
-def test_nothing_to_train_on_is_told_in_a_sentence():
+def test_nothing_to_train_on_is_reported_in_a_sentence():
     with pytest.raises(DataError, match="nothing to train on"):
         unified.train([], QUICK, seed=0)

@@ -239,9 +239,9 @@ def test_a_table_of_clips_becomes_what_generate_makes_of_them(tmp_path, table):
 
     alone = run("generate", clip, "-o", tmp_path / "alone", *PLAIN, "--seed", 5)
     assert alone.returncode == 0, alone.stderr
-    made, wanted = (tmp_path / folder / "short" for folder in ("out", "alone"))
-    assert (made / "short.mid").read_bytes() == (wanted / "short.mid").read_bytes()
-    assert {path.name for path in made.iterdir()} == {path.name for path in wanted.iterdir()}
+    made, expected = (tmp_path / folder / "short" for folder in ("out", "alone"))
+    assert (made / "short.mid").read_bytes() == (expected / "short.mid").read_bytes()
+    assert {path.name for path in made.iterdir()} == {path.name for path in expected.iterdir()}
 
 
 @pytest.fixture

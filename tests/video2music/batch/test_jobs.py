@@ -51,11 +51,13 @@ def test_what_gives_no_clip_is_refused_by_name(tmp_path, monkeypatch, given_):
         find([given_], tmp_path / "out")
 
 
-def test_the_plan_does_not_depend_on_the_order_of_what_is_wanted(tmp_path):
+def test_the_plan_does_not_depend_on_the_order_of_what_is_requested(tmp_path):
     touch(tmp_path, "x/a.mp4", "y/a.mp4", "b.mp4")
-    wanted = [Job(tmp_path / name, Options(seed=seed)) for name in ("x/a.mp4", "y/a.mp4", "b.mp4") for seed in (0, 1)]
-    jobs = plan(wanted)
-    assert jobs == plan(reversed(wanted)) and len({job.name for job in jobs}) == 6
+    requested = [
+        Job(tmp_path / name, Options(seed=seed)) for name in ("x/a.mp4", "y/a.mp4", "b.mp4") for seed in (0, 1)
+    ]
+    jobs = plan(requested)
+    assert jobs == plan(reversed(requested)) and len({job.name for job in jobs}) == 6
 
 
 def test_a_key_follows_content_and_options_and_nothing_else(tmp_path):

@@ -173,7 +173,7 @@ def test_what_has_a_result_is_left_alone(clips, tmp_path):
     assert len(lines(tmp_path / "out")) == 2
 
 
-def test_a_failed_clip_is_tried_again_when_asked_or_when_it_changed(clips, tmp_path):
+def test_a_failed_clip_is_tried_again_with_retry_or_when_it_changed(clips, tmp_path):
     found = clips(a="fail", b="fail:")
     run(found, tmp_path / "out")
     again = run(found, tmp_path / "out", retry=True)
@@ -211,7 +211,7 @@ def test_a_folder_of_another_origin_is_left_alone_without_overwrite(clips, tmp_p
     refused = run(found, out)["a"]
     assert refused.status == FAILED and "--overwrite" in refused.error
     assert [path.name for path in (out / "a").iterdir()] == ["mine.txt"]
-    assert run(found, out, overwrite=True)["a"].status == DONE  # not asked for --retry: nobody had begun it
+    assert run(found, out, overwrite=True)["a"].status == DONE  # without --retry: no worker had begun it
     assert (out / "a" / "mine.txt").read_text() == "precious" and (out / "a" / "a.mid").exists()
     assert not list(out.rglob(f"{PARTIAL}*"))
 

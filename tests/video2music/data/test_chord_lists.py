@@ -145,12 +145,12 @@ def test_before_the_first_chord_it_sounds_already_and_a_long_song_is_cut():
     assert late.chords[:5].tolist() == [7, 7, 7, 7, 8] and len(late) == MAX_SECONDS
 
 
-def test_billboards_heading_and_us_pops_folders_tell_artist_and_title(tmp_path):
+def test_billboards_heading_and_us_pops_folders_show_artist_and_title(tmp_path):
     write(tmp_path, "0003/salami_chords.txt", SALAMI)
     write(tmp_path, "uspop/green_day/dookie/07-Basket_Case.lab", lab(IN_C))
     write(tmp_path, "pop909/001.txt", lab([*IN_C, "F"]))
-    told = {song.name: (song.artist, song.title) for song in chord_lists.read(tmp_path)}
-    assert told == {
+    labels = {song.name: (song.artist, song.title) for song in chord_lists.read(tmp_path)}
+    assert labels == {
         "0003/salami_chords.txt": ("Nobody", "Made up"),
         "pop909/001.txt": ("", ""),
         "uspop/green_day/dookie/07-Basket_Case.lab": ("green_day", "Basket_Case"),
@@ -174,7 +174,7 @@ VIDEOS = ["Green Day - Basket Case [Official Video]", "Beyoncé - Déjà Vu (Vid
         ("", "Africa", False),
     ],
 )
-def test_songs_of_the_videos_are_told_by_artist_and_whole_title(artist, title, known):
+def test_songs_of_the_videos_are_recognised_by_artist_and_whole_title(artist, title, known):
     one = listed([1], [0.0], 1.0, artist=artist, title=title)
     other = listed([1], [0.0], 1.0, artist="Nobody", title="Made up")
     assert chord_lists.apart_from([one, other], VIDEOS) == ([other] if known else [one, other])

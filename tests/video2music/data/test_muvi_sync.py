@@ -62,7 +62,7 @@ def test_a_row_that_is_no_chord_is_named(root):
         load_song(root, "007")
 
 
-def test_a_splits_videos_are_told_by_name(root):
+def test_a_splits_videos_have_their_titles(root):
     (root / "vevo_meta/idlist.txt").write_text("006-Some One - Else\tabc\n007-Nobody - In-Between (live)\tx-Y_z\n")
     assert titles(root, "train") == ["Nobody - In-Between (live)"]
     with pytest.raises(DataError, match="unknown split"):

@@ -25,7 +25,7 @@ def test_only_the_piano_is_read(tmp_path):
     assert piano.end_s[0] - piano.start_s[0] == pytest.approx(4 * BEAT_S)
 
 
-def test_the_chord_of_a_stretch_is_the_one_that_sounds_longest_in_it(tmp_path):
+def test_the_chord_of_a_span_is_the_one_that_sounds_longest_in_it(tmp_path):
     song = pop909.load(write_songs(tmp_path, ["001"]), "001")
     starts_s, ends_s = np.array([0.0, 3.5, 3.0, 900.0]), np.array([2.0, 5.5, 4.9, 901.0])
     assert pop909.chords_at(song, starts_s, ends_s) == [NO_CHORD, Chord(5, "maj"), Chord(9, "min"), NO_CHORD]

@@ -107,8 +107,8 @@ def test_arousals_middle_is_that_of_the_third_nearest_to_neutral():
 
 def test_the_usual_motion_is_what_videos_cut_as_films_are_would_show():
     rates = np.array([0.1, 0.3, 0.5])
-    seen = np.stack([np.repeat(1.2 + 0.5 * rates, (10, 20, 30)), np.repeat(rates, (10, 20, 30))], axis=1)
-    assert color.typical_motion(seen, np.repeat(np.arange(3), (10, 20, 30))) == pytest.approx([1.3, 0.2])
+    observed = np.stack([np.repeat(1.2 + 0.5 * rates, (10, 20, 30)), np.repeat(rates, (10, 20, 30))], axis=1)
+    assert color.typical_motion(observed, np.repeat(np.arange(3), (10, 20, 30))) == pytest.approx([1.3, 0.2])
 
 
 def test_entropy_is_in_nats():
@@ -175,7 +175,7 @@ def trained(data, tmp_path_factory):
     return out, color.train(data, out, seeds=(0,))
 
 
-def test_training_learns_what_can_be_seen(trained):
+def test_training_learns_what_the_features_show(trained):
     _, report = trained
     shipped = report["rows"]["shipped"]
     assert shipped["r_valence"]["mean"] > 0.8

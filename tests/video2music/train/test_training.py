@@ -121,11 +121,11 @@ def fit_scalar(tmp_path, figures, *, recipe):
     with torch.no_grad():
         model.weight.fill_(1.0)
         model.bias.fill_(1.0)
-    told, seen = iter(figures), []
+    reported, observed = iter(figures), []
 
     def validate():
-        seen.append(model.weight.detach().clone())
-        return next(told)
+        observed.append(model.weight.detach().clone())
+        return next(reported)
 
     history = fit(
         model,
@@ -137,7 +137,7 @@ def fit_scalar(tmp_path, figures, *, recipe):
         folder=tmp_path,
         dimensions={},
     )
-    return model, history, seen
+    return model, history, observed
 
 
 def test_decay_takes_from_matrices_and_spares_vectors(tmp_path):
@@ -149,8 +149,8 @@ def test_decay_takes_from_matrices_and_spares_vectors(tmp_path):
 
 def test_the_rate_warms_up_and_falls_to_its_last_share(tmp_path):
     recipe = LoopConfig(epochs=6, rate=0.1, warmup_steps=2, decay=1.0, last_rate=0.3)
-    _, _, seen = fit_scalar(tmp_path, [float(-i) for i in range(6)], recipe=recipe)
-    heights = [1.0, *(row[0, 0].item() for row in seen)]
+    _, _, observed = fit_scalar(tmp_path, [float(-i) for i in range(6)], recipe=recipe)
+    heights = [1.0, *(row[0, 0].item() for row in observed)]
     rates = [1 - after / before for before, after in pairwise(heights)]
     cosine = [0.3 + 0.7 * (1 + np.cos(np.pi * step / 6)) / 2 for step in (2, 3, 4, 5)]
     assert rates == pytest.approx([0.05, 0.1, *(0.1 * share for share in cosine)], abs=1e-6)
@@ -158,9 +158,9 @@ def test_the_rate_warms_up_and_falls_to_its_last_share(tmp_path):
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path):
     recipe = LoopConfig(epochs=9, rate=0.1, warmup_steps=0, decay=0.5, patience=2)
-    model, history, seen = fit_scalar(tmp_path, [3.0, 1.0, 2.0, 2.0, 2.0, 0.0], recipe=recipe)
+    model, history, observed = fit_scalar(tmp_path, [3.0, 1.0, 2.0, 2.0, 2.0, 0.0], recipe=recipe)
     assert [row["validation"] for row in history] == [3.0, 1.0, 2.0, 2.0]
-    assert torch.equal(model.weight, seen[1]) and not model.training
+    assert torch.equal(model.weight, observed[1]) and not model.training
 
 
 # The losses.

@@ -95,7 +95,7 @@ def evaluate_alignment(
         if isinstance(one, FailedPair):
             failed.append(one)
             continue
-        of_pair = partial(progress or _no_progress, f"{number} of {len(found)}")
+        of_pair = partial(progress or (lambda place, fraction: None), f"{number} of {len(found)}")
         done = _judged_or_failed(one, next(names), loaded, encoder, of_pair)
         if isinstance(done, FailedPair):
             failed.append(done)
@@ -103,10 +103,6 @@ def evaluate_alignment(
             judged.append(done)
     report = build(judged, failed, judge=judge, sha256=loaded.model.sha256)
     return AlignmentEvaluation(report, tuple(judged), tuple(failed))
-
-
-def _no_progress(place: str, fraction: float) -> None:
-    """The default: reports nothing."""
 
 
 def _judged_or_failed(

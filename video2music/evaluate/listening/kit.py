@@ -74,13 +74,17 @@ def make_kit(a: Path, b: Path, out: Path, *, seed: int = 0) -> ListeningKit:
     """
     pairs, left_out = match_clips(a, b)
     _refuse_existing(out)
-    with temporary_folder(_made(out)) as temporary:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(failure(error, out)) from None
+    with temporary_folder(out) as temporary:
         blinded, damaged = _blinded(pairs, temporary)
         chosen = {clip: pairs[clip] for clip in blinded}
         digest = _digest(chosen, seed)
         key = _key(digest, (a.resolve().name, b.resolve().name), seed, blinded)
         kit = _kit(key, blinded, temporary)
-        write_key(key, out / KEY_FILE)
+        write_key(key, out / KEY_FILE)  # before the kit: one that was sent without its key would be worthless
         kit.rename(out / KIT_FOLDER)
     return ListeningKit(out / KIT_FOLDER, out / KEY_FILE, key, (*left_out, *damaged))
 
@@ -149,14 +153,6 @@ def _refuse_existing(out: Path) -> None:
                 f"{out / name} is there already, and a new key would make its answers worthless: give another folder "
                 "with -o, or its answers with --answers"
             )
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(failure(error, folder)) from None
-    return folder
 
 
 def _blinded(pairs: Pairs, temporary: Path) -> tuple[dict[str, BlindedPair], list[str]]:

@@ -115,27 +115,19 @@ def read_key(folder: Path) -> TrialKey:
             f"{path} is no key of version {KEY_VERSION}: bring back the {KEY_FILE} that was written with the kit"
         )
     try:
-        return _key(found)
+        trials = tuple(_trial_of(each) for each in found["trials"])
+        first, second = map(str, found["systems"])
+        return TrialKey(str(found["kit"]), (first, second), int(found["seed"]), trials, dict(found["lufs"]))
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{path} is incomplete: bring back the {KEY_FILE} that was written with the kit") from None
-
-
-def _key(found: Mapping[str, Any]) -> TrialKey:
-    trials = tuple(_trial_of(each) for each in found["trials"])
-    first, second = map(str, found["systems"])
-    return TrialKey(str(found["kit"]), (first, second), int(found["seed"]), trials, dict(found["lufs"]))
 
 
 def _trial_of(found: Mapping[str, Any]) -> ListeningTrial:
     first, second = found["systems"]
     if {first, second} != set(SYSTEMS):
         raise ValueError(first)
-    return ListeningTrial(**{**found, "systems": (first, second), "media": _pair(found["media"])})
-
-
-def _pair(names: Sequence[str]) -> tuple[str, str]:
-    first, second = names
-    return first, second
+    left, right = found["media"]
+    return ListeningTrial(**{**found, "systems": (first, second), "media": (left, right)})
 
 
 REMEDY = "give the file as the page saved it"

@@ -4,6 +4,7 @@ Each part of the report (`PARTS`) is measured by a module of its own, the speed 
 that fails is reported and does not stop the others.
 """
 
+import itertools
 import logging
 import tempfile
 import time
@@ -19,7 +20,6 @@ import numpy as np
 
 from emotion.errors import UserError
 from emotion.midi import synthesis
-from emotion.midi.synthesis import Samples
 from emotion.report import from_summaries
 from video2music import styles
 from video2music.arranging import arrange, midi
@@ -122,7 +122,7 @@ PARTS: Mapping[str, ReportPart] = MappingProxyType({
     ),
     "distance": ReportPart(
         "Distance to human accompaniment",
-        "Fréchet distance to POP909's pianists over 19 figures a limit, the same chords in the same limits.",
+        "Fréchet distance to POP909's pianists over 19 features of each bar, for the same chords in the same bars.",
         {"distance": ("distance", 2)},
         {"distance": _at_most("ours, piano", 6)},
     ),
@@ -294,7 +294,8 @@ def speed_rows(work: Path) -> Iterator[tuple[str, Summaries]]:
             name: list(blocks) for name, blocks in synthesis.stems(work / "minute.mid", duration_s=SPEED_S).items()
         }
     names = [f"stem {number}" for number in range(1, SPEED_STEMS + 1)]
-    repeated = {name: blocks for name, (_, blocks) in zip(names, _repeated(stems), strict=False)}
+    # a style may have fewer stems than SPEED_STEMS
+    repeated = {name: blocks for name, (_, blocks) in zip(names, itertools.cycle(stems.items()), strict=False)}
     with _timed("mixing", found):
         mix.mix(repeated, work / "minute.wav", duration_s=SPEED_S)
     arranging, mixing = found["arranging"], found["mixing"]
@@ -308,12 +309,6 @@ def _arranged(style: styles.Style) -> Score:
     dynamics = Dynamics(np.full(steps, SPEED_DENSITY, np.float32), np.full(steps, SPEED_LOUDNESS, np.float32))
     chords = [loop[step // 2 % len(loop)] for step in range(steps)]
     return arrange.arrange(chords, dynamics, grid, style, key=Key(9, "minor"), rng=np.random.default_rng(0))
-
-
-def _repeated(stems: Mapping[str, list[Samples]]) -> Iterator[tuple[str, list[Samples]]]:
-    """The stems again and again: a style may have fewer than SPEED_STEMS."""
-    while True:
-        yield from stems.items()
 
 
 @contextmanager

@@ -177,7 +177,12 @@ def measure(folder: Path, work: Path, *, seeds: int) -> ClipMeasurements:
     for number, path in enumerate(paths):
         log.info("clip %d of %d, %s", number + 1, len(paths), path.name)
         try:
-            scored += [_scored(path, work / f"{number}-{seed}", seed) for seed in range(seeds)]
+            # the encoder that needs no download, and one candidate: the planning and arranging are measured here
+            results = [
+                pipeline.compose(path, work / f"{number}-{seed}", Options(encoder="color", candidates=1, seed=seed))
+                for seed in range(seeds)
+            ]
+            scored += [measure_result(path.name, seed, result) for seed, result in enumerate(results)]
         except MediaError as error:
             refused.append(_message(error, folder))
         except UserError as error:
@@ -201,11 +206,6 @@ def files(folder: Path) -> list[Path]:
     if not found:
         raise DataError(f"there are no clips at {folder}: give a folder of videos")
     return found
-
-
-def _scored(clip: Path, out: Path, seed: int) -> ScoredClip:
-    result = pipeline.compose(clip, out, Options(encoder="color", candidates=1, seed=seed))
-    return measure_result(clip.name, seed, result)
 
 
 def measure_result(name: str, seed: int, result: Result) -> ScoredClip:

@@ -58,7 +58,7 @@ RATE = 44_100  # Hz, of the clips' sound
 SENTENCES = (
     "The ferry leaves the harbour at seven, and nobody on board is in a hurry today.",
     "We walked along the river until the lights of the town were far behind us.",
-    "Nobody had usable the baker that the bridge was closed, so the bread came late.",
+    "Nobody had told the baker that the bridge was closed, so the bread came late.",
     "If you look closely, you can see where the glacier stood a hundred years ago.",
     "Put the kettle on, sit down by the window, and tell me how it all began.",
 )
@@ -71,15 +71,14 @@ SILENCE = 0.01  # of a sentence's peak: where its first and its last sound are
 
 WINDOW_S, HOP_S = 0.02, 0.005
 MEDIAN_WINDOWS = 9  # windows
-MIN_LEVEL_DB = (
-    -50.0
-)  # relative to the loudest window: quieter windows of music have no usable gain, of own sound count as silent
+# relative to the loudest window: quieter windows of music have no usable gain, those of own sound count as silent
+MIN_LEVEL_DB = -50.0
 MAX_CORRELATION_SQUARED = 0.9  # above this music and own sound are too similar for least squares to separate them
 STEP_S = 0.05
 WHOLE_CHANGE = 0.8  # share of the way from high to low gain that counts as a whole change
 
-FPS, WIDTH, HEIGHT = 12, 160, 90
-SCENE_S = 7.3
+FPS, WIDTH, HEIGHT = 12, 160, 90  # small: only the sound is measured
+SCENE_S = 7.3  # so that cuts do not coincide with sentences
 
 Spans = Sequence[tuple[float, float]]
 
@@ -174,7 +173,10 @@ def estimate_gain(
     starts = np.arange(0, frames - window + 1, hop)
 
     def product(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-        return _sums((one * other).sum(1), starts, window)
+        # sums over windows as differences of a running sum
+        total = np.concatenate([[0.0], (one * other).sum(1).cumsum()])
+        result: NDArray[np.float64] = total[starts + window] - total[starts]
+        return result
 
     power, own_power, common = (
         product(music_sound, music_sound),
@@ -186,6 +188,7 @@ def estimate_gain(
     own_power, common = np.where(faint, 1, own_power), np.where(faint, 0, common)
     usable = (power > floor * power.max()) & (common**2 < MAX_CORRELATION_SQUARED * power * own_power)
     determinant = power * own_power - common**2
+    # the normal equations of two unknowns, solved for the music's gain
     factor = (product(scored_sound, music_sound) * own_power - product(scored_sound, own_sound) * common)[
         usable
     ] / determinant[usable]
@@ -193,12 +196,6 @@ def estimate_gain(
     padded = np.pad(gain_db, MEDIAN_WINDOWS // 2, mode="edge")
     smooth_db = np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_WINDOWS), axis=1)
     return MusicGain((starts[usable] + window / 2) / rate, smooth_db)
-
-
-def _sums(values: NDArray[np.float64], starts: NDArray[np.int64], window: int) -> NDArray[np.float64]:
-    total = np.concatenate([[0.0], values.cumsum()])
-    result: NDArray[np.float64] = total[starts + window] - total[starts]
-    return result
 
 
 def make_clip(path: Path, seed: int) -> SpeechClip:

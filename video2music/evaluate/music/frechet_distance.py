@@ -163,15 +163,12 @@ def _features_of_bar(columns: Matrix, first: int, onsets: NDArray[np.bool_]) -> 
 def frechet_distance(one: Matrix, other: Matrix) -> float:
     """Fréchet distance between the Gaussians that fit two sets of rows (B, D); 0 where they are alike."""
     means, spreads = [rows.mean(0) for rows in (one, other)], [np.cov(rows, rowvar=False) for rows in (one, other)]
-    root = _root(spreads[0])
+    # trace of the root of a product that is not symmetric, by the eigenvalues of a symmetric one; small negative
+    # eigenvalues are rounding
+    values, vectors = np.linalg.eigh(spreads[0])
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     both = np.sqrt(np.linalg.eigvalsh(root @ spreads[1] @ root).clip(0)).sum()
     return float(((means[0] - means[1]) ** 2).sum() + np.trace(spreads[0]) + np.trace(spreads[1]) - 2 * both)
-
-
-def _root(spread: Matrix) -> Matrix:
-    values, vectors = np.linalg.eigh(spread)
-    result: Matrix = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    return result
 
 
 def form_of(song: PianoSong) -> Form:

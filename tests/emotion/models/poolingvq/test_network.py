@@ -42,7 +42,7 @@ def model() -> PoolingVQEnsemble:
 
 @pytest.mark.parametrize("pooling", ["adaptive", "mean", "max", "none"])
 @torch.inference_mode()
-def test_a_stretch_is_heard_alike_alone_and_among_longer_ones(pooling: str) -> None:
+def test_a_segment_has_the_same_prediction_alone_and_among_longer_ones(pooling: str) -> None:
     torch.manual_seed(0)
     config = tiny(pooling)
     encoders, network = Encoders(config).eval(), PoolingVQ(config).eval()
@@ -53,18 +53,18 @@ def test_a_stretch_is_heard_alike_alone_and_among_longer_ones(pooling: str) -> N
 
 
 @torch.inference_mode()
-def test_sound_alone_notes_alone_and_both_are_heard_and_differ(model: PoolingVQEnsemble) -> None:
+def test_predictions_from_sound_alone_notes_alone_and_both_differ(model: PoolingVQEnsemble) -> None:
     notes = scale(MAJOR)
-    heard = [model(collate([each])) for each in (rows(8.0, None), rows(0, notes), rows(8.0, notes))]
-    for quadrants, affect in heard:
+    prediction = [model(collate([each])) for each in (rows(8.0, None), rows(0, notes), rows(8.0, notes))]
+    for quadrants, affect in prediction:
         assert torch.isfinite(quadrants).all() and torch.isfinite(affect).all()
         assert quadrants.sum().item() == pytest.approx(1, abs=1e-5)
         assert affect.abs().max() <= 1
-    assert len({round(quadrants[0, 0].item(), 6) for quadrants, _ in heard}) == 3
+    assert len({round(quadrants[0, 0].item(), 6) for quadrants, _ in prediction}) == 3
 
 
 @torch.inference_mode()
-def test_gain_is_not_heard(model: PoolingVQEnsemble) -> None:
+def test_gain_has_no_effect(model: PoolingVQEnsemble) -> None:
     loud = rows(8.0, None)
     assert loud.sound is not None
     quiet = loud._replace(sound=np.clip(loud.sound, -60, None) - 6)
@@ -87,19 +87,19 @@ def test_words_are_encoded_chunk_by_chunk() -> None:
     np.testing.assert_allclose(whole[CHUNK : 2 * CHUNK], second, atol=1e-5)
 
 
-def test_what_was_saved_is_loaded_and_hears_the_same(model: PoolingVQEnsemble, tmp_path: Path) -> None:
+def test_what_was_saved_is_loaded_and_predicts_the_same(model: PoolingVQEnsemble, tmp_path: Path) -> None:
     save(model, tmp_path)
     listener = ensemble.load(tmp_path)
-    stretch = Segment(rows(8.0, None).sound, scale(MINOR), 8.0)
+    segment = Segment(rows(8.0, None).sound, scale(MINOR), 8.0)
     again = model.half().float()
     with torch.inference_mode():
-        quadrants, affect = again(collate([rows_of(stretch.mel, stretch.notes, max_tokens=500)]))
-    told = listener.predict([stretch])[0]
-    np.testing.assert_allclose(told, torch.cat([affect, quadrants], dim=1)[0], atol=1e-4)
+        quadrants, affect = again(collate([rows_of(segment.mel, segment.notes, max_tokens=500)]))
+    predicted = listener.predict([segment])[0]
+    np.testing.assert_allclose(predicted, torch.cat([affect, quadrants], dim=1)[0], atol=1e-4)
     assert listener.modalities == {"audio", "MIDI"} and listener.longest_s == model.config.longest_s
 
 
-def test_weights_that_are_not_there_are_told_in_a_sentence(tmp_path: Path) -> None:
+def test_weights_that_are_not_there_are_reported_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no poolingvq weights at .*config\.json is missing"):
         ensemble.load(tmp_path)
 
@@ -108,11 +108,15 @@ def test_merts_rows_fit_the_same_network() -> None:
     torch.manual_seed(0)
     config = tiny(frontend="mert")
     encoders, network = Encoders(config).eval(), PoolingVQ(config).eval()
-    heard = rows_of(np.random.default_rng(0).normal(size=(600, 768)).astype(np.float32), scale(MAJOR), max_tokens=99)
-    assert network(encoders(collate([heard]))).quadrants.shape == (1, 4)
+    prediction = rows_of(
+        np.random.default_rng(0).normal(size=(600, 768)).astype(np.float32), scale(MAJOR), max_tokens=99
+    )
+    assert network(encoders(collate([prediction]))).quadrants.shape == (1, 4)
     model = PoolingVQEnsemble(config, EnsembleConfig(members=1, quadrant_points=1, affect_points=1)).eval()
     listener = ensemble.PoolingVQModel(model, "0")
     assert listener.frontends == ("mert",)
     mel = np.zeros((400, 96), np.float32)
-    told = [listener.predict([Segment(mel, scale(MAJOR), 8.0, {"mert": heard.sound * gain})])[0] for gain in (1, -1)]
-    assert not np.allclose(*told)
+    predicted = [
+        listener.predict([Segment(mel, scale(MAJOR), 8.0, {"mert": prediction.sound * gain})])[0] for gain in (1, -1)
+    ]
+    assert not np.allclose(*predicted)

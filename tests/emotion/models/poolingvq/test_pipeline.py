@@ -92,10 +92,10 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory):
     return folder
 
 
-def test_the_trained_judge_tells_fast_from_slow(trained: Path, data: Path) -> None:
-    heard = Judge(ensemble.load(trained))
+def test_the_trained_judge_distinguishes_fast_from_slow(trained: Path, data: Path) -> None:
+    prediction = Judge(ensemble.load(trained))
     fast, slow = (data / "emopia" / "midis" / f"Q{quadrant}_song{quadrant}4_0.mid" for quadrant in (1, 3))
-    arousal = [sum(heard.predict(midi=path).whole.quadrants[:2]) for path in (fast, slow)]
+    arousal = [sum(prediction.predict(midi=path).whole.quadrants[:2]) for path in (fast, slow)]
     assert arousal[0] > arousal[1]
 
 
@@ -139,7 +139,7 @@ def test_a_group_on_both_sides_is_refused(data: Path) -> None:
         assert_disjoint(pieces[:3], pieces[2:])
 
 
-def test_what_is_not_emopia_is_told(tmp_path: Path) -> None:
+def test_what_is_not_emopia_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no EMOPIA at"):
         read_emopia(tmp_path)
     with pytest.raises(DataError, match="no VGMIDI at"):

@@ -25,22 +25,22 @@ from video2music.evaluate.alignment.pairs import FailedPair, JudgedPair, VideoMu
 
 
 def drawn(seed: int, seconds: int) -> JudgedPair:
-    """A pair whose target wanders and whose music is heard at random places."""
+    """A pair whose target wanders and whose music is predicted at random points."""
     rng = np.random.default_rng(seed)
     target = AffectCurve(*np.clip(np.cumsum(rng.normal(0, 0.15, (2, seconds)), axis=1), -1, 1), "picture")
-    heard = []
+    predictions = []
     for span in windows(float(seconds)):
         shares = rng.dirichlet(np.ones(4))
-        heard.append(Prediction(*span, *rng.uniform(-1, 1, 2).tolist(), tuple(shares.tolist())))
-    whole = Prediction(0.0, float(seconds), 0.1, -0.2, tuple(heard[0].quadrants))
-    report = EmotionReport(whole, tuple(heard), "audio", "plain", "0" * 64)
+        predictions.append(Prediction(*span, *rng.uniform(-1, 1, 2).tolist(), tuple(shares.tolist())))
+    whole = Prediction(0.0, float(seconds), 0.1, -0.2, tuple(predictions[0].quadrants))
+    report = EmotionReport(whole, tuple(predictions), "audio", "plain", "0" * 64)
     return JudgedPair(
         f"{seed}.mp4", VideoMusicPair(Path(f"{seed}.mp4")), Path(f"{seed}.wav"), report, target, "color", ("a note",)
     )
 
 
-def built(heard, failed=()):
-    return build(heard, failed, judge="plain", sha256="0" * 64)
+def built(judged, failed=()):
+    return build(judged, failed, judge="plain", sha256="0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +81,14 @@ def test_chance_is_every_music_against_every_other_target(several, report):
 
 def pooled_by_repeating(blocks):
     """CCC with every video made equally long by repeating its windows: Lin's formula on the long rows."""
-    length = math.lcm(*(len(heard) for heard, _ in blocks))
-    heard, wanted = (np.concatenate([np.repeat(block[side], length // len(block[side]), axis=0) for block in blocks])
-                     for side in (0, 1))  # fmt: skip
+    length = math.lcm(*(len(prediction) for prediction, _ in blocks))
+    prediction, requested = (
+        np.concatenate([np.repeat(block[side], length // len(block[side]), axis=0) for block in blocks])
+        for side in (0, 1)
+    )
     return [
         2 * np.cov(h, w, bias=True)[0, 1] / (h.var() + w.var() + (h.mean() - w.mean()) ** 2)
-        for h, w in zip(heard.T, wanted.T, strict=True)
+        for h, w in zip(prediction.T, requested.T, strict=True)
     ]
 
 
@@ -108,8 +110,8 @@ def test_confusions_count_every_window_and_every_video_once(several, report):
     expected = np.zeros((4, 5), int)
     for each in several:
         for window, (valence, arousal) in zip(each.report.windows, each.window_points()[1], strict=True):
-            asked = (0 if valence >= 0 else 1) if arousal >= 0 else (3 if valence >= 0 else 2)
-            expected[asked, int(np.argmax(window.quadrants))] += 1
+            requested = (0 if valence >= 0 else 1) if arousal >= 0 else (3 if valence >= 0 else 2)
+            expected[requested, int(np.argmax(window.quadrants))] += 1
     assert counts.tolist() == expected.tolist()
     assert np.sum(report["confusion"]["videos"]) == len(several)
 
@@ -189,7 +191,7 @@ def sound(path, *, seconds=30.0, hz=440.0):
 
 @pytest.fixture(scope="module")
 def drawn_once(tmp_path_factory):
-    """Videos to copy: drawing them takes longer than what is asked of them."""
+    """Videos to copy: drawing them takes longer than what they are used for."""
     folder = tmp_path_factory.mktemp("drawn")
     return [
         draw_clip(folder / f"{name}.mp4", seconds=seconds) for name, seconds in (("a", 30), ("b", 26), ("silent", 6))
@@ -225,7 +227,7 @@ def test_a_folder_is_judged_whatever_fails_in_it(folder, listening):
     assert "a.mp4" in (out / "a.html").read_text()
 
 
-def test_what_is_compared_is_what_the_judge_hears_and_what_the_picture_says(folder, listening):
+def test_the_judge_s_prediction_is_compared_with_the_target_of_the_picture(folder, listening):
     from video2music import features
     from video2music.composing.target import video_target
 
@@ -239,7 +241,7 @@ def test_what_is_compared_is_what_the_judge_hears_and_what_the_picture_says(fold
     assert "26 s and the picture 30 s" in " ".join(video["notes"])
 
 
-def test_midi_is_played_for_a_judge_that_hears_sound_alone(folder, listening):
+def test_midi_is_played_for_a_judge_that_takes_sound_alone(folder, listening):
     song = midi_file(folder / "song.mid", *[(start / 2, start / 2 + 0.4, 60 + start % 12) for start in range(40)])
     done = run(folder / "a.mp4", "--music", song, "--encoder", "color", "--json", "-")
     assert done.exit_code == 0, done.output
@@ -249,13 +251,13 @@ def test_midi_is_played_for_a_judge_that_hears_sound_alone(folder, listening):
     )
 
 
-def test_midi_goes_to_a_judge_that_hears_it(folder, monkeypatch):
+def test_midi_goes_to_a_judge_that_takes_it(folder, monkeypatch):
     listener = Plain(modalities=("MIDI",))
     monkeypatch.setattr(emotion.judge, "load", lambda name="": Judge(listener))
     song = midi_file(folder / "song.mid", (0.0, 9.0, 60), (9.0, 12.0, 70))
     done = run(folder / "a.mp4", "--music", song, "--encoder", "color", "--json", "-")
     assert done.exit_code == 0, done.output
-    assert all(stretch.notes is not None for batch in listener.batches for stretch in batch)
+    assert all(segment.notes is not None for batch in listener.batches for segment in batch)
 
 
 def test_music_that_is_silent_is_reported_and_not_counted(folder, listening):
@@ -267,12 +269,12 @@ def test_music_that_is_silent_is_reported_and_not_counted(folder, listening):
     assert json.loads(done.stdout)["videos"] == []
 
 
-def test_a_midi_file_without_notes_is_told_of(folder, listening):
+def test_a_midi_file_without_notes_is_reported(folder, listening):
     done = run(folder / "a.mp4", "--music", midi_file(folder / "empty.mid"), "--encoder", "color")
     assert done.exit_code == 1 and "empty.mid has no notes" in done.stderr
 
 
-def test_beside_our_manifest_the_music_it_names_is_heard_against_its_target(clip, tmp_path, listening):
+def test_beside_our_manifest_the_music_it_names_is_compared_with_its_target(clip, tmp_path, listening):
     scored = compose(clip, tmp_path, Options(encoder="color", candidates=1, emotion="q2"))
     done = run(tmp_path, "--json", "-")
     assert done.exit_code == 0, done.output
@@ -323,11 +325,13 @@ def test_no_file_of_the_edge_clips_stops_the_others(shared, tmp_path):
 
 
 def test_the_judge_by_default_is_the_one_that_reports(folder, monkeypatch):
-    asked = []
-    monkeypatch.setattr(emotion.judge, "load", lambda name: asked.append(name) or Judge(Plain(modalities=("audio",))))
+    segments = []
+    monkeypatch.setattr(
+        emotion.judge, "load", lambda name: segments.append(name) or Judge(Plain(modalities=("audio",)))
+    )
     run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color")
     run(folder / "a.mp4", "--music", folder / "a.wav", "--encoder", "color", "--judge", pipeline.SELECTING_JUDGE)
-    assert asked == [pipeline.REPORTING_JUDGE, pipeline.SELECTING_JUDGE] and len(set(asked)) == 2
+    assert segments == [pipeline.REPORTING_JUDGE, pipeline.SELECTING_JUDGE] and len(set(segments)) == 2
 
 
 def test_bounds_hold_for_any_pairs_of_lengths():

@@ -52,9 +52,9 @@ def read(text: str) -> Reader:
 
 @pytest.fixture(scope="module")
 def report():
-    heard = [drawn(seed, seconds) for seed, seconds in enumerate((40, 30, 9))]
-    heard[1] = replace(heard[1], name=NASTY)
-    return built(heard, [FailedPair("bad", "<b>bad.mp4</b> is empty")])
+    prediction = [drawn(seed, seconds) for seed, seconds in enumerate((40, 30, 9))]
+    prediction[1] = replace(prediction[1], name=NASTY)
+    return built(prediction, [FailedPair("bad", "<b>bad.mp4</b> is empty")])
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_every_placeholder_is_filled(report):
     assert "$" not in page(report).replace("$judge {x}", "")
 
 
-def test_the_page_tells_the_judge_with_its_whole_sha256_and_the_commit(report, reader):
+def test_the_page_shows_the_judge_with_its_whole_sha256_and_the_commit(report, reader):
     text = "".join(reader.text)
     assert report["judge"]["sha256"] in text and "plain" in text and "no part in composing" in text
     assert not report["commit"] or report["commit"] in text
@@ -135,7 +135,7 @@ def test_without_chance_and_without_videos_the_finding_says_so(report):
     assert "No music could be judged" in "".join(read(page(nothing)).text)
 
 
-def test_two_of_three_videos_with_a_chance_level_are_too_few_to_tell_it():
+def test_two_of_three_videos_with_a_chance_level_are_too_few_to_show_it():
     one, other, third = drawn(1, 30), drawn(2, 30), drawn(3, 30)
     wished = replace(third, target=other.target)
     found = built([one, other, replace(wished, pair=replace(wished.pair, video=one.pair.video))])
@@ -145,7 +145,7 @@ def test_two_of_three_videos_with_a_chance_level_are_too_few_to_tell_it():
     assert alignment_tables(found)
 
 
-def test_what_is_heard_higher_is_drawn_higher():
+def test_what_is_predicted_higher_is_drawn_higher():
     video = built([drawn(3, 12)])["videos"][0]
     low, high = ({**video, "compared": [{**w, "valence": value} for w in video["compared"]]} for value in (-0.5, 0.5))
     heights = [
@@ -161,5 +161,5 @@ def test_an_interval_is_drawn_where_it_lies():
 
 
 @pytest.mark.parametrize(("time_s", "told"), [(0, "0 s"), (9.6, "10 s"), (125, "2:05"), (3600, "60:00")])
-def test_times_are_told_as_people_write_them(time_s, told):
+def test_times_are_minutes_and_seconds(time_s, told):
     assert clock(time_s) == told

@@ -1,4 +1,4 @@
-"""What a user names becomes pairs of video and music; what holds none is told of in its place."""
+"""What a user names becomes pairs of video and music; what holds none is reported in its place."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_a_table_names_pairs_from_where_it_lies(tmp_path):
         (None, "no table at"),
     ],
 )
-def test_a_table_that_names_nothing_is_told_of(tmp_path, text, told):
+def test_a_table_that_names_nothing_is_reported(tmp_path, text, told):
     table = tmp_path / "list.csv"
     if text is not None:
         table.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -73,7 +73,7 @@ def test_a_table_that_names_nothing_is_told_of(tmp_path, text, told):
     assert isinstance(found, FailedPair) and told in found.error and str(table) in found.error
 
 
-def test_a_folder_without_videos_is_told_of_in_its_place(tmp_path):
+def test_a_folder_without_videos_is_reported_in_its_place(tmp_path):
     files(tmp_path, "empty/song.wav", "full/a.mp4")
     first, second = find_pairs([tmp_path / "empty", tmp_path / "full"])
     assert isinstance(first, FailedPair) and "no video" in first.error
@@ -129,7 +129,7 @@ def test_videos_of_others_have_no_manifest_of_ours(scored, clip):
     assert manifest_target(scored.video.with_name("three scenes.mp4")) is None
 
 
-def test_music_that_is_gone_is_none_and_a_broken_manifest_is_told_of(scored, tmp_path):
+def test_music_that_is_gone_is_none_and_a_broken_manifest_is_reported(scored, tmp_path):
     stem = scored.video.name.removesuffix(".scored.mp4")
     told = tmp_path / f"{stem}.json"
     told.write_bytes(scored.manifest.read_bytes())

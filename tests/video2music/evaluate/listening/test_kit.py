@@ -1,4 +1,4 @@
-"""The kit that listeners get: what is paired, how it is shuffled, and that nothing tells whose music it is."""
+"""The kit that listeners get: what is paired, how it is shuffled, and that nothing shows whose music it is."""
 
 import json
 import re
@@ -105,17 +105,17 @@ def test_a_kit_is_a_page_its_clips_and_a_key_outside(made):
     assert made.key_file.parent == made.kit.parent and not made.key_file.is_relative_to(made.kit)
     assert {name for trial in made.key.trials for name in trial.media} == names - {"index.html"}
     assert read_key(made.key_file.parent) == made.key
-    (told,) = made.left_out
-    assert told.startswith("lonely is left out: only ") and told.endswith("orpheus has it")
+    (predicted,) = made.left_out
+    assert predicted.startswith("lonely is left out: only ") and predicted.endswith("orpheus has it")
 
 
 def test_the_page_does_not_say_whose_music_it_is(made, systems):
     page = (made.kit / "index.html").read_text()
     for word in ("orpheus", "marsyas", "clip0", "lonely", "repeats", "systems", str(systems[0])):
         assert word not in page
-    told = json.loads(re.search(r'<script id="kit" type="application/json">(.*?)</script>', page, re.S).group(1))
-    assert told == json.loads(json.dumps(kit.page_data(made.key)))
-    assert [tuple(trial["media"]) for trial in told["trials"]] == [trial.media for trial in made.key.trials]
+    predicted = json.loads(re.search(r'<script id="kit" type="application/json">(.*?)</script>', page, re.S).group(1))
+    assert predicted == json.loads(json.dumps(kit.page_data(made.key)))
+    assert [tuple(trial["media"]) for trial in predicted["trials"]] == [trial.media for trial in made.key.trials]
     assert not re.search(r"(?:src|href)=[\"']?(?!data:)\w", page) and "://" not in page
 
 
@@ -139,10 +139,10 @@ def test_nothing_of_a_clip_but_its_sound_differs_between_the_sides(made, systems
 def test_each_side_has_its_own_sound_at_one_loudness(made, systems):
     """Loudness by pyloudnorm; the sound itself is recognised by its correlation with what the system made."""
     for trial in made.key.trials:
-        heard = [clips.decode_sound(made.kit / name) for name in trial.media]
-        lufs = [pyloudnorm.Meter(clips.RATE).integrated_loudness(samples.astype(float)) for samples in heard]
+        prediction = [clips.decode_sound(made.kit / name) for name in trial.media]
+        lufs = [pyloudnorm.Meter(clips.RATE).integrated_loudness(samples.astype(float)) for samples in prediction]
         assert lufs == pytest.approx([made.key.lufs[trial.clip]] * 2, abs=0.1)
-        for system, samples in zip(trial.systems, heard, strict=True):
+        for system, samples in zip(trial.systems, prediction, strict=True):
             source = clips.decode_sound(systems["ab".index(system)] / trial.clip / f"{trial.clip}.scored.mp4")
             other = clips.decode_sound(systems["ba".index(system)] / trial.clip / f"{trial.clip}.scored.mp4")
             assert likeness(samples, source) > 0.8 > 0.2 > likeness(samples, other)
@@ -177,7 +177,7 @@ def test_a_side_without_a_picture_gets_the_others(tmp_path):
         assert clips.decode_clip(found.kit / name).sound_s == pytest.approx(1.0, abs=0.03)
 
 
-def test_of_music_alone_only_the_music_is_asked(tmp_path):
+def test_of_music_alone_only_the_music_is_in_question(tmp_path):
     for folder, suffix in (("a", ".wav"), ("b", ".wav")):
         (tmp_path / folder).mkdir()
         tones(tmp_path / folder / f"tune{suffix}", 1.5, 0.1, seed=ord(folder))
@@ -203,7 +203,7 @@ def test_a_picture_keeps_its_rotation(tmp_path):
     assert [probe(path).rotation for path in found.files] == [90, 90]
 
 
-def test_a_clip_that_cannot_be_used_is_told_and_stops_no_other(tmp_path):
+def test_a_clip_that_cannot_be_used_is_reported_and_stops_no_other(tmp_path):
     for folder in ("a", "b"):
         scored(tmp_path / folder, "good", 0.1)
         scored(tmp_path / folder, "old", 0.1, codec="mpeg4")
@@ -211,7 +211,9 @@ def test_a_clip_that_cannot_be_used_is_told_and_stops_no_other(tmp_path):
         (tmp_path / folder / "torn.mp4").write_bytes(b"no video at all")
     found = kit.make_kit(tmp_path / "a", tmp_path / "b", tmp_path / "out")
     assert found.key.clips == ("good",)
-    reasons = [re.search(r"(\w+) is left out: .*(mpeg4|is silent|not a video)", told) for told in found.left_out]
+    reasons = [
+        re.search(r"(\w+) is left out: .*(mpeg4|is silent|not a video)", predicted) for predicted in found.left_out
+    ]
     assert [reason.groups() for reason in reasons] == [
         ("old", "mpeg4"),
         ("still", "is silent"),
@@ -238,10 +240,10 @@ def test_files_are_paired_by_stem_and_what_a_system_scored_comes_first(tmp_path)
     (tmp_path / "b").mkdir()
     for name in ("one.flac", "two.wav", "three.mp3"):
         (tmp_path / "b" / name).touch()
-    pairs, told = kit.match_clips(tmp_path / "a", tmp_path / "b")
+    pairs, predicted = kit.match_clips(tmp_path / "a", tmp_path / "b")
     named = {clip: tuple(path.name for path in paths) for clip, paths in pairs.items()}
     assert named == {"one": ("one.scored.mp4", "one.flac"), "two": ("two.scored.mov", "two.wav")}
-    assert told == [f"three is left out: only {tmp_path / 'b'} has it"]
+    assert predicted == [f"three is left out: only {tmp_path / 'b'} has it"]
 
 
 def test_folders_that_cannot_be_compared_are_refused(tmp_path):
@@ -273,7 +275,7 @@ def test_a_key_that_was_damaged_is_refused(made, tmp_path):
             read_key(tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(systems, tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported_in_a_sentence(systems, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises((OutputError, MediaError), match="cannot be"):
         kit.make_kit(*systems, tmp_path / "file/kit")

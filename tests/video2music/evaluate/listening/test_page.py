@@ -1,4 +1,4 @@
-"""The page's script, run by node where there is one: what was heard, what is answered, and the table that is saved."""
+"""The page's script, run by node where there is one: what was played, what is answered, and the table that is saved."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ KEY_FILE = drawn_key(3, seed=4)
 
 @pytest.fixture(scope="module")
 def ask():
-    """Evaluate an expression in which `page` is the script and `kit` what the page is told."""
+    """Evaluate an expression in which `page` is the script and `kit` the kit's data."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node to run the page's script")
@@ -34,7 +34,7 @@ def state(heard=(True, True), comment="", **answers):
     return {"heard": list(heard), "answers": whole, "certain": "sure", "comment": comment}
 
 
-def test_what_was_skipped_was_not_heard(ask):
+def test_what_was_skipped_was_not_played(ask):
     ranges = "{length: 2, start: i => [0, 50][i], end: i => [10, 55][i]}"
     assert ask(f"page.playedSeconds({ranges})") == 15
     cases = [(8, 10, True), (7.9, 10, False), (30, 600, True), (29, 600, False), (0, 0, False), (5, None, False)]
@@ -44,7 +44,7 @@ def test_what_was_skipped_was_not_heard(ask):
     assert ask("page.heardEnough(1, NaN)") is False
 
 
-def test_a_pair_is_answered_when_both_were_heard_and_all_was_said(ask):
+def test_a_pair_is_answered_when_both_were_played_and_every_question_has_a_choice(ask):
     states = {1: state(), 2: state(heard=(True, False)), 3: state(feels=""), 4: {**state(), "certain": ""}}
     assert ask(f"page.open(kit, {json.dumps(states)})") == [2, 3, 4]
     assert ask("page.open(kit, {})") == [trial.number for trial in KEY_FILE.trials]

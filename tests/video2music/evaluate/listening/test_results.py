@@ -86,7 +86,7 @@ def test_listeners_who_agree_have_alpha_one_and_those_who_guess_about_none():
     assert guessed["agree"]["mean"] == pytest.approx(1 / 3, abs=0.05)
 
 
-def test_a_listener_who_hears_a_difference_is_told_from_one_who_ticks_a_side(tmp_path):
+def test_a_listener_with_preferences_is_distinguished_from_one_who_ticks_a_side(tmp_path):
     key = drawn_key(8, seed=2)
     listeners = {"anna": lambda trial, question: "a", "bo": lambda trial, question: trial.systems[0]}
     found = results.build_report(key, answered(tmp_path, key, listeners))
@@ -99,7 +99,7 @@ def test_a_listener_who_hears_a_difference_is_told_from_one_who_ticks_a_side(tmp
 
 
 def test_a_small_study_is_what_it_is_on_paper(tmp_path):
-    """Anna prefers a on clips 0 and 1 and b on 2, Bo a on 0, b on 1 and nothing on 2; who is asked twice says the same.
+    """Anna prefers a on clips 0 and 1 and b on 2, Bo a on 0, b on 1 and nothing on 2; repeats have equal answers.
 
     fits: a wins 3, b 2, one same; clip votes a, same, b; listener votes a and same; of three pairs one agrees.
     """
@@ -135,7 +135,7 @@ def test_the_second_hearing_counts_for_steadiness_alone(tmp_path):
     assert found["fits, pairs that came twice"]["consistent"]["mean"] == 0
 
 
-def test_the_text_tells_all_and_who_has_not_finished(tmp_path):
+def test_the_text_shows_all_and_who_has_not_finished(tmp_path):
     key = drawn_key(4, seed=1)
     listeners = {
         "anna": lambda trial, question: "a" if question == "fits" else "same",

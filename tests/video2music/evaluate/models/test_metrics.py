@@ -58,8 +58,8 @@ def test_the_emotion_bce_is_torchs_against_the_reference_table():
     emotion, logits = rng.dirichlet(np.ones(6), 40), 4 * rng.normal(size=(40, 159))
     losses = []
     for probabilities, row in zip(emotion, logits, strict=True):
-        wanted = torch.tensor([0] + reference[int(probabilities.argmax())] * 12 + [0, 0]).double()
-        losses.append(binary_cross_entropy_with_logits(torch.from_numpy(row), wanted).item())
+        requested = torch.tensor([0] + reference[int(probabilities.argmax())] * 12 + [0, 0]).double()
+        losses.append(binary_cross_entropy_with_logits(torch.from_numpy(row), requested).item())
     assert len({int(row.argmax()) for row in emotion}) == 6
     assert metrics.bce(logits, allowed_chords(emotion)) == pytest.approx(np.mean(losses))
 

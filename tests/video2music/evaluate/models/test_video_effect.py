@@ -74,9 +74,9 @@ def test_steering_is_measured_as_a_plain_loop_would():
             raised = logits[1:157].copy()
             for index in range(156):
                 quality = Chord.from_id(index + 1).quality
-                wanted = sum(p for p, name in zip(emotions_at([VA_ANCHORS[wish]])[0], EMOTIONS, strict=True)
+                expected = sum(p for p, name in zip(emotions_at([VA_ANCHORS[wish]])[0], EMOTIONS, strict=True)
                              if quality in ALLOWED[name])  # fmt: skip
-                raised[index] += 0.5 * 6 * wanted * IN_KEY[one.minor][index + 1]
+                raised[index] += 0.5 * 6 * expected * IN_KEY[one.minor][index + 1]
             chance = softmax(raised)
             rows.append(sum(p for i, p in enumerate(chance, 1) if Chord.from_id(i).quality in ALLOWED[target]))
         return np.mean(rows)

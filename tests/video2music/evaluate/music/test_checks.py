@@ -47,7 +47,7 @@ def done(clips, quick, tmp_path_factory):
     return found.stdout, json.loads((folder / "new/report.json").read_text()), page.read_text(), folder / "kept"
 
 
-def test_a_run_tells_every_part_beside_its_bars(done):
+def test_a_run_shows_every_part_beside_its_bars(done):
     printed, report, page, kept = done
     head = {name: report[name] for name in ("task", "seeds")}
     assert head == {"task": "music", "seeds": [0]}
@@ -79,7 +79,7 @@ def test_the_clip_of_the_run_keeps_the_bars(done):
             assert verdict["met"] == met
 
 
-def test_a_part_that_fails_is_told_of_and_stops_no_other(clips, quick, monkeypatch):
+def test_a_part_that_fails_is_reported_and_stops_no_other(clips, quick, monkeypatch):
     def fails(seeds):
         raise RuntimeError("no cuts today")
 
@@ -107,8 +107,8 @@ def test_a_missed_bar_is_called_missed():
     rows = {"cuts: shipped": {"within_80ms": {"mean": 0.5, "low": 0.4, "high": 0.6, "seeds": [0.5]}}}
     verdicts = checks._verdicts(rows)
     assert verdicts == {"cuts": {"within_80ms": {"row": "shipped", "limit": "≥ 0.8", "met": False}}}
-    told = checks.music_tables({"rows": rows, "limits": verdicts, "notes": []})
-    assert "| limit | ≥ 0.8: missed |  |\n| shipped | 0.500 [0.400, 0.600] |  |" in told
+    predicted = checks.music_tables({"rows": rows, "limits": verdicts, "notes": []})
+    assert "| limit | ≥ 0.8: missed |  |\n| shipped | 0.500 [0.400, 0.600] |  |" in predicted
 
 
 def test_blocks_are_the_chord_of_each_second_in_root_position():

@@ -40,7 +40,7 @@ def test_a_sound_40_db_below_the_piece_has_decayed():
 
 
 @pytest.mark.parametrize("seconds", [0.9, 1.0, 1.25])
-def test_a_decoded_clip_tells_how_long_its_sound_is(tmp_path, seconds):
+def test_a_decoded_clip_shows_how_long_its_sound_is(tmp_path, seconds):
     picture = film(tmp_path / "a.mp4")
     found = clips.decode_clip(mux.mux(picture, clicks(tmp_path / "a.wav", 2.0), tmp_path / "b", duration_s=seconds))
     assert found.picture_s == pytest.approx(1.0, abs=1e-3)
@@ -49,7 +49,7 @@ def test_a_decoded_clip_tells_how_long_its_sound_is(tmp_path, seconds):
     assert len(found.samples) == pytest.approx(found.sound_s * RATE, abs=300)
 
 
-def test_a_clip_without_sound_is_told_of(tmp_path):
+def test_a_clip_without_sound_is_reported(tmp_path):
     with pytest.raises(MediaError, match="no sound"):
         clips.decode_clip(film(tmp_path / "a.mp4"))
     with pytest.raises(MediaError, match="no sound"):
@@ -71,7 +71,7 @@ def test_a_folder_is_read_at_any_depth_and_hidden_files_are_left_out(tmp_path):
 
 
 def test_a_clip_that_breaks_something_stops_no_other(tmp_path, monkeypatch, caplog):
-    """Each clip is scored for every seed or for none; what is no video and what failed are told apart."""
+    """Each clip is scored for every seed or for none; what is no video and what failed are kept apart."""
     for name in ("a.mp4", "b.mp4", "c.txt"):
         (tmp_path / name).write_bytes(b"x")
 
@@ -157,7 +157,7 @@ def test_pooled_figures_are_those_of_all_errors_together():
     assert 2 <= found["low"] <= found["mean"] <= found["high"] <= 10
 
 
-def test_the_worst_of_all_seeds_is_told():
+def test_the_worst_of_all_seeds_is_reported():
     found = tables.extreme(
         [np.array([1.0, -7.0]), np.array([3.0, 5.0])], lambda values: values[np.abs(values).argmax()]
     )

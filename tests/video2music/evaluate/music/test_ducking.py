@@ -45,8 +45,8 @@ def measured(depth_db, ramp_s, level=1.0):
 
 def test_the_gain_is_that_of_each_window_and_silence_has_none():
     found, gain_db = measured(12.0, 0.4, level=0.5)
-    wanted = np.interp(found.times_s, np.arange(len(gain_db)) / RATE, gain_db) + 20 * np.log10(0.5)
-    np.testing.assert_allclose(found.gain_db, wanted, atol=0.6)
+    expected = np.interp(found.times_s, np.arange(len(gain_db)) / RATE, gain_db) + 20 * np.log10(0.5)
+    np.testing.assert_allclose(found.gain_db, expected, atol=0.6)
     assert not ((found.times_s > 9.02) & (found.times_s < 9.48)).any()
 
 
@@ -59,14 +59,14 @@ def test_a_gentle_change_takes_its_time(depth_db, ramp_s):
     assert found["change_db_in_50ms"] == pytest.approx(steepest, rel=0.12, abs=0.2)
 
 
-def test_a_jump_is_seen_as_one():
+def test_a_jump_is_measured_as_one():
     found = ducking.gain_metrics(measured(12.0, 0.0)[0], SPANS)
     assert found["change_ms"] <= 15
     assert found["change_db_in_50ms"] == pytest.approx(12, abs=0.1)
     assert found["lower_db"] == pytest.approx(12, abs=0.2)
 
 
-def test_music_that_is_not_lowered_is_told_of():
+def test_music_that_is_not_lowered_is_reported():
     found = ducking.gain_metrics(measured(0.0, 0.4)[0], SPANS)
     assert found["lower_db"] == pytest.approx(0, abs=0.02)
     assert found["change_db_in_50ms"] < 0.5

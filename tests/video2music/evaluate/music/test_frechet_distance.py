@@ -101,7 +101,7 @@ def test_a_form_has_the_songs_beats_and_steps_of_about_a_second(tmp_path):
     assert form.bars_s.tolist() == song.beats_s[:92:4].tolist() and form.steps_s[-1] == form.bars_s[-1]
 
 
-def test_our_arranger_is_asked_for_nothing_that_the_song_says_but_its_chords(tmp_path):
+def test_our_arranger_gets_nothing_of_the_song_but_its_chords(tmp_path):
     folder = write_songs(tmp_path, ["001", "003"])
     style = load_style("piano")
     one, other = (

@@ -20,17 +20,17 @@ from video2music.evaluate.music import guidance
 from video2music.evaluate.music.guidance import JudgedPiece
 
 
-def heard(excerpt, request, seed, *, valence, arousal, system="steering", judge="adff"):
+def prediction(excerpt, request, seed, *, valence, arousal, system="steering", judge="adff"):
     quadrants = np.full(4, 0.1)
     quadrants[(0 if valence >= 0 else 1) if arousal >= 0 else (3 if valence >= 0 else 2)] = 0.7
     return JudgedPiece(system, excerpt, False, request, seed, judge, tuple(quadrants.tolist()), valence, arousal)
 
 
 def pieces(place, excerpts=6, seeds=2):
-    """A piece for every excerpt, request and seed, heard at place(request, generator)."""
+    """A piece for every excerpt, request and seed, predicted at place(request, generator)."""
     rng = np.random.default_rng(0)
     return [
-        heard(f"s{number}", request, seed, **dict(zip(("valence", "arousal"), place(request, rng), strict=True)))
+        prediction(f"s{number}", request, seed, **dict(zip(("valence", "arousal"), place(request, rng), strict=True)))
         for number in range(excerpts)
         for request in QUADRANTS
         for seed in range(seeds)
@@ -48,20 +48,20 @@ def test_rank_correlation_with_a_constant_is_no_number():
     assert np.isnan(guidance.spearman(np.ones(5), np.arange(5.0)))
 
 
-def test_pieces_heard_as_requested_have_the_highest_figures():
+def test_pieces_predicted_as_requested_have_the_highest_metrics():
     found = guidance.judge_summaries(pieces(lambda request, rng: VA_ANCHORS[request]), 2)
     for name in guidance.JUDGE_METRICS:
         assert found[name] == {"mean": 1.0, "low": 1.0, "high": 1.0, "seeds": [1.0, 1.0]}
 
 
-def test_pieces_heard_at_random_are_right_once_in_four_and_the_interval_says_so():
+def test_pieces_predicted_at_random_are_right_once_in_four_within_the_interval():
     found = guidance.judge_summaries(pieces(lambda request, rng: rng.uniform(-1, 1, 2).tolist(), excerpts=40), 2)
     assert found["quadrant"]["low"] < 0.25 < found["quadrant"]["high"]
     assert found["rho_valence"]["low"] < 0 < found["rho_valence"]["high"]
     assert found["quadrant"]["mean"] == pytest.approx(np.mean(found["quadrant"]["seeds"]))
 
 
-def test_an_axis_that_alone_is_heard_shows_in_its_own_correlation():
+def test_an_axis_that_alone_is_predicted_shows_in_its_own_correlation():
     def only_arousal(request, rng):
         return rng.uniform(-1, 1), VA_ANCHORS[request][1] * rng.uniform(0.5, 1)
 
@@ -70,16 +70,16 @@ def test_an_axis_that_alone_is_heard_shows_in_its_own_correlation():
     assert 0.3 < found["quadrant"]["mean"] < 0.7
 
 
-def test_a_stretch_of_a_song_is_a_clip_of_its_rows():
+def test_a_segment_of_a_song_is_a_clip_of_its_rows():
     one = song(3, seconds=50)
     one.scene_offset[:] = np.arange(50) % 7
-    seen = guidance.features_of(one, 10, 42)
-    assert seen.duration_s == 32 and len(seen) == 32
-    np.testing.assert_array_equal(seen.motion, one.motion[10:42])
-    assert [cut.time_s for cut in seen.cuts] == [4.0, 11.0, 18.0, 25.0]
+    observed = guidance.features_of(one, 10, 42)
+    assert observed.duration_s == 32 and len(observed) == 32
+    np.testing.assert_array_equal(observed.motion, one.motion[10:42])
+    assert [cut.time_s for cut in observed.cuts] == [4.0, 11.0, 18.0, 25.0]
     weights = one.emotion[10:42] / one.emotion[10:42].sum(1, keepdims=True)
     expected = sum(weights[:, [n]] * np.array(VA_ANCHORS[name]) for n, name in enumerate(EMOTIONS))
-    np.testing.assert_allclose(seen.affect, expected, atol=1e-6)
+    np.testing.assert_allclose(observed.affect, expected, atol=1e-6)
 
 
 def test_excerpts_last_30_to_60_s_within_their_songs_and_never_change():
@@ -150,7 +150,7 @@ def test_a_whole_run_writes_report_predictions_and_tables_and_goes_on_where_it_s
     assert json.loads((tmp_path / "two.json").read_text()) == report
 
 
-def test_other_weights_are_heard_anew(data, models, listeners, tmp_path):  # noqa: F811
+def test_pieces_are_judged_again_with_other_weights(data, models, listeners, tmp_path):  # noqa: F811
     excerpt = guidance.song_excerpts([song(1, 30)], 1)[0]
     options = guidance.Options(emotion="q1", strength=0.0, candidates=1)
     batches, counts = listeners["adff"].model.batches, []

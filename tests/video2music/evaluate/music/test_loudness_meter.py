@@ -54,5 +54,5 @@ def test_a_peak_between_samples_is_found():
 @pytest.mark.parametrize("seed", range(3))
 def test_pyloudnorm_reads_the_same(seed):
     pyloudnorm = pytest.importorskip("pyloudnorm")
-    wanted = pyloudnorm.Meter(RATE).integrated_loudness(piece(seed))
-    assert clips.measure_loudness(piece(seed)).lufs == pytest.approx(wanted, abs=0.1)
+    expected = pyloudnorm.Meter(RATE).integrated_loudness(piece(seed))
+    assert clips.measure_loudness(piece(seed)).lufs == pytest.approx(expected, abs=0.1)

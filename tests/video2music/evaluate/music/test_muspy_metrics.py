@@ -17,11 +17,11 @@ PLACE = {"C": 0, "D": 2, "L": 3, "E": 4, "F": 5, "G": 7, "O": 8, "A": 9, "P": 10
 
 @given(PITCHES)
 def test_entropy_is_the_definition_written_as_a_loop(pitches):
-    wanted = 0.0
+    expected = 0.0
     for pitch_class in range(12):
         share = sum(pitch % 12 == pitch_class for pitch in pitches) / len(pitches)
-        wanted -= share * math.log2(share) if share else 0.0
-    assert muspy_metrics.pitch_class_entropy(np.array(pitches)) == pytest.approx(wanted, abs=1e-12)
+        expected -= share * math.log2(share) if share else 0.0
+    assert muspy_metrics.pitch_class_entropy(np.array(pitches)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(PITCHES)
@@ -75,8 +75,8 @@ def test_each_bar_starts_a_measure_also_after_a_pickup_and_a_shorter_bar():
     form = grid([4, 2, 4, 4], pickup=1)
     times_s = np.array([0.0, 0.5, 0.625, 2.5, 3.01, 3.5, 5.5, 7.5])
     # beats              0    1    1.25   5    6.02  7    11   15, at 4 steps a beat and 16 a measure; bars at 1 5 7 11
-    wanted = [12, 16, 17, 32, 36, 48, 64, 80]
-    assert muspy_metrics.steps(times_s, form, 16, 4).tolist() == wanted
+    expected = [12, 16, 17, 32, 36, 48, 64, 80]
+    assert muspy_metrics.steps(times_s, form, 16, 4).tolist() == expected
 
 
 def test_a_piece_that_repeats_itself_has_a_perfect_groove_and_drums_have_no_pitch():
