@@ -118,6 +118,7 @@ def parse_note(text: str) -> int:
     """Pitch class 0..11 of a note name such as `Eb` or `F#`. Raises ChordError."""
     if not re.fullmatch(r"[A-G](#*|b*)", text):
         raise ChordError(f"unknown note {text!r}: a note is A to G with # or b, as in 'F#' or 'Eb'")
+    # Modulo 12, because Cb is B and B# is C.
     return (_NATURALS[text[0]] + text.count("#") - text.count("b")) % 12
 
 

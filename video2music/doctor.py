@@ -44,19 +44,18 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Run every check, what the program cannot do without first."""
-    essential = [finding for check in ESSENTIAL for finding in _guarded(check, required=True)]
-    return essential + [finding for check in OPTIONAL for finding in _guarded(check, required=False)]
+    findings = []
+    for check in (*ESSENTIAL, *OPTIONAL):
+        try:
+            findings += check()
+        except Exception as error:  # a broken installation can fail in any way at all
+            detail = f"{type(error).__name__}: {_first_line(error)}"
+            name = check.__name__.strip("_")
+            findings.append(Finding(name, False, detail, _reinstall(), required=check in ESSENTIAL))
+    return findings
 
 
 Check = Callable[[], list[Finding]]
-
-
-def _guarded(check: Check, *, required: bool) -> list[Finding]:
-    try:
-        return check()
-    except Exception as error:  # a broken installation can fail in any way at all
-        detail = f"{type(error).__name__}: {_first_line(error)}"
-        return [Finding(check.__name__.strip("_"), False, detail, _reinstall(), required)]
 
 
 def _first_line(error: Exception) -> str:
@@ -158,6 +157,7 @@ def _matching_torchvision() -> str:
     """The command that installs torch and torchvision from one index, in the versions that are here."""
     import torch
 
+    # Both at the versions that are here: newer ones could break what else needs torch.
     pins = " ".join(f"{name}=={version(name).split('+')[0]}" for name in ("torch", "torchvision"))
     index = "" if torch.version.cuda else f" --index-url {CPU_INDEX}"
     return _pip(f"--force-reinstall --no-deps {pins}{index}")
@@ -205,22 +205,18 @@ def _checkpoint(shipped: Path) -> Finding:
 
 
 def _extras() -> list[Finding]:
-    return [
-        _extra("gradio", "app", "pages in the browser"),
-        _extra("ray", "ray", "batches over several machines"),
-    ]
-
-
-def _extra(package: str, extra: str, what: str) -> Finding:
-    try:
-        return Finding(package, True, version(package), required=False)
-    except PackageNotFoundError:
-        source = (
-            "-c constraints.txt -e " + shlex.quote(f".[{extra}]")
-            if _in_tree()
-            else shlex.quote(f"video2music[{extra}]")
-        )
-        return Finding(package, False, f"not installed; only {what} need it", _pip(source), required=False)
+    findings = []
+    for package, extra, what in (
+        ("gradio", "app", "pages in the browser"),
+        ("ray", "ray", "batches over several machines"),
+    ):
+        try:
+            findings.append(Finding(package, True, version(package), required=False))
+        except PackageNotFoundError:
+            source = f"-c constraints.txt -e '.[{extra}]'" if _in_tree() else f"'video2music[{extra}]'"
+            detail = f"not installed; only {what} need it"
+            findings.append(Finding(package, False, detail, _pip(source), required=False))
+    return findings
 
 
 def _disk() -> list[Finding]:
@@ -244,7 +240,7 @@ def _cache() -> list[Finding]:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not say it: the disk may be read-only
             pass
     except OSError as error:
         detail = f"{folder} cannot be written ({error.strerror}): the features of every clip are computed again"

@@ -44,7 +44,7 @@ class Output:
 def stem_of(clip: Path) -> str:
     """The stem of a clip's files: its own, made safe as a folder's name and short enough for any suffix."""
     stem = clip.stem
-    while len(os.fsencode(stem)) > LONGEST_STEM:
+    while len(os.fsencode(stem)) > LONGEST_STEM:  # sign by sign, so that no UTF-8 sequence is cut in two
         stem = stem[:-1]
     return stem if stem.strip(".") else NAMELESS
 

@@ -114,7 +114,8 @@ def compose(
     """
     clip, options = Path(clip), options or (replay.options if replay else Options())
     _check_request(clip, options, replay)
-    probe(clip)
+    probe(clip)  # refuses a file that is no video before anything is made
+    # All folders are claimed first: a run of an hour must not fail because the last one is taken.
     numbers = range(1, options.variants + 1) if options.variants > 1 else (None,)
     outputs = [claim(Path(out), clip, name=name, overwrite=overwrite, variant=number) for number in numbers]
     timer, results = StageTimer(progress), []
@@ -130,6 +131,7 @@ def compose(
             report = judge_sound(files["audio"], reporter, timer)
             entries = {"sound": sound, "report": asdict(report) if report else None, "seconds": timer.seconds}
             _write_manifest(clip, piece, variant, files["manifest"], entries)
+        # The same names at their final place, to which the temporary folder's files have been moved.
         files = _file_names(output.folder / output.stem, variant.audio_format)
         results.append(
             Result(
@@ -226,7 +228,7 @@ def compose_piece(
             for seed, guidance in settings
         ]
     with timer.stage("chords"):
-        drafts[0].write_chords(len(drafts[0].form))
+        drafts[0].write_chords(len(drafts[0].form))  # the baseline's; the search writes the others as far as it needs
     with timer.stage("dynamics"):
         for draft in drafts:
             draft.predict_dynamics()
@@ -273,7 +275,7 @@ def _with_progress(
     stems: Mapping[str, Iterator[synthesis.Samples]], total_s: float, progress: Callable[[float], None]
 ) -> dict[str, Iterator[synthesis.Samples]]:
     """The same stems; `progress` is called after each block with the fraction rendered of all of them."""
-    total, rendered = max(total_s * synthesis.SAMPLE_RATE, 1), 0
+    total, rendered = max(total_s * synthesis.SAMPLE_RATE, 1), 0  # frames of all stems, 1 at least to divide by
 
     def counted(blocks: Iterator[synthesis.Samples]) -> Iterator[synthesis.Samples]:
         nonlocal rendered
@@ -290,7 +292,7 @@ def mux_and_encode(
 ) -> Path:
     """Put the mix, or the music where there is no other sound, under the picture, and encode the music alone."""
     with timer.stage("mux"):
-        sound = files["mixed"] if files["mixed"].exists() else files["music"]
+        sound = files["mixed"] if files["mixed"].exists() else files["music"]  # no mix: the clip has no sound to keep
         scored = mux.mux(clip, sound, files["scored"], duration_s=duration_s, until_s=options.preview_s)
         encode.encode_audio(files["music"], files["audio"], kind=options.audio_format, duration_s=duration_s)
         for temporary in ("music", "mixed"):

@@ -83,7 +83,7 @@ class VideoFeatures:
             if found != shape or not rows:
                 raise Video2MusicError(f"video features: {name} has the shape {found}, {shape} was expected")
         _finite("video features", duration_s=self.duration_s, **{name: getattr(self, name) for name in shapes})
-        if not np.allclose(self.emotion.sum(1), 1, atol=1e-3):
+        if not np.allclose(self.emotion.sum(1), 1, atol=1e-3):  # a softmax in float32 sums to 1 only nearly
             raise Video2MusicError("video features: the six emotions of a second must sum to 1")
 
     def __len__(self) -> int:
@@ -124,12 +124,14 @@ class Key:
     @property
     def shift(self) -> int:
         """Semitones, -5..6, from C major or A minor to this key."""
-        home = 0 if self.mode == "major" else 9
+        home = 0 if self.mode == "major" else 9  # C or A
+        # The nearer way round the octave, so that voices leave their registers as little as possible.
         return (self.tonic - home + 5) % 12 - 5
 
     @property
     def flats(self) -> bool:
         """Whether it is written with flats: F, B flat, E flat, A flat, D flat major and their relatives."""
+        # A minor key has the signature of the major key three semitones above it.
         return (self.tonic + (0 if self.mode == "major" else 3)) % 12 in (5, 10, 3, 8, 1)
 
     def __str__(self) -> str:
@@ -203,6 +205,7 @@ class Form:
             raise Video2MusicError("form: there must be a section, which says the tempo")
         if not self.tempi:
             tempi = [Tempo(section.start_s, section.tempo) for section in self.sections]
+            # The instance is frozen, and a pickup before the first section needs a tempo, too.
             object.__setattr__(self, "tempi", (Tempo(0.0, tempi[0].bpm), *tempi[1:]))
         _finite(
             "form", **{name: getattr(self, name) for name in ("duration_s", "end_s", "beats_s", "bars_s", "steps_s")}
@@ -213,7 +216,7 @@ class Form:
                 raise Video2MusicError(
                     f"form: {name} must rise from 0 or later and stay before the end at {self.end_s:g} s"
                 )
-        if not 0 < self.end_s <= self.duration_s + 1e-9:
+        if not 0 < self.end_s <= self.duration_s + 1e-9:  # both may come from sums of beats
             raise Video2MusicError(
                 f"form: the end at {self.end_s:g} s must lie inside the clip's {self.duration_s:g} s"
             )
@@ -236,7 +239,7 @@ class Form:
     @property
     def bar_beats(self) -> NDArray[np.int64]:
         """Beats of each bar; the last one, which holds one chord and may be of any length, counts as the one before."""
-        starts = np.searchsorted(self.beats_s, self.bars_s - 1e-6)
+        starts = np.searchsorted(self.beats_s, self.bars_s - 1e-6)  # a downbeat may differ from its beat by rounding
         beats = np.diff(np.append(starts, len(self.beats_s)))
         return np.append(beats[:-1], beats[-2] if len(beats) > 1 else beats[-1])
 
@@ -246,6 +249,7 @@ class Form:
         pickup = int(np.searchsorted(self.beats_s, self.bars_s[0] - 1e-6))
         found = [Metre(0.0, pickup)] if pickup else []
         for start_s, beats in zip(self.bars_s.tolist(), self.bar_beats.tolist(), strict=True):
+            # After a pickup bars are counted anew, even where both have the same number of beats.
             if not found or found[-1].beats != beats or (pickup and len(found) == 1):
                 found.append(Metre(start_s, beats))
         return tuple(found)

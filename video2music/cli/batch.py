@@ -78,7 +78,7 @@ def batch(
         planned = planning.plan(_jobs(inputs or [], jobs, out, parsed(arguments), given_options(context)))
         if not planned:
             raise OptionError("no clip was given: name videos, folders or patterns, or a table with --jobs")
-        start_worker, count = _worker_pool(ray, workers)
+        start_worker, count = _worker_pool(ray, workers)  # after the plan: bad options are refused before Ray starts
         with _batch_progress(out, quiet=json_file == "-") as progress:
             run = Batch(
                 planned, out, start_worker=start_worker, workers=count, shard=part, timeout_s=timeout,
@@ -99,6 +99,7 @@ def _jobs(inputs: list[str], table: Path | None, out: Path, values: Mapping[str,
     found = [Job(clip, options) for clip in find(inputs, out)]
     if found:
         check(options)
+    # Clips of the table are checked row by row, so that the message can name the row.
     return found + (read_table(table, values, frozenset(given)) if table else [])
 
 
@@ -155,7 +156,7 @@ def _batch_progress(out: Path, *, quiet: bool) -> "Iterator[Callable[[BatchProgr
             bar.update(task, total=current.clips, completed=resolved, description=text)
             if current.latest:
                 _print_clip(current.latest, out, quiet=quiet)
-            if not console.is_terminal:
+            if not console.is_terminal:  # a bar would fill a log with control characters
                 typer.echo(f"{resolved} of {current.clips} clips{text}", err=True)
 
         yield progress
@@ -174,17 +175,11 @@ def _progress_text(current: "BatchProgress") -> str:
     """What follows the number of clips."""
     parts = [f"{current.earlier} from before"] if current.earlier else []
     parts += [f"{current.failed} failed"] if current.failed else []
-    if current.left_s:
-        parts.append(f"about {_rounded_time(current.left_s)} left")
+    if left_s := current.left_s:
+        # In the largest unit of which there are two: an estimate deserves no more.
+        left = f"{left_s / 3600:.0f} h" if left_s >= 7200 else f"{left_s / 60:.0f} min"
+        parts.append(f"about {left if left_s >= 120 else f'{left_s:.0f} s'} left")
     return "".join(f", {part}" for part in parts)
-
-
-def _rounded_time(seconds: float) -> str:
-    """A length of time in the largest unit of which there are two, as an estimate deserves no more."""
-    for unit, length in (("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _summarise(run: "Batch", out: Path, tag: str, json_file: str | None) -> None:

@@ -98,7 +98,7 @@ def _score_all(
                     out,
                     options,
                     replay=replay,
-                    name=None if name == stem_of(clip) else name,
+                    name=None if name == stem_of(clip) else name,  # two clips of one stem get a hash in the name
                     overwrite=overwrite,
                     progress=progress,
                 )

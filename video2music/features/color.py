@@ -69,7 +69,7 @@ def motion_and_cut_rate(motion: NDArray[Any], scene_offset: NDArray[Any]) -> Mat
     moved = np.log1p(np.asarray(motion, float))
     if len(moved) > 1:
         moved[0] = moved[1]  # second 0 has no frame before it, which does not mean that nothing moved
-    starts = np.append(0.0, np.diff(scene_offset) <= 0)
+    starts = np.append(0.0, np.diff(scene_offset) <= 0)  # the offset falls, or stays 0, where a scene begins
     moved, rate = (running_mean(rows, ENERGY_WINDOW_S) for rows in (moved, starts))
     return np.stack([moved, (len(rate) * rate + 1) / (len(rate) + SHOT_S)], axis=1)
 

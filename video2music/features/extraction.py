@@ -1,10 +1,14 @@
-"""`extract`: one decode pass over a clip, memory flat in its length; features are cached by the clip's content."""
+"""`extract`: one decode pass over a clip, memory flat in its length; features are cached by the clip's content.
+
+Which frame represents each second, and how much it moved, is as MuVi-Sync counts it.
+"""
 
 import logging
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -15,8 +19,7 @@ from video2music.features import encoders
 from video2music.features.cache import cache_path, feature_folder, read_cached, write_cached
 from video2music.features.embedding import Encoder, FrameEmbedder
 from video2music.features.encoders import EncoderSpec, Progress
-from video2music.features.motion import motion, sample_seconds
-from video2music.features.pixels import Scaler, upright
+from video2music.features.pixels import Scaler, mean_difference, upright
 from video2music.features.scenes import CutDetector, scene_offsets
 from video2music.media.clip import Clip, Frame, frames, probe
 from video2music.values import VideoFeatures
@@ -24,6 +27,7 @@ from video2music.values import VideoFeatures
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.2  # between two calls of `progress` while another thread extracts the same clip: each may cancel the wait
+EPS_S = 1e-6  # a frame this much early still counts as on the second: times are sums of fractions
 
 
 def extract(
@@ -130,7 +134,9 @@ def _decode(clip: Clip, name: str, encoder: Encoder, until_s: float, progress: P
             picture = scaler.full(second.frame.picture)
             small = scaler.small(second.frame.picture)
             embedder.add(second.time_s, small, upright(picture, clip.rotation))
-            motions.append(motion(second, picture, scaler))
+            before = second.previous  # None in second 0, which counts as no movement
+            # At full size, as MuVi-Sync measures it: scaling down would hide fine movement.
+            motions.append(mean_difference(scaler.full(before.picture), picture) if before else 0.0)
         embedder.embed_settled(cuts)
     progress(1.0)
     moved, offsets = np.array(motions, np.float32), scene_offsets(times_s, cuts.cuts)
@@ -143,3 +149,35 @@ def _decode(clip: Clip, name: str, encoder: Encoder, until_s: float, progress: P
         cuts=tuple(cuts.cuts),
         **predicted._asdict(),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class SampledSecond:
+    """The frame that represents the second `index`, and the frame just before it.
+
+    `frame` is the first one at or after the second, if one begins within it; otherwise the picture is frozen, so it is
+    the one on the screen, and there is no `previous`. `time_s` is when that is shown.
+    """
+
+    index: int
+    time_s: float
+    frame: Frame
+    previous: Frame | None
+
+
+def sample_seconds(shown: Iterable[Frame]) -> Iterator[SampledSecond]:
+    """The seconds 0, 1, 2.. before the end of the last frame, at least one; holds two frames at most."""
+    due = 0
+    last: Frame | None = None
+    for frame in shown:
+        while due <= frame.time_s + EPS_S:
+            begins_here = frame.time_s < due + 1 - EPS_S or last is None
+            if begins_here:
+                yield SampledSecond(due, max(float(due), frame.time_s), frame, last)
+            elif last is not None:
+                yield SampledSecond(due, float(due), last, None)
+            due += 1
+        last = frame
+    if last is not None:
+        for index in range(due, math.ceil(last.end_s - EPS_S)):
+            yield SampledSecond(index, float(index), last, None)

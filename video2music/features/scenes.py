@@ -13,7 +13,7 @@ from video2music.values import Cut, Floats
 MIN_SCENE_S = 0.5  # PySceneDetect's 15 frames at 30 fps, as a time, so that it means the same at every frame rate
 WINDOW = 2  # frames before and after that a change is compared with
 TICKS = 1e6  # a second in the detector's count: it counts times, not frames, and so follows a variable frame rate
-EPS_S = 1e-6
+EPS_S = 1e-6  # times are sums of fractions
 
 
 class CutDetector:
@@ -49,7 +49,7 @@ class _RatioDetector(AdaptiveDetector):  # type: ignore[misc]  # scenedetect has
 
     @property
     def ratio(self) -> float:
-        scores = [score for _, score in self._buffer]
+        scores = [score for _, score in self._buffer]  # the detector's own, of 2 * WINDOW + 1 frames
         change = scores.pop(WINDOW)
         around = float(np.mean(scores))
         return min(float(change) / around, 255.0) if around > 1e-5 else 255.0

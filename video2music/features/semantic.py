@@ -126,7 +126,7 @@ class Clip:
     def _compare(self, rows: Floats, words: Floats) -> Floats:
         """Softmax (T, n) of the scaled logits of images against words."""
         logits = self._scale * _normalised(rows) @ words.T
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))  # no overflow: the largest is exp(0)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 

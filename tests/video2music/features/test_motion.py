@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from video2music.features import extract
-from video2music.features.motion import sample_seconds
+from video2music.features.extraction import sample_seconds
 from video2music.media.clip import Frame
 
 
