@@ -10,7 +10,7 @@ import typer
 import video2music
 from emotion.cli.output import log_to_stderr, print_any_name
 from emotion.runtime import wait_quietly
-from video2music.cli import batch, evaluate, generate, tools, train
+from video2music.cli import batch, doctor, evaluate, features, generate, page, train
 from video2music.cli.option_parameters import OptionsCommand
 
 app = typer.Typer(
@@ -22,11 +22,11 @@ app = typer.Typer(
 )
 app.command("generate", cls=OptionsCommand)(generate.generate)
 app.command("batch", cls=OptionsCommand)(batch.batch)
-app.command("features")(tools.features)
-app.command("download")(tools.download)
-app.command("app", context_settings=tools.APP_CONTEXT)(tools.app)
+app.command("features")(features.features)
+app.command("download")(features.download)
+app.command("app", context_settings=page.CONTEXT_SETTINGS)(page.app)
 app.command("demo")(generate.demo)
-app.command("doctor")(tools.doctor)
+app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 

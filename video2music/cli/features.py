@@ -1,6 +1,5 @@
-"""The commands beside scoring, evaluation and training: `features`, `app`, `doctor` and `download`."""
+"""`video2music features` and `download`: what an encoder gives for a clip, and the weights that it needs."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,6 @@ from emotion.cli.run_settings import with_run_settings
 from video2music.errors import OptionError
 from video2music.features.encoders import downloadable
 from video2music.options import SPECS
-
-# The settings of `app` are read by `studio.serving`, which prints their help, too.
-APP_CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 @with_run_settings("device", "weights")
@@ -57,33 +53,6 @@ def features(
         typer.echo(f"mostly {first} ({mean[first]:.0%}) and {second} ({mean[second]:.0%})")
         if out is not None:
             typer.echo(out)
-
-
-def app(context: typer.Context) -> None:
-    """Serve the page; `video2music app --help` lists its address, limits and queue."""
-    try:
-        from video2music.studio import page
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":  # a fault of this program, which must not read as a missing extra
-            raise
-        raise OptionError("the page needs Gradio: pip install 'video2music[app]'") from None
-    page.main(context.args, program="video2music app")
-
-
-def doctor(json_file: JsonOption = None) -> None:
-    """Check what is installed, what is missing, and print the command that fixes it."""
-    with failing_plainly():
-        from video2music.doctor import examine
-
-        findings = examine()
-        write_json(json_file, {"findings": [asdict(finding) for finding in findings]})
-        for finding in findings if json_file != "-" else []:
-            sign = "ok     " if finding.ok else "MISSING" if finding.required else "without"
-            typer.echo(f"{sign}  {finding.name}: {finding.detail}")
-            if not finding.ok and finding.fix:
-                typer.echo(f"         fix it with: {finding.fix}")
-    if any(finding.required and not finding.ok for finding in findings):
-        raise typer.Exit(1)
 
 
 def download(
