@@ -88,3 +88,20 @@ def test_a_second_press_counts_while_the_answer_to_cancel_is_awaited(visitor, sh
     for route, answer in held:
         route.fulfill(response=answer)
     visitor.wait_until(lambda: visitor.part("batch-zip").is_enabled(), "the batch")
+
+
+def test_the_server_is_asked_to_cancel_before_the_page_says_cancelled(visitor, short_clips):
+    """Gradio cancels whatever runs for a session and function when the request arrives: one that is sent after the page
+    said "Cancelled" also ends the job of a press that followed at once, which then led to nothing."""
+    requests = []
+    visitor.tab("Batch")
+    visitor.give("batch-files", list(short_clips[:1]))
+    visitor.write("batch-candidates", "1")
+    visitor.press("batch-start")
+    visitor.wait_until(lambda: "waiting" in visitor.part("batch-table").inner_text(), "the first row")
+    visitor.page.on("request", lambda request: requests.append(request.url) if request.method == "POST" else None)
+    visitor.press("batch-cancel")
+    visitor.wait_until(lambda: "Cancelled" in visitor.part("batch-status").inner_text(), "the end of it")
+    asked = [url.split("?")[0].rsplit("/", 1)[-1] for url in requests]
+    assert "cancel" in asked and len(asked) > 1, asked
+    assert asked[0] == "cancel", asked
