@@ -13,8 +13,8 @@ from video2music.studio import preload, text
 from video2music.studio.jobs import JobCancelled, JobError, Progress, RunProgress
 
 # Gradio takes a cancelled event to be pending until the server has answered its /cancel, which waits for the job's
-# thread; with the default, "once", a press that comes meanwhile may be dropped. So that nothing depends on that time, each
-# step of a press has this: the button's own listener and the chained one that runs the job.
+# thread; with the default, "once", a press that comes meanwhile may be dropped. So that nothing depends on that time,
+# each step of a press has this: the button's own listener and the chained one that runs the job.
 REPEATABLE: Any = {"trigger_mode": "multiple"}
 # Of events that only change the page: they do not wait behind jobs, and programs have no use for them.
 PRIVATE: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
