@@ -113,9 +113,7 @@ def test_a_cut_is_drawn_into_the_bar_that_it_falls_into():
     cut = [bar.find("i") for bar in styled(tree, "bar")]
     assert [each is not None for each in cut] == [False, True, False, False]
     assert shares([cut[1]]) == [0.25] and cut[1].get("title") == "cut at 0:02.5, bar line −500 ms"
-    assert "Cuts within 80 ms of a bar line: 0 of 1; the farthest from one, at 0:02.5, is 500 ms off." in said(
-        tree
-    )
+    assert "Cuts within 80 ms of a bar line: 0 of 1; the farthest from one, at 0:02.5, is 500 ms off." in said(tree)
 
 
 def test_a_clip_without_cuts_and_one_under_a_bar():

@@ -96,9 +96,7 @@ def test_remarks_are_told():
 def test_without_a_prediction_the_target_alone_is_drawn():
     made = scored([(0.6, 0.6)], report=None)
     tree = read(match.view(made))
-    assert (
-        "There is no prediction" in said(tree) and large_dots(tree, "picture") and not large_dots(tree, "music")
-    )
+    assert "There is no prediction" in said(tree) and large_dots(tree, "picture") and not large_dots(tree, "music")
     assert "no prediction" in said(read(match.table([made])))
 
 
