@@ -64,7 +64,7 @@ def obtain(spec: EncoderSpec, *, progress: Progress | None = None) -> Path:
     return fetch(spec, test=lambda path: load(path, semantic=spec.semantic).self_test(), progress=progress)
 
 
-class Clip:
+class ClipModel:
     """A CLIP with OpenAI's weights on one device. `semantic` says whether its embeddings become semantic rows."""
 
     def __init__(self, model: Any, *, semantic: bool, device: str = "cpu") -> None:
@@ -130,7 +130,7 @@ class Clip:
         return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
-def load(path: Path, *, semantic: bool, device: str | None = None) -> Clip:
+def load(path: Path, *, semantic: bool, device: str | None = None) -> ClipModel:
     """Read OpenAI's TorchScript archive at `path`; nothing in it is unpickled at will. Raises EncoderError."""
     import torch
 
@@ -140,7 +140,7 @@ def load(path: Path, *, semantic: bool, device: str | None = None) -> Clip:
             warnings.simplefilter("ignore")  # TorchScript is deprecated, but it is what OpenAI published
             archive = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
         model = open_clip.model.build_model_from_openai_state_dict(dict(archive.state_dict())).float()
-        clip = Clip(model, semantic=semantic, device=str(resolve_device(device)))
+        clip = ClipModel(model, semantic=semantic, device=str(resolve_device(device)))
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
