@@ -1,7 +1,8 @@
 """The encoders, one record each, best first: what they give, the weights they need, their licence and loader.
 
-The command line, `doctor`, the page and the docs read these records. To add an encoder, write a module with a class
-that has the methods of `embedding.Encoder`, and a record here. Nothing heavy is imported here; loaders import late.
+The command line, the page and the docs read these records, and `doctor` those with weights to download. To add an
+encoder, write a module with a class that has the methods of `embedding.Encoder`, and a record here. Nothing heavy is
+imported here; loaders import late.
 """
 
 from collections.abc import Callable, Mapping
