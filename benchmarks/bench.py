@@ -67,6 +67,7 @@ def start_up() -> Row:
     load = "from video2music.pipeline import load_models; load_models()"
     return {
         "--help s": _times([sys.executable, "-m", "video2music", "--help"]),
+        "emotion --help s": _times([sys.executable, "-m", "emotion", "--help"]),
         "imports and weights s": _times([sys.executable, "-c", load]),
     }
 

@@ -71,21 +71,21 @@ def extract(paths: Sequence[Path], cache: Path) -> Floats:
     cache.mkdir(parents=True, exist_ok=True)
     rows = []
     for done, path in enumerate(paths):
-        rows.append(_kept(path, cache))
+        rows.append(_cached_features(path, cache))
         if not (done + 1) % 100:
             log.info("classical features of %d of %d recordings", done + 1, len(paths))
     return np.stack(rows)
 
 
-def _kept(path: Path, cache: Path) -> Floats:
+def _cached_features(path: Path, cache: Path) -> Floats:
     content = hashlib.sha256(RECIPE.encode() + path.read_bytes()).hexdigest()
     place = cache / f"{content[:32]}.npz"
     if not place.is_file():
         described = describe(np.concatenate(list(sound.read(path))))
         with atomic_write(place) as partial, partial.open("wb") as file:
             np.savez(file, features=described)
-    with np.load(place, allow_pickle=False) as kept:
-        features: Floats = kept["features"]
+    with np.load(place, allow_pickle=False) as cached:
+        features: Floats = cached["features"]
         return features
 
 

@@ -88,6 +88,7 @@ def test_a_second_press_counts_while_the_answer_to_cancel_is_awaited(visitor, sh
     for route, answer in held:
         route.fulfill(response=answer)
     visitor.wait_until(lambda: visitor.part("batch-zip").is_enabled(), "the batch")
+    assert "Cancelled" not in visitor.part("batch-status").inner_text()
 
 
 def test_the_server_is_asked_to_cancel_before_the_page_says_cancelled(visitor, short_clips):

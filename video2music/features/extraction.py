@@ -53,13 +53,14 @@ def extract(
         until_s = None
     folder = feature_folder() if cache is True else cache or None
     progress = progress or (lambda fraction: None)
-    for spec in encoders.choose(encoder):
+    log.info("%s", encoders.explain(encoder))
+    *better, last = encoders.choose(encoder)
+    for spec in better:
         try:
             return _extract(clip, spec, folder, device, until_s, progress, download_progress or progress)
         except EncoderError as error:
-            failure = error
             log.warning("encoder %s is passed over: %s", spec.name, error)
-    raise failure
+    return _extract(clip, last, folder, device, until_s, progress, download_progress or progress)
 
 
 def _extract(

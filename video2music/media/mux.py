@@ -180,17 +180,17 @@ def _add_video(result: OutputContainer, picture: VideoStream) -> VideoStream:
 
 def _add_like(result: OutputContainer, stream: Stream) -> Stream:
     copy = result.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(_kept_tags(stream.metadata))
+    copy.metadata.update(_copied_tags(stream.metadata))
     copy.disposition = stream.disposition
     return copy
 
 
-def _kept_tags(metadata: Mapping[str, str]) -> dict[str, str]:
+def _copied_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return {key: text for key, text in metadata.items() if key not in _CONTAINER_TAGS}
 
 
 def _copy_metadata(source: InputContainer, result: OutputContainer, start_s: Fraction) -> None:
-    result.metadata.update(_kept_tags(source.metadata))
+    result.metadata.update(_copied_tags(source.metadata))
     chapters = source.chapters()
     for chapter in chapters:
         shift = round(start_s / (chapter["time_base"] or _TIME_BASE))

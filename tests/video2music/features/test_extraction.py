@@ -313,3 +313,13 @@ def test_every_clip_gives_sound_features_or_one_sentence(shared):
 def test_readme_holds_the_table_of_the_encoders():
     """Where this fails, put what `encoders_table()` returns in its place."""
     assert encoders.encoders_table() in (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_named_encoder_that_fails_is_reported_once(video, monkeypatch, caplog):
+    def fails(*_arguments, **_options):
+        raise EncoderError("no weights")
+
+    monkeypatch.setattr(extraction, "_extract", fails)
+    with caplog.at_level("INFO"), pytest.raises(EncoderError, match="no weights"):
+        extract(video, encoder="color")
+    assert [record.getMessage() for record in caplog.records] == ["encoder color: it was asked for"]
